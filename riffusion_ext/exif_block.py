@@ -1,8 +1,8 @@
-"""Riffusion's EXIF tags into a finished JPEG or WebP file, which else stays as it is, byte for byte.
+"""Insert Riffusion's EXIF tags into a finished JPEG or WebP file, and keep all else byte for byte.
 
-Pillow and piexif write such a block anew, and lose or retype what they do not know: the text in which webuis keep an
-image's generation parameters. Here the list of tags is written once more behind everything that is there, and only
-the place where readers begin is changed.
+Pillow and piexif rewrite the whole EXIF block, and lose or retype tags that they do not know, such as the text in which
+webuis store an image's generation parameters. Here a new list of tags (IFD) is appended to the block, and only the
+offset at which readers start is changed.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ _MAX_JPEG_BLOCK = 0xFFFF - 2
 
 
 def with_tags(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
-    """Return the file with the tags in its EXIF block.
+    """Add tags to the EXIF block of a file.
 
     Parameters
     ----------
     file
-        A JPEG or WebP file.
+        Content of a JPEG or WebP file.
     tags
-        By number; whole ones become LONG, others DOUBLE.
+        Values by tag number; integers are written as LONG, floats as DOUBLE.
 
     Returns
     -------
     bytes or None
-        None where there is no EXIF block, or no room in it: who writes none wants no texts in images.
+        The new file; None if the file has no EXIF block, or no space in it. No block is added: whoever writes none
+        wants no metadata in images.
     """
     try:
         if file[:2] == b"\xff\xd8":
@@ -44,7 +45,7 @@ def with_tags(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
 
 def _update_jpeg(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
     position = 2
-    while file[position] == 0xFF and file[position + 1] != 0xDA:  # up to the scan
+    while file[position] == 0xFF and file[position + 1] != 0xDA:  # until the start of scan
         (size,) = struct.unpack_from(">H", file, position + 2)
         start, stop = position + 4, position + 2 + size
         if file[position + 1] == 0xE1 and file[start : start + 6] == _EXIF:
@@ -73,7 +74,7 @@ def _update_webp(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
 
 
 def _add_tags(tiff: bytes, tags: Mapping[int, int | float]) -> bytes:
-    """Return a block with a new first list of tags at its end: the old one, but for tags that are given anew."""
+    """Append a new first IFD to a TIFF block: the old entries, with the given tags added or replaced."""
     order = "<" if tiff[:2] == b"II" else ">"
     (first,) = struct.unpack_from(f"{order}I", tiff, 4)
     (count,) = struct.unpack_from(f"{order}H", tiff, first)

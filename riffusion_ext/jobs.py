@@ -1,11 +1,11 @@
-"""Work that goes on by itself: told apart by ids, watched, stopped, limited in number and time.
+"""Background jobs: identified by ids, with progress and cancelling, limited in number and time.
 
 ::
 
     submit --> waiting --> running --> done | failed | cancelled
-                 lane: so many at once, so many waiting, so many seconds each
+                 lane: limits the jobs at work, the jobs waiting, and the seconds of each job
 
-A job belongs to nobody: whoever asked for it may go away, and anybody who knows its id may ask how far it is.
+A job has no owner: the client that submitted it may disconnect, and everybody who knows its id may query it.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ __all__ = ["ENDED", "BusyError", "Job", "Jobs", "Lane", "StopError"]
 logger = logging.getLogger(__name__)
 
 ENDED = frozenset({"done", "failed", "cancelled"})
-"""States that do not change any more."""
+"""Final states."""
 
 Result = Mapping[str, object]
 Work = Callable[["Job"], Result]
 
 
 class BusyError(RiffusionError):
-    """As much work is waiting already as may."""
+    """Too many jobs are waiting already."""
 
 
 class StopError(RiffusionError):
-    """Raised by :meth:`Job.check` to end a job that shall not go on."""
+    """Raised by :meth:`Job.check` to end a job that was stopped."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A queue of jobs that do not keep those of other lanes waiting.
+    """A queue of jobs, independent of other lanes.
 
     Parameters
     ----------
     threads
-        Jobs at work at once, 1 or more.
+        Maximum number of jobs at work, 1 or more.
     waiting
-        Jobs that may wait.
+        Maximum number of waiting jobs.
     seconds
-        How long a job may work.
+        Maximum run time of a job.
     kept
-        Ended jobs that can still be asked for; the oldest are forgotten first.
+        Number of ended jobs that are remembered; the oldest are forgotten first.
     """
 
     threads: int = 1
@@ -65,31 +65,31 @@ class Lane:
 
 
 class Job:
-    """A piece of work. Made by :meth:`Jobs.submit`; safe to ask from any thread.
+    """A job. Created by :meth:`Jobs.submit`; may be queried from any thread.
 
     Attributes
     ----------
     id
-        Opaque; safe in a URL.
+        Opaque id, safe in a URL.
     kind, lane
-        What it does, and where it waits.
+        What the job does, and its queue.
     state
         ``"waiting"``, ``"running"``, or one of :data:`ENDED`.
     progress
         Share done, 0 to 1.
     message
-        What it is at, for people.
+        Present activity, for people.
     activity
-        The same for programs, where there is more to say than the progress.
+        Details of the activity, for programs; None if there are none.
     result
-        What came of it, as JSON can hold it, or the job fails. Also of a job that was stopped, as far as it got, and
-        then ``complete`` in it is false.
+        Result as JSON; a job fails if JSON cannot hold its result. A job that was stopped may have a partial result,
+        in which ``complete`` is false.
     error
-        One sentence about why it failed; `cause` is the exception.
+        One sentence why it failed; `cause` is the exception.
     created, started, ended
-        Seconds since 1970.
+        Times in seconds since 1970.
     version
-        Counts changes.
+        Number of changes.
     """
 
     def __init__(self, kind: str, lane: str, work: Work, seconds: float) -> None:
@@ -114,21 +114,21 @@ class Job:
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the work shall end soon: somebody cancelled it, or its time is up."""
+        """Whether the work should end: the job was cancelled or has timed out."""
         return self._stop.is_set() or self.timed_out
 
     @property
     def timed_out(self) -> bool:
-        """Whether its time is up."""
+        """Whether the job has exceeded its run time."""
         return time.monotonic() > self._deadline
 
     def check(self) -> None:
-        """Raise StopError where the work shall end."""
+        """Raise StopError if the work should end."""
         if self.stop_requested:
             raise StopError("the job was stopped")
 
     def report(self, progress: float, message: str = "", activity: Result | None = None) -> None:
-        """Say how far it is, 0 to 1, and at what. Called by the work, from any thread; once it has ended, nothing."""
+        """Report progress, 0 to 1, and activity. Safe to call from any thread; has no effect after the end."""
         with self._lock:
             if self.state in ENDED:
                 return
@@ -139,7 +139,7 @@ class Job:
             self.version += 1
 
     def cancel(self) -> bool:
-        """Ask the job to end; returns whether it had not ended already."""
+        """Request the job to stop; return whether it had not ended yet."""
         self._stop.set()
         with self._lock:
             waiting = self.state == "waiting"
@@ -150,11 +150,11 @@ class Job:
         return waiting or self.state not in ENDED
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it has ended; returns whether it has."""
+        """Wait until the job has ended; return whether it has."""
         return self._ended.wait(seconds)
 
     def add_done_callback(self, callback: Callable[[], object]) -> None:
-        """Call something, in another thread, once the job has ended; at once where it has."""
+        """Call a function once the job has ended, in the thread that ends it; at once if it has ended already."""
         with self._lock:
             if self.state not in ENDED:
                 self._callbacks.append(callback)
@@ -162,7 +162,7 @@ class Job:
         callback()
 
     def run(self) -> None:
-        """Do the work, in the thread of the caller; never raises."""
+        """Run the work in the calling thread; never raises."""
         with self._lock:
             if self.state != "waiting" or self._work is None:
                 return
@@ -201,7 +201,7 @@ class Job:
 
     def _end(self, state: str, error: str = "") -> None:
         self.state, self.error, self.ended, self.activity = state, error, time.time(), None
-        self._work = None  # and with it what it worked on
+        self._work = None  # frees its input
         self.version += 1
 
     def _notify(self) -> None:
@@ -211,12 +211,12 @@ class Job:
         for callback in callbacks:
             try:
                 callback()
-            except Exception:  # who waited is gone, as a server that was started anew; the lane goes on
+            except Exception:  # the waiting client is gone, as after a restart of the server; the lane continues
                 logger.debug("nobody waits for job %s any more", self.kind, exc_info=True)
 
 
 def _drop_tracebacks(error: BaseException) -> BaseException:
-    """Return an error that keeps nothing of what the work held when it failed: it is remembered for long."""
+    """Remove the tracebacks from a chain of errors, as they keep the objects of the work in memory."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -229,7 +229,7 @@ def _drop_tracebacks(error: BaseException) -> BaseException:
 
 
 def error_text(error: BaseException) -> str:
-    """Return our own sentence, or the kind of an error that is none of ours."""
+    """Return the message of one of our errors, or class and first line of any other."""
     if isinstance(error, RiffusionError):
         return str(error)
     text = str(error).strip().splitlines()
@@ -242,9 +242,9 @@ class Jobs:
     Parameters
     ----------
     lanes
-        By name. Threads start with their first job.
+        Lanes by name. Their threads start with their first job.
     context
-        Makes a context that each job is done in.
+        Returns a context manager in which each job runs.
     """
 
     def __init__(
@@ -263,11 +263,11 @@ class Jobs:
         Parameters
         ----------
         kind
-            What it does, for people.
+            What the job does, for people.
         lane
-            Where.
+            Name of its lane.
         work
-            Called with the job, in a thread of the lane; returns its result.
+            Called with the job in a thread of the lane; returns the result.
 
         Raises
         ------
@@ -277,7 +277,7 @@ class Jobs:
         limits = self._lanes[lane]
         job = Job(kind, lane, work, limits.seconds)
         with self._changed:
-            # Those that were cancelled in the queue do not stay there until what is before them has ended.
+            # Remove jobs that were cancelled while waiting, so that they take no place in the queue.
             self._queues[lane] = deque(item for item in self._queues[lane] if item.state == "waiting")
             waiting = len(self._queues[lane])
             idle = limits.threads - self._running[lane]
@@ -294,12 +294,12 @@ class Jobs:
         return job
 
     def get(self, id_: str) -> Job | None:
-        """Return the job of an id, or None."""
+        """Return the job with an id, or None."""
         with self._changed:
             return self._jobs.get(id_)
 
     def all(self) -> list[Job]:
-        """Return the jobs that are remembered, from the oldest to the newest."""
+        """Return all remembered jobs, from the oldest to the newest."""
         with self._changed:
             return list(self._jobs.values())
 
@@ -324,6 +324,6 @@ class Jobs:
                 with self._context():
                     job.run()
             finally:
-                del job  # an idle thread holds no results
+                del job  # an idle thread must not hold results
                 with self._changed:
                     self._running[lane] -= 1

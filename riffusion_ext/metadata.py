@@ -1,7 +1,7 @@
-"""The parameters of a spectrogram, carried inside images and sound files.
+"""Store the parameters of a spectrogram in images and audio files.
 
 Images carry them twice: as EXIF tags 11000 to 11080, which the original riffusion library reads and writes, and,
-in PNG, as a text entry ``riffusion`` holding JSON. Sound files carry the same JSON in their comment.
+in PNG, as a text entry ``riffusion`` with JSON. Audio files carry the same JSON in their comment.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ TEXT_KEY = "riffusion"
 """Key of the text entry, in PNG and in ``Image.info``."""
 
 NOTES_KEY = "riffusion notes"
-"""Key in ``Image.info`` of sentences about the file, a tuple, by what opened it."""
+"""Key in ``Image.info`` of a tuple of notes, written by the code that opened the file."""
 
 _DOCUMENT_NAME = 0x010D
-"""EXIF's tag for the name of the document that an image was made from."""
+"""EXIF tag DocumentName: the file from which an image was made."""
 
 _EXIF_PLACES = (0x8769, 0x8825, 0xA005)
-"""EXIF's tags that tell where in the file other tags are."""
+"""EXIF tags that are offsets of other lists of tags."""
 
 _MAX_MAX_VALUE = 1e15
 _JPEG_QUALITY = 95
@@ -72,18 +72,18 @@ _JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """What an image says of itself.
+    """The metadata of an image.
 
     Attributes
     ----------
     params
-        Its parameters; those of riffusion-model-v1 where it says nothing.
+        Its parameters; those of riffusion-model-v1 if it has none.
     max_value
-        Mel magnitude of a black pixel, in 16-bit sample units, or None where it is not recorded.
+        Mel magnitude of a black pixel, in 16-bit sample units; None if it is not recorded.
     source
-        Where they were found: ``"exif"``, ``"text"`` or ``"none"``.
+        Where the parameters were found: ``"exif"``, ``"text"`` or ``"none"``.
     notes
-        Sentences about records that were ignored.
+        Sentences about ignored metadata.
     """
 
     params: SpectrogramParams
@@ -93,7 +93,7 @@ class ImageRecord:
 
 
 def read_record(image: Image.Image) -> ImageRecord:
-    """Read the parameters an image carries. Damaged or foreign records are noted and ignored; never raises."""
+    """Read the parameters in an image. Damaged or foreign metadata is noted and ignored; never raises."""
     notes: list[str] = list(getattr(image, "info", {}).get(NOTES_KEY, ()))
     for source, values in (("exif", _exif_values(image)), ("text", _text_values(image))):
         if not values:
@@ -115,7 +115,7 @@ def _exif_values(image: Image.Image) -> dict[str, float]:
     try:
         exif = image.getexif()
         found = {name: exif[tag] for tag, name in EXIF_TAGS.items() if tag in exif}
-    except Exception:  # Pillow raises many kinds of error on damaged EXIF; an image without it is still an image
+    except Exception:  # Pillow raises many kinds of errors on damaged EXIF, without which the image is still valid
         return {}
     return _numbers(found)
 
@@ -132,7 +132,7 @@ def _text_values(image: Image.Image) -> dict[str, float]:
 
 
 def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
-    """Plain numbers of the known names: whole ones as int, what is not a number left to fail its range check."""
+    """Convert the known values to numbers, whole ones to int. Invalid ones become NaN and fail the range check."""
     values: dict[str, float] = {}
     for name in EXIF_TAGS.values():
         if name not in found:
@@ -152,7 +152,7 @@ def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
 
 
 def read_source(image: Image.Image) -> str:
-    """Return the name of the sound file that an image says it was made from; "" where it does not say."""
+    """Return the name of the audio file from which an image was made; "" if it is not recorded."""
     try:
         name = image.getexif().get(_DOCUMENT_NAME)
     except Exception:  # as above
@@ -163,9 +163,9 @@ def read_source(image: Image.Image) -> str:
 
 
 def exif_bytes(params: SpectrogramParams, max_value: float | None, source: str = "") -> bytes:
-    """EXIF block with tags 11000 to 11080; without the last where the level is not known (None).
+    """Build an EXIF block with tags 11000 to 11080; without the last if `max_value` is None.
 
-    The name of a sound file that the image was made from goes into the tag DocumentName.
+    `source`, the name of the audio file from which the image was made, is stored in the tag DocumentName.
     """
     from PIL import Image
 
@@ -180,7 +180,7 @@ def exif_bytes(params: SpectrogramParams, max_value: float | None, source: str =
 
 
 def exif_tags(record: str) -> dict[int, int | float]:
-    """Return the EXIF tags of a record that :func:`record_text` wrote."""
+    """Return the EXIF tags for a text written by :func:`record_text`."""
     values = loads(record)
     return {
         tag: int(values[name]) if isinstance(values[name], bool) else values[name]
@@ -192,17 +192,17 @@ def exif_tags(record: str) -> dict[int, int | float]:
 def _record(params: SpectrogramParams, max_value: float | None) -> dict[str, object]:
     if max_value is not None and not math.isfinite(max_value):
         raise RiffusionError(f"the level that is recorded must be a number, got {max_value:g}")
-    # A level that is not known is left out: whoever reads the record would take it for the image's own.
+    # An unknown level is left out: readers would take it for the level of the image.
     return asdict(params) if max_value is None else {**asdict(params), "max_value": float(max_value)}
 
 
 def record_text(params: SpectrogramParams, max_value: float | None = None) -> str:
-    """Return the parameters as JSON; without ``max_value`` where the level is not known."""
+    """Return the parameters as JSON; without ``max_value`` if it is None."""
     return json.dumps(_record(params, max_value))
 
 
 def png_info(params: SpectrogramParams, max_value: float | None, **text: str) -> PngInfo:
-    """PNG text chunks: the parameters as JSON under ``riffusion``, and any other text given."""
+    """Build PNG text chunks: the parameters as JSON under ``riffusion``, and any other texts."""
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
@@ -220,10 +220,10 @@ def save_image(
     source: str = "",
     **text: str,
 ) -> Path:
-    """Write an image with its parameters inside; the format follows the suffix.
+    """Write an image file with its parameters; the format follows the suffix.
 
-    The file appears whole or not at all. A `max_value` of None is left out of it, and so is a blank name of the sound
-    file that the image was made from, `source`.
+    The file is written atomically. A `max_value` of None is left out, and so is an empty `source`, the name of the
+    audio file from which the image was made.
 
     Raises
     ------
@@ -237,10 +237,10 @@ def save_image(
     options: dict[str, object] = {"exif": exif_bytes(params, max_value, source)}
     suffix = path.suffix.lower()
     if suffix == ".png":
-        # A third of the time of Pillow's own 6, and a few per cent smaller for spectrograms.
+        # A third of the time of Pillow's default 6, and a few per cent smaller for spectrograms.
         options |= {"format": "PNG", "pnginfo": png_info(params, max_value, **text), "compress_level": 3}
     elif suffix in (".jpg", ".jpeg"):
-        # Without subsampling: the two channels of a stereo image live in its colours.
+        # No subsampling, as the colours of a stereo image hold its two channels.
         options |= {"format": "JPEG", "quality": _JPEG_QUALITY, "subsampling": 0}
     elif suffix == ".webp":
         options |= {"format": "WEBP", "lossless": True}
@@ -250,7 +250,7 @@ def save_image(
 
 
 def exif_dump(image: Image.Image) -> dict[str, object]:
-    """Everything in the image's EXIF and text, by name: riffusion's tags first, then the others."""
+    """Return all EXIF tags and texts of an image by name: riffusion's tags first."""
     from PIL import ExifTags
 
     dump: dict[str, object] = {}
@@ -274,7 +274,7 @@ def audio_tags(
     title: str = "",
     comment_extra: Mapping[str, object] = {},
 ) -> dict[str, str]:
-    """Tags for a sound file: title, software, and the parameters as JSON in the comment."""
+    """Build the tags of an audio file: title, software, and the parameters as JSON in the comment."""
     record = {"riffusion": {**_record(params, max_value), **comment_extra}}
     try:
         comment = json.dumps(record, ensure_ascii=False, allow_nan=False)
@@ -285,7 +285,7 @@ def audio_tags(
 
 
 def parse_audio_comment(text: str) -> dict[str, object] | None:
-    """Return the parameters in a sound file's comment, or None where it holds none."""
+    """Return the parameters in an audio file's comment; None if there are none."""
     try:
         found = loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How far long work is, stage by stage: what is counted, and how long the rest of the stage will take."""
+"""Progress of long work in stages, with an estimate of the time left in a stage."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _MARKS_PER_STAGE = 10
 
 @dataclass(frozen=True)
 class Stage:
-    """How far a stage is.
+    """Progress of a stage.
 
     Attributes
     ----------
     name
-        What is being done: "exporting".
+        Name of the stage: "exporting".
     unit
         What is counted, in the plural.
     done, total
-        So many of so many.
+        Number of units done, and of all units.
     seconds
-        Since the stage began, by the clock.
+        Elapsed time since the stage began.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Stage:
 
     @property
     def share(self) -> float:
-        """The part done, 0 to 1."""
+        """Share done, 0 to 1."""
         return self.done / self.total if self.total else 0.0
 
     @property
     def is_mark(self) -> bool:
-        """Whether it is worth a line of its own: the beginning, and each tenth that is done."""
+        """Whether to log this progress: at the beginning, and after each tenth."""
         return (
             not self.done
             or self.done * _MARKS_PER_STAGE // self.total > (self.done - 1) * _MARKS_PER_STAGE // self.total
@@ -49,19 +49,19 @@ class Stage:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that the rest of this stage will take, if it goes on as before; None where nothing is known."""
+        """Estimated seconds until the end of the stage, at the present rate; None if nothing is done yet."""
         return self.seconds / self.done * (self.total - self.done) if self.done else None
 
     @property
     def text(self) -> str:
-        """How far it is, in words: ``exporting: 3 of 12 files, 0:31 min left``."""
+        """Progress as text: ``exporting: 3 of 12 files, 0:31 min left``."""
         counted = f"{self.name}: {self.done} of {self.total} {self.unit}"
         remaining = time_left(self.seconds_left) if self.done < self.total else ""
         return f"{counted}, {remaining}" if remaining else counted
 
 
 def time_left(seconds: float | None) -> str:
-    """Write a time left, which is never none while something is left: ``0:01 min left``; empty for None."""
+    """Format a remaining time, at least one second: ``0:01 min left``; empty for None."""
     if seconds is None:
         return ""
     minutes, remaining = divmod(max(math.ceil(seconds), 1), 60)
@@ -69,19 +69,19 @@ def time_left(seconds: float | None) -> str:
 
 
 class Stages:
-    """Tells of one stage after another.
+    """Reports the progress of consecutive stages.
 
     Parameters
     ----------
     on_stage
-        Called at the beginning of each stage and after each step; None for nobody.
+        Called at the beginning of each stage and after each step; may be None.
     """
 
     def __init__(self, on_stage: Callable[[Stage], object] | None) -> None:
         self._on_stage = on_stage or (lambda stage: None)
 
     def begin(self, name: str, unit: str, total: int) -> Callable[[int], None]:
-        """Begin a stage; returns what is to be called with the number done."""
+        """Begin a stage; return a callback for the number of units done."""
         began = time.perf_counter()
 
         def report(done: int) -> None:
@@ -91,7 +91,7 @@ class Stages:
         return report
 
     def begin_parts(self, name: str, unit: str, total: int) -> Callable[[float], None]:
-        """Begin a stage whose work says the part done, 0 to 1; returns what is to be called with it."""
+        """Begin a stage; return a callback for the share done, 0 to 1."""
         report, reported = self.begin(name, unit, total), 0
 
         def report_part(share: float) -> None:

@@ -42,19 +42,19 @@ __all__ = [
 ]
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-"""What is taken as the wish to stop, where the system has it; SIGBREAK is Windows' Ctrl-Break or closed console."""
+"""Signals that stop the program, if the system has them. SIGBREAK is Ctrl-Break or a closed console on Windows."""
 
-_SAME_S = 0.5  # seconds within which two signals are one wish
-_RETRY_S = 0.02  # seconds between two tries to raise
+_SAME_S = 0.5  # seconds within which two signals count as one
+_RETRY_S = 0.02  # seconds between two attempts to raise Stop
 
 
 class Stop(KeyboardInterrupt):
-    """Raised in the main thread where the program shall stop.
+    """Raised in the main thread to stop the program.
 
     Attributes
     ----------
     signum
-        The signal that came.
+        Number of the received signal.
     """
 
     def __init__(self, signum: int) -> None:
@@ -63,10 +63,10 @@ class Stop(KeyboardInterrupt):
 
 
 class _State:
-    """What came, and what became of it. Changed in the main thread only, but for `retries`."""
+    """State of the signal handling. Changed only in the main thread, except for `retries`."""
 
     def __init__(self, depth: int) -> None:
-        self.depth = depth  # delicate frames around all of it: whoever imports a program is not interrupted less
+        self.depth = depth  # uninterruptible frames outside the program, which do not count
         self.first: int | None = None
         self.received_at = 0.0
         self.callback: Callable[[int], None] | None = None
@@ -77,7 +77,7 @@ class _State:
         self.terminals = [fd for fd in (0, 1, 2) if _is_terminal(fd)]
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
-        """Take a signal, or the knock of a Stop that had to wait."""
+        """Handle a signal, or a retry of a deferred Stop."""
         if self.code is not None:
             os._exit(self.code)
         if self.pending and self.retries > self.handled_retries:
@@ -95,7 +95,7 @@ class _State:
             if second:
                 self._request_stop(frame)
             else:
-                with suppress(OSError, RuntimeError):  # it says something, maybe while something else is being said
+                with suppress(OSError, RuntimeError):  # it prints, and may interrupt another print
                     callback(signum)
         elif second:
             _terminate(signum)
@@ -123,7 +123,7 @@ class _State:
     def unraisable_hook(
         self, hook: Callable[[sys.UnraisableHookArgs], object]
     ) -> Callable[[sys.UnraisableHookArgs], object]:
-        """Return a hook for exceptions that nobody can catch: a Stop among them is raised again elsewhere."""
+        """Return a hook for unraisable exceptions that raises a lost Stop again later."""
 
         def on_unraisable(event: sys.UnraisableHookArgs) -> None:
             if isinstance(event.exc_value, Stop):
@@ -135,7 +135,7 @@ class _State:
         return on_unraisable
 
     def leave_closed_terminals(self) -> None:
-        """Let output go nowhere that went to a terminal which is gone: writing there is an error."""
+        """Redirect output to closed terminals to the null device, as writing there would fail."""
         for fd in {*self.terminals, *_own_stderr(self.terminals)}:
             if not _is_terminal(fd):
                 with suppress(OSError):
@@ -152,8 +152,8 @@ _exit_actions: list[Callable[[], object]] = []
 def stopping_signals() -> Iterator[None]:
     """Raise :class:`Stop` in the main thread on Ctrl-C, SIGTERM and SIGHUP, for a ``with`` around a whole program.
 
-    What is ignored stays ignored (``nohup``, jobs in the background of a script), a handler that somebody else has
-    installed stays, and outside the main thread nothing is changed. Inside itself, it changes nothing more.
+    Ignored signals stay ignored (``nohup``, background jobs of a script), and other handlers stay installed. It does
+    nothing outside the main thread, and when nested.
     """
     global _state
     if _state is not None or threading.current_thread() is not threading.main_thread():
@@ -178,13 +178,13 @@ def stopping_signals() -> Iterator[None]:
 
 @contextmanager
 def on_first_signal(callback: Callable[[int], None]) -> Iterator[None]:
-    """Take the first signal as a wish, for work that ends by itself once it is told to; the next one raises Stop.
+    """Call a function on the first signal, for work that can end by itself; the next signal raises Stop.
 
     Parameters
     ----------
     callback
-        Called in the main thread with the number of the signal, between any two steps of what goes on there. It must
-        return at once, and not raise.
+        Called in the main thread with the number of the signal, between any two bytecode instructions. It must return
+        at once, and not raise.
     """
     state = _state
     if state is None or threading.current_thread() is not threading.main_thread():
@@ -199,7 +199,7 @@ def on_first_signal(callback: Callable[[int], None]) -> Iterator[None]:
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """Let a signal wait until the end of a short piece of work that must not be left in the middle."""
+    """Defer signals until the end of a short block that must not be interrupted."""
     state = _state
     if state is None or threading.current_thread() is not threading.main_thread():
         yield
@@ -212,16 +212,16 @@ def defer_signals() -> Iterator[None]:
 
 
 def run_at_exit(action: Callable[[], object]) -> None:
-    """Have something done at the end of the program, also where a second signal ends it; what is done twice is safe."""
+    """Call a function at the end of the program, even if a second signal ends it. It may be called twice."""
     _exit_actions.append(action)
     atexit.register(action)
 
 
 def finish(code: int) -> None:
-    """Do what is to be done at the end of the program.
+    """Run the exit actions at the end of the program.
 
-    One that was stopped ends here, and does not wait for threads that are still at work. Of any other, the exit code
-    is settled: a late signal only makes it end sooner.
+    A program that was stopped ends here, without waiting for its threads. For any other, the exit code is fixed: a late
+    signal only makes it end sooner.
     """
     with defer_signals():
         _run_exit_actions()
@@ -236,7 +236,7 @@ def finish(code: int) -> None:
 
 @contextmanager
 def ignore_first_signal() -> Iterator[None]:
-    """Do what is left to do once the result is there: a first signal then comes too late, and nothing is said of it."""
+    """Defer signals in a block after the result is complete, and ignore one that arrives in it."""
     state = _state
     with defer_signals():
         yield
@@ -245,12 +245,12 @@ def ignore_first_signal() -> Iterator[None]:
 
 
 def received_signal() -> int | None:
-    """Return the number of the first signal that came inside :func:`stopping_signals`; None where none did."""
+    """Return the number of the first signal received inside :func:`stopping_signals`, or None."""
     return None if _state is None else _state.first
 
 
 def hung_up() -> bool:
-    """Whether the terminal of the program was closed; that counts as SIGHUP, which comes a moment later."""
+    """Whether the terminal of the program was closed. It counts as SIGHUP, which arrives a moment later."""
     if _state is None or all(_is_terminal(fd) for fd in _state.terminals):
         return False
     with defer_signals():
@@ -263,7 +263,7 @@ def hung_up() -> bool:
 
 
 def exit_code(error: BaseException | None = None) -> int:
-    """Return what a program ends with that was stopped, as shells count: 130 for Ctrl-C, 143 for SIGTERM."""
+    """Return the exit code of a stopped program, by the convention of shells: 130 for Ctrl-C, 143 for SIGTERM."""
     signum = error.signum if isinstance(error, Stop) else received_signal()
     return 128 + int(signal.SIGINT if signum is None else signum)
 
@@ -273,7 +273,7 @@ def _numbers() -> list[signal.Signals]:
 
 
 def _uninterruptible_frames(frame: FrameType | None) -> int:
-    """Count the calls around a frame that must not be left by an exception from outside."""
+    """Count the frames of a stack that must not be interrupted by an exception."""
     count = 0
     while frame is not None:
         code = frame.f_code
@@ -287,7 +287,7 @@ def _uninterruptible_frames(frame: FrameType | None) -> int:
 
 
 def _send(signum: int) -> None:
-    """Send a signal to the main thread, which it wakes where it waits."""
+    """Send a signal to the main thread, which interrupts blocking calls."""
     with suppress(OSError, ValueError, RuntimeError):
         if hasattr(signal, "pthread_kill"):
             signal.pthread_kill(threading.main_thread().ident or 0, signum)
@@ -319,7 +319,7 @@ def _is_terminal(fd: int) -> bool:
 
 
 def _own_stderr(terminals: list[int]) -> list[int]:
-    """Where sys.stderr writes to, if that was a terminal and no longer is file descriptor 2."""
+    """Return the file descriptor of sys.stderr, if it is not 2, and 2 was a terminal."""
     with suppress(OSError, ValueError, AttributeError):
         if 2 in terminals and (fd := sys.stderr.fileno()) > 2:
             return [fd]

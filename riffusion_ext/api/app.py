@@ -1,7 +1,7 @@
-"""All routes, put into a FastAPI application: a webui's, or that of the program by itself.
+"""Add all routes to a FastAPI application: a webui's, or that of the standalone server.
 
-Ours are an application of their own below ``/riffusion/v1``. Its errors, its documentation and its limits are ours
-alone, and those of the host stay as they are.
+Our routes are an application of their own, mounted at ``/riffusion/v1``, with its own error handlers, documentation
+and limits. Those of the host stay unchanged.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _UPLOADS = frozenset({"/pictures", "/clips"})
 
 
 def build(service: ApiContext) -> FastAPI:
-    """Return the application with our own routes."""
+    """Build the application with our own routes."""
     app = FastAPI(
         title="Riffusion",
         version=__version__,
@@ -49,19 +49,19 @@ def build(service: ApiContext) -> FastAPI:
 def mount(
     app: Starlette, service: ApiContext, credentials: Credentials | None = None, *, allow_list: AllowList | None = None
 ) -> None:
-    """Put the routes into an application, all behind one password.
+    """Add the routes to an application, all behind the same credentials.
 
     Parameters
     ----------
     app
         A FastAPI or Starlette application.
     service
-        What they work with.
+        What the routes work with.
     credentials
-        Passwords by user; None or empty: none is asked for, as the host's own API asks for none.
+        Passwords by user. None or empty: no password is required, as for the host's own API.
     allow_list
-        Who may come in. None: an
-        :class:`~riffusion_ext.api.access.allow_list.AllowListMiddleware` is around the whole application.
+        Hosts and origins that are allowed. None: the application is wrapped as a whole by an
+        :class:`~riffusion_ext.api.access.allow_list.AllowListMiddleware`.
     """
     limits = service.limits
 
@@ -90,5 +90,5 @@ def _is_upload(scope: Scope) -> bool:
 
 
 def _path_below_root(scope: Scope) -> str:
-    """Return the path below our root."""
+    """Return the path of a request below the mount point."""
     return str(scope["path"]).removeprefix(str(scope.get("root_path", "")))

@@ -1,4 +1,4 @@
-"""What the routes answer where something is wrong: always JSON, always one sentence."""
+"""Error responses of the routes: always JSON with one sentence."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ _RETRY = {429: "5", 503: "5"}
 
 
 class AsciiJSON(JSONResponse):
-    """JSON in ASCII: whatever a client sent, also half a surrogate pair, can be written back to it."""
+    """JSON response in ASCII. It can echo any text of a client, even a lone surrogate."""
 
     def render(self, content: object) -> bytes:
-        """Return the body."""
+        """Return the body as ASCII."""
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 class ApiError(RiffusionError):
-    """A request that is answered with a status of its own.
+    """An error with an HTTP status of its own.
 
     Parameters
     ----------
     status
-        Of HTTP.
+        HTTP status code.
     text
         One sentence.
     """
@@ -62,31 +62,31 @@ class ApiError(RiffusionError):
 
 
 def not_found(what: str) -> ApiError:
-    """Return the answer about an id that is not known, or not any more."""
+    """Return the error for an unknown or expired id."""
     return ApiError(404, f"there is no {what} of this id; it was never there, or was removed to make room")
 
 
 class Refuse(Protocol):
-    """Makes a refusal from a status, a sentence and headers, as :func:`refusal` does."""
+    """A function that builds an error response, such as :func:`refusal`."""
 
     def __call__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-        """Return the response."""
+        """Build the response."""
         ...
 
 
 def refusal(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an answer that says in one sentence why not; without the server's folders."""
+    """Return an error response with one sentence, from which folders of the server are removed."""
     return AsciiJSON({"detail": without_folders(text)[:_MAX_CHARACTERS]}, status, refusal_headers(status, headers))
 
 
 def refusal_headers(status: int, headers: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return headers with what a refusal of this status has besides: when to try again."""
+    """Add the header Retry-After to the headers of a refusal, for statuses that have one."""
     more = {"Retry-After": _RETRY[status]} if status in _RETRY else {}
     return {**more, **(headers or {})}
 
 
 def status_of(error: BaseException) -> int:
-    """Return the status of HTTP that fits an error."""
+    """Return the HTTP status for an error."""
     if isinstance(error, ApiError):
         return error.status
     if isinstance(error, BusyError):
@@ -99,14 +99,14 @@ def status_of(error: BaseException) -> int:
 
 
 def headers_of(error: BaseException) -> Mapping[str, str] | None:
-    """Return the headers that an error brings along."""
+    """Return the extra response headers of an error."""
     if isinstance(error, FullError):
         return {"Retry-After": str(math.ceil(error.seconds))}
     return error.headers if isinstance(error, ApiError) else None
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Make an application answer all errors in this way."""
+    """Register handlers that turn all errors of an application into such responses."""
 
     async def known(request: Request, error: Exception) -> Response:
         return refusal(status_of(error), str(error), headers_of(error))
@@ -130,7 +130,7 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def first_sentence(errors: Sequence[Mapping[str, object]]) -> str:
-    """Return a sentence about the first thing that is wrong with a body."""
+    """Describe the first validation error of a body in one sentence."""
     if not errors:
         return "the request is not understood"
     location = errors[0].get("loc")

@@ -1,4 +1,4 @@
-"""The work behind a request to generate: a piece is generated window by window, heard, and kept as a clip."""
+"""Generate a piece for a request: render its windows, reconstruct the audio and store it as a clip."""
 
 from __future__ import annotations
 
@@ -45,21 +45,20 @@ __all__ = [
 ]
 
 _GENERATION_SHARE = 0.95
-"""Share of the whole that is generation; the rest makes the sound."""
-
+"""Share of the progress for generating the windows; the rest is for reconstructing the audio."""
 
 _MAX_WORK_FOLDERS = 32
-"""More than can be waiting for their turn."""
+"""More than the jobs that can be queued."""
 
 
 class JobProgress:
-    """Tells a job how far generation is: windows, and steps within them."""
+    """Reports the progress of generation to a job: windows, and sampling steps within a window."""
 
     def __init__(self, job: Job, total: int = 0, *, last_message: str = "making the sound") -> None:
         self._job, self.done, self.total, self._last_message = job, 0, total, last_message
 
     def report_activity(self, activity: Activity) -> None:
-        """Take in what the backend is at."""
+        """Report the activity of the backend."""
         if activity.waiting:
             self._report(0.0, "waiting until the webui has finished its other work", activity)
         elif activity.steps:
@@ -67,12 +66,12 @@ class JobProgress:
             self._report(share, f"step {activity.step} of {activity.steps}", activity)
 
     def report_done(self, done: int, total: int | None = None, seconds_left: float | None = None) -> None:
-        """Take in how many windows are there."""
+        """Report how many windows are done."""
         self.done, self.total = done, self.total if total is None else total
         self._report(0.0, "" if seconds_left is None else f"{seconds_left:.0f} s left")
 
     def __call__(self, item: Activity | Event | Stage) -> None:
-        """Take in what a rendering tells; what was stopped is heard as far as it goes."""
+        """Report an event of :func:`~riffusion_ext.services.rendering.render_piece`."""
         if isinstance(item, Progress):
             self.report_done(item.done, item.total, item.seconds_left)
         elif isinstance(item, Stage):
@@ -91,19 +90,19 @@ class JobProgress:
 
 
 def watch_backend(backend: Backend, max_batch: int, job: Job, progress: JobProgress) -> BatchLimit:
-    """Return the backend, held to batches of so many, which stops when the job shall."""
+    """Limit a backend to batches of `max_batch`, report its activity, and stop it when the job is stopped."""
     return BatchLimit(backend, max_batch, progress.report_activity, lambda: job.stop_requested)
 
 
 def render(
     service: ApiContext, piece: Piece, job: Job, progress: JobProgress, *, batch: int = 1, limit: int | None = None
 ) -> tuple[Rendered, AudioClip | None]:
-    """Render a piece; returns how that ended, and its sound as far as it goes.
+    """Render a piece; return the outcome, and the audio up to the last finished window.
 
     Raises
     ------
     Exception
-        That of the backend.
+        The backend failed.
     """
     rendered = render_piece(
         piece, service.backend(), batch=batch, limit=limit, on_progress=progress, cancelled=lambda: job.stop_requested
@@ -114,7 +113,7 @@ def render(
 
 
 def work_folder(service: ApiContext, kind: str) -> Path:
-    """Return the folder for the windows of a kind of piece; the oldest in it go, also those of what was stopped."""
+    """Return the folder for windows of a kind of piece. The oldest pieces in it are removed, unfinished ones too."""
     folder = service.folder(kind)
     with suppress(OSError):
         pieces = [path for path in folder.iterdir() if path.name != "sources"]
@@ -131,7 +130,7 @@ def store_clip(
     write: Callable[[Path, AudioClip], object],
     seed: int | None = None,
 ) -> ClipRecord:
-    """Write a clip into the service's folder and keep it."""
+    """Write a clip to the service's folder and store it."""
     path = service.folder("clips") / f"{secrets.token_hex(8)}.{file_format}"
     write(path, clip)
     name = " ".join(title.split())[:80] or "clip"
@@ -141,7 +140,7 @@ def store_clip(
 
 
 def store_image(service: ApiContext, image: Image.Image, params: SpectrogramParams, title: str) -> dict[str, object]:
-    """Keep an image that was generated; returns what the client is told of it."""
+    """Store a generated image and return its description for the client."""
     from riffusion_ext.metadata import save_image
     from riffusion_ext.params import DEFAULT_MAX_VALUE
 
@@ -153,7 +152,7 @@ def store_image(service: ApiContext, image: Image.Image, params: SpectrogramPara
 
 
 def check_save(service: ApiContext, requested: bool) -> None:
-    """Raise an ApiError where results are to stay, and there is no folder for them."""
+    """Raise an ApiError if results should be saved, but there is no folder for them."""
     if requested and service.output is None:
         raise ApiError(422, "save cannot be had here: there is no folder for results")
 
@@ -161,18 +160,18 @@ def check_save(service: ApiContext, requested: bool) -> None:
 def save_to_output(
     service: ApiContext, record: ClipRecord, kind: str, title: str, *, complete: bool
 ) -> dict[str, object]:
-    """Copy a clip to the results that stay; returns what clients are told: its name below their folder, or why not."""
+    """Copy a clip to the output folder; return its path relative to that folder, or why it failed, for the client."""
     assert service.output is not None
     folder = service.output()
     path = first = dated_path(folder, kind, title + ("" if complete else " (unfinished)"), record.path.suffix)
     number = 1
-    while path.exists():  # two of one second
+    while path.exists():  # two results within one second
         number += 1
         path = first.with_name(f"{first.stem} {number}{first.suffix}")
     try:
         with record.path.open("rb") as sound:
             write_atomically(path, lambda file: shutil.copyfileobj(sound, file))
-    except (RiffusionError, OSError) as error:  # the clip itself is there, and the work behind it long
+    except (RiffusionError, OSError) as error:  # the clip itself is stored, and took long to make
         return {"saved": None, "not_saved": without_folders(str(error))}
     return {"saved": path.relative_to(folder).as_posix()}
 
@@ -187,7 +186,10 @@ def store_result(
     complete: bool,
     save_as: str = "",
 ) -> dict[str, object]:
-    """Keep the sound of a piece; returns what the client is told. `save_as`: kind of the result that stays."""
+    """Store the audio of a piece and return the result for the client.
+
+    With `save_as`, the clip is also copied to that subfolder of the output folder.
+    """
 
     def write(path: Path, sound: AudioClip) -> object:
         return piece.write(path, sound, title=title)

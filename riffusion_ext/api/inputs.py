@@ -1,4 +1,4 @@
-"""What clients bring along, checked and opened: images, sounds, texts, parameters."""
+"""Check and decode what clients send: images, audio, texts and spectrogram parameters."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 _MIN_SIDE = 512
-"""What images to generate from are scaled to: a line of few pixels and great length would fill the memory."""
+"""Side to which images for generation are scaled: a long line of few pixels would fill the memory."""
 
 _DATA_URL = re.compile(r"data:[^,]{0,200},")
 _CHUNK = 1 << 20
@@ -54,7 +54,7 @@ _SUFFIXES = {
     "GIF": ".gif",
     "AVIF": ".avif",
 }
-"""Formats of images that are taken: those of :data:`riffusion_ext.files.paths.IMAGE_SUFFIXES`."""
+"""Accepted image formats: those of :data:`riffusion_ext.files.paths.IMAGE_SUFFIXES`."""
 
 _SIGNATURES = (
     (0, b"RIFF", ".wav"),
@@ -71,22 +71,22 @@ _SIGNATURES = (
 
 
 def decode_base64(text: str, what: str) -> bytes:
-    """Decode base64, in one line or many, with or without ``data:...;base64,`` before it.
+    """Decode base64, with or without line breaks and a prefix ``data:...;base64,``.
 
     Raises
     ------
     ApiError
-        It is no base64, or nothing.
+        The text is not base64, or is empty.
     """
     match = _DATA_URL.match(text)
     data, rest = bytearray(), b""
-    # Bit by bit: a large file at once would let nothing else run meanwhile.
+    # In chunks: decoding a large file in one call would block all other threads.
     for start in range(match.end() if match else 0, len(text), _CHUNK):
         try:
             piece = rest + text[start : start + _CHUNK].encode("ascii").translate(None, b" \t\n\r\f\v")
             whole = len(piece) // 4 * 4 if start + _CHUNK < len(text) else len(piece)
             rest = piece[whole:]
-            if data and len(data) % 3:  # it had ended before
+            if data and len(data) % 3:  # the padding of the chunk before ended the text
                 raise ValueError
             data += base64.b64decode(piece[:whole], validate=True)
         except (binascii.Error, ValueError):
@@ -97,7 +97,7 @@ def decode_base64(text: str, what: str) -> bytes:
 
 
 def check_text(*texts: str | None) -> None:
-    """Raise an ApiError about a text that cannot be written down: half a surrogate pair."""
+    """Raise an ApiError if a text holds a lone surrogate, which UTF-8 cannot encode."""
     for text in texts:
         try:
             (text or "").encode("utf-8")
@@ -106,30 +106,30 @@ def check_text(*texts: str | None) -> None:
 
 
 def clean_file_name(name: str, suffix: str, default: str) -> str:
-    """Return the name of a file as a client calls it, without folders and signs that do not belong into one."""
+    """Clean up a client's file name: no folders, no control characters; the given suffix."""
     text = _NOT_IN_NAMES.sub("/", name.encode("utf-8", "replace").decode()).split("/")[-1].strip(" .")
     stem = text.rpartition(".")[0] or text
     return shorten_name(stem or default, suffix, max_bytes=120)
 
 
 def decode_image(data: bytes, limits: Limits, pixels: int | None = None, *, side: int = 1) -> tuple[Image.Image, str]:
-    """Open an image of at most so many pixels; returns it, and the suffix of its format.
+    """Decode an image file of limited size; return the image and the suffix of its format.
 
     Parameters
     ----------
     data
-        The file.
+        Content of the file.
     limits
-        Where the number is, if `pixels` does not say.
+        Gives the maximum number of pixels if `pixels` is None.
     pixels
-        Most pixels.
+        Maximum number of pixels.
     side
-        A shorter side counts as so many, where the image will be scaled to it.
+        Shorter sides count as this many pixels, for images that will be scaled to it.
 
     Raises
     ------
     ApiError
-        It is no image, too large, or damaged.
+        The file is not an image, is too large, or is damaged.
     """
     from PIL import UnidentifiedImageError
 
@@ -158,12 +158,12 @@ def decode_image(data: bytes, limits: Limits, pixels: int | None = None, *, side
 
 
 def open_stored_image(service: ApiContext, id_: str | None) -> Image.Image | None:
-    """Open the image of an id, for generation; None for none.
+    """Open a stored image as input for generation; None if `id_` is None or empty.
 
     Raises
     ------
     ApiError
-        There is none of this id, or it is too large.
+        No image has this id, or it is too large.
     """
     if not id_:
         return None
@@ -175,14 +175,14 @@ def open_stored_image(service: ApiContext, id_: str | None) -> Image.Image | Non
 
 
 def sound_suffix(first_bytes: bytes) -> str:
-    """Return the suffix of a sound file by its first bytes.
+    """Return the suffix of an audio file by its first bytes.
 
-    Lists that name other files, which ffmpeg would follow, are no sound.
+    Playlists, whose entries ffmpeg would open, are refused.
 
     Raises
     ------
     ApiError
-        No kind of sound begins like this.
+        No known audio format begins like this.
     """
     for place, signature, suffix in _SIGNATURES:
         if first_bytes[place : place + len(signature)] == signature:
@@ -193,7 +193,7 @@ def sound_suffix(first_bytes: bytes) -> str:
 
 
 def check_sound(path: Path, limits: Limits) -> float:
-    """Return the length of a sound file in seconds.
+    """Check an audio file against the limits; return its length in seconds.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def check_sound(path: Path, limits: Limits) -> float:
 
     try:
         shape = sound_shape(path)
-        if shape is None:  # for ffmpeg, which is not let run on for ever
+        if shape is None:  # only ffmpeg can read it: decode, but stop at the limits
             seconds, samples = 0.0, 0
             for piece in read_pieces(path):
                 seconds, samples = seconds + piece.duration, samples + piece.samples.size
@@ -226,18 +226,18 @@ def check_sound(path: Path, limits: Limits) -> float:
 
 
 def read_stored_sound(service: ApiContext, id_: str, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
-    """Read the sound of an id, or a part of it.
+    """Read a stored clip, or a part of it.
 
     Raises
     ------
     ApiError
-        There is none of this id, or it cannot be read.
+        No clip has this id, or it cannot be read.
     """
     return read_sound(service.find("clips", id_).path, service.limits, start=start, duration=duration)
 
 
 def read_sound(path: Path, limits: Limits, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
-    """Read a sound file, or a part of it, within the limits; sentences do not name the file."""
+    """Read an audio file within the limits, or a part of it. Error messages do not name the file."""
     from riffusion_ext.audio.io import read_audio
 
     check_sound(path, limits)
@@ -248,13 +248,13 @@ def read_sound(path: Path, limits: Limits, *, start: float = 0.0, duration: floa
 
 
 def write_sound(service: ApiContext, data: bytes) -> Path:
-    """Write a sound that came in a body into a file."""
+    """Write audio data from a request body to a file."""
     path = service.folder("clips") / f"{secrets.token_hex(8)}{sound_suffix(data[:16])}"
     return write_atomically(path, lambda file: file.write(data))
 
 
 def parse_params(text: str | None) -> SpectrogramParams | None:
-    """Return the parameters that a preset's name or a list of them mean; None for nothing."""
+    """Parse the name of a preset or a list of parameters; None if the text is blank."""
     from riffusion_ext.params import PRESETS, SpectrogramParams
 
     if text is None or not text.strip():

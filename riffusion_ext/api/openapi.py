@@ -1,4 +1,4 @@
-"""The description of the routes (OpenAPI), with an example for each body. The tests send every one of them."""
+"""The OpenAPI schema of the routes, with an example for each body. The tests send every example."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ EXAMPLES: dict[str, dict[str, object]] = {
     },
     "/datasets": {"clips": [_CLIP["id"]], "trigger": "mymusic", "target": 200},
 }
-"""Body of a request, by path. The ids stand for those of files that were uploaded."""
+"""Example bodies by path. The ids stand for those of uploaded files."""
 
 _REPLIES: dict[tuple[str, str], tuple[str, object]] = {
     ("/image-to-audio", "200"): ("The clip", {**_CLIP, "notes": []}),
@@ -103,7 +103,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
 def build_schema(app: FastAPI) -> dict[str, object]:
-    """Return the OpenAPI description of an application; made once, but for where the server says that it is."""
+    """Return the OpenAPI schema of an application. It is built once, except for the list of servers."""
     if app.openapi_schema:
         return {**app.openapi_schema, "servers": app.servers}
     schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)

@@ -1,4 +1,4 @@
-"""From a request to a job, and from a job to an answer."""
+"""Queue jobs for requests, and build responses from jobs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from riffusion_ext.validation.finite import find_json_error
 __all__ = ["accept", "job_json", "job_reply", "job_view", "jobs_reply", "run_and_wait", "wait_for"]
 
 _MAX_LISTED = 1 << 14
-"""Characters of a job in a list, at most."""
+"""Maximum length of a job's JSON in a list, in characters."""
 
 logger = logging.getLogger(__name__)
 
 
 def job_view(service: ApiContext, job: Job) -> dict[str, object]:
-    """Return what clients are told of a job."""
+    """Describe a job for clients."""
     return {
         "id": job.id,
         "url": _job_url(service, job),
@@ -47,9 +47,9 @@ def _job_url(service: ApiContext, job: Job) -> str:
 
 
 def job_json(service: ApiContext, job: Job, *, max_characters: int | None = None) -> str:
-    """Return what clients are told of a job as JSON; whatever is in it, other jobs can be told of.
+    """Describe a job for clients as JSON. A job that cannot be serialised does not affect the others of a list.
 
-    With `max_characters`, a result that makes it longer than so many characters is left out.
+    The result is left out if the JSON would be longer than `max_characters`.
     """
     view = job_view(service, job)
     try:
@@ -65,23 +65,23 @@ def job_json(service: ApiContext, job: Job, *, max_characters: int | None = None
 
 
 def jobs_reply(service: ApiContext, jobs: Sequence[Job]) -> Response:
-    """Return a reply with many jobs, to be made in a thread; for large results, clients ask the job itself."""
+    """Return a response with many jobs. Call it in a thread. Clients fetch large results from the job itself."""
     texts = ",".join([job_json(service, job, max_characters=_MAX_LISTED) for job in jobs])
     return Response(f'{{"jobs":[{texts}]}}', media_type="application/json")
 
 
 def job_reply(service: ApiContext, job: Job, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a reply with one job."""
+    """Return a response with one job."""
     return Response(job_json(service, job), status, dict(headers or {}), "application/json")
 
 
 def _submit(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
-    """Queue a job whose files are kept until those who are told of them can fetch them."""
+    """Queue a job whose files are kept until clients have had time to fetch them."""
 
     def run(job: Job) -> Result:
         with service.results.hold_results():
             result = work(job)
-            if (problem := find_json_error(result)) is not None:  # and no files stay that nobody is told of
+            if (problem := find_json_error(result)) is not None:  # so that its files are removed
                 raise RiffusionError(f"what came of this cannot be told: {problem}")
             return result
 
@@ -89,7 +89,7 @@ def _submit(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
 
 
 def accept(service: ApiContext, kind: str, lane: str, work: Work) -> Response:
-    """Queue a job, and answer 202 with it."""
+    """Queue a job and return a 202 response with it."""
     job = _submit(service, kind, lane, work)
     return job_reply(service, job, 202, {"Location": _job_url(service, job)})
 
@@ -108,19 +108,19 @@ async def wait_for(job: Job) -> None:
 
 
 async def run_and_wait(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
-    """Queue a job and wait for it; returns it with its result.
+    """Queue a job, wait for it and return it with its result.
 
     Raises
     ------
     ApiError
-        There is none: why. Unexpected errors of the work come through as they are.
+        The job was cancelled or ran out of time. An exception of the work is raised unchanged.
     """
     job = _submit(service, kind, lane, work)
     await wait_for(job)
     if job.state == "done":
         return job
     if (cause := job.cause) is not None:
-        job.cause = None  # raised, it keeps the request with its body
+        job.cause = None  # once raised, it keeps the request and its body alive
         raise cause
     if job.state == "cancelled":
         raise ApiError(409, "somebody cancelled this")

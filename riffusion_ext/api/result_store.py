@@ -1,11 +1,11 @@
-"""Room for results: promised before they are made, and kept for them until those who are told of them can fetch them.
+"""Storage for results: reserved before they are made, and kept long enough for clients to fetch them.
 
 ::
 
-    work begins --> reserve, save, save, ... --> work ends --> lifetime --> the oldest leave where room is needed
-                    |<---- nothing leaves of what was kept ---------->|
+    job starts --> reserve, save, save, ... --> job ends --> lifetime --> the oldest are removed if space is needed
+                   |<----------- none of its files is removed ----------->|
 
-What belongs to a piece of work is found by its thread, so that the work itself only keeps files.
+The reservations of a job are bound to its thread, so the job itself only saves files.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ T = TypeVar("T")
 __all__ = ["UPLOAD_TIMEOUT_S", "ResultStore"]
 
 UPLOAD_TIMEOUT_S = 20.0
-"""Seconds that an upload waits for room before it is refused."""
+"""Seconds that an upload waits for free storage before it is refused."""
 
 _POLL_INTERVAL_S = 0.5
 
 
 class ResultStore:
-    """Files that are kept, by kind.
+    """Stored files, by kind.
 
     Parameters
     ----------
     libraries
-        By kind.
+        Libraries by kind of file.
     files, size
-        What each can hold.
+        Capacity of each library, in files and in bytes.
     timeout_s
-        Seconds that long work waits for room for its result.
+        Seconds that a long job waits for storage for its result.
     """
 
     def __init__(self, libraries: Mapping[str, ClipLibrary], files: int, size: int, timeout_s: float) -> None:
@@ -51,7 +51,7 @@ class ResultStore:
 
     @contextmanager
     def hold_results(self) -> Iterator[None]:
-        """Let what this thread keeps in here stay until its end, and its lifetime after; remove it where that fails."""
+        """Keep the files that this thread saves until the block and their lifetime end; remove them on an error."""
         reservations: dict[str, list[Reservation]] = {kind: [] for kind in self._libraries}
         self._work.reservations = reservations
         try:
@@ -66,30 +66,30 @@ class ResultStore:
                 reservation.close()
 
     def check(self, kind: str, files: int, size: int) -> None:
-        """Raise an ApiError about what could never be kept."""
+        """Raise an ApiError if the files exceed the capacity."""
         if files > self._files:
             raise ApiError(413, f"this makes {files} {kind}, {self._files} are kept")
         if size > self._size:
             raise ApiError(413, f"this makes about {size} bytes of {kind}, {self._size} are kept")
 
     def reserve(self, kind: str, files: int, size: int, *, wait: bool = False) -> None:
-        """Promise room to the work of this thread.
+        """Reserve storage for the job of this thread.
 
         Parameters
         ----------
         kind
-            Of the files.
+            Kind of the files.
         files, size
-            How many, and their bytes together, at most.
+            Maximum number of files, and of bytes of all together.
         wait
-            Long work waits until there is room, and after its patience has it in any case: one result at a time.
+            Whether to wait until storage is free. After the timeout, it is granted in any case, one result at a time.
 
         Raises
         ------
         ApiError
-            So much is never kept.
+            The files exceed the capacity.
         FullError
-            There is no room at present.
+            There is no free storage at present, and `wait` is false.
         """
         self.check(kind, files, size)
         end = time.monotonic() + self._timeout_s
@@ -114,7 +114,7 @@ class ResultStore:
         seed: int | None = None,
         download_name: str = "",
     ) -> ClipRecord:
-        """Keep a file; where there is no room, it is removed and the error raised."""
+        """Store a file. If there is no free storage, the file is removed and the error raised."""
         reservations = getattr(self._work, "reservations", None)
         try:
             if reservations is None:
@@ -142,7 +142,7 @@ class ResultStore:
     async def run_with_reservation(
         self, kind: str, size: int, work: Callable[[], T], run: Callable[[Callable[[], T]], Awaitable[T]]
     ) -> T:
-        """Do something that keeps one file, in a thread that `run` chooses, once there is room for it."""
+        """Reserve storage for one file, waiting if necessary, and call `work`, which saves it, by `run` in a thread."""
         end = time.monotonic() + UPLOAD_TIMEOUT_S
         self.check(kind, 1, size)
         while True:
@@ -162,5 +162,5 @@ class ResultStore:
         try:
             return await run(run_work)
         except BaseException:
-            reservation.close()  # also where it was cancelled before it began
+            reservation.close()  # also if it was cancelled before `work` started
             raise

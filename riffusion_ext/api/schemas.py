@@ -1,7 +1,7 @@
-"""Bodies of requests.
+"""Schemas of request bodies.
 
-Written for pydantic 1 and 2 alike, as webuis have either: plain types, ranges, nothing else. What these cannot say, the
-core checks, whose sentences reach the client as they are.
+Written for both pydantic 1 and 2, as webuis have either: plain types and ranges only. The core checks everything else,
+and its error messages are returned to the client.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ _ID = Field(None, max_length=_MAX_ID_LENGTH, description="id of an uploaded imag
 
 
 def _option_field(option: Option, *, description: str | None = None) -> Any:
-    """Return the field of a declared option: its default in the API, its bounds or length, its help."""
+    """Build the field of a declared option: its default in the API, its bounds or maximum length, its help."""
     rules: dict[str, Any] = {"description": description or option.help}
     if option.is_number:
         rules |= {"ge": option.minimum, "le": option.maximum}
@@ -80,21 +80,21 @@ def _option_field(option: Option, *, description: str | None = None) -> Any:
         rules["max_length"] = option.longest
     default = option.in_api
     if isinstance(default, int) and option.is_number and not option.is_whole:
-        default = float(default)  # as a client's value arrives
+        default = float(default)  # as JSON numbers of clients are converted
     return Field(default, **rules)
 
 
 def _number_field(bounds: tuple[float, float], default: float | None, description: str | None = None) -> Any:
-    """Return a field for a number within bounds."""
+    """Build the field of a number within bounds."""
     return Field(default, ge=bounds[0], le=bounds[1], description=description)
 
 
 class _Strict(BaseModel, extra="forbid"):
-    """Names that are not known are refused: a typing error shall not pass for a default."""
+    """Base model that refuses unknown names, so that a typo is not taken for a default."""
 
 
 class ImageToAudio(_Strict):
-    """A spectrogram image to be heard."""
+    """A spectrogram image to convert to audio."""
 
     picture: str | None = Field(None, max_length=_MAX_ID_LENGTH, description="id of an uploaded image; or give image")
     image: str | None = Field(None, description="the image itself in base64, with or without data:...;base64,")
@@ -109,7 +109,7 @@ class ImageToAudio(_Strict):
 
 
 class AudioToImages(_Strict):
-    """A sound to be drawn."""
+    """Audio to convert to spectrogram images."""
 
     clip: str | None = Field(None, max_length=_MAX_ID_LENGTH, description="id of a clip; or give audio")
     audio: str | None = Field(None, description="the sound file itself in base64")
@@ -122,14 +122,14 @@ class AudioToImages(_Strict):
 
 
 class _Sound(_Strict):
-    """How what is generated becomes a sound file."""
+    """How generated images are converted to an audio file."""
 
     engine: Engine = _option_field(control("engine"))
     format: Format = _option_field(control("format"))
 
 
 class _Generation(_Sound):
-    """What all that is generated has in common."""
+    """The fields that all generating requests have in common."""
 
     steps: int = _option_field(generation.STEPS)
     sampler: str = _option_field(generation.SAMPLER, description=_SAMPLER)
@@ -138,7 +138,7 @@ class _Generation(_Sound):
 
 
 class Keyframe(_Strict):
-    """A part of a song: what is heard, and how long it takes to the next."""
+    """A keyframe of a song: its prompt, and the time until the next keyframe."""
 
     prompt: str = _option_field(KEYFRAME["prompt"])
     negative: str = _option_field(KEYFRAME["negative"])
@@ -150,7 +150,7 @@ class Keyframe(_Strict):
 
 
 class Song(_Generation):
-    """A song, from prompts over time."""
+    """A song from prompts over time."""
 
     score: str | None = _option_field(SONG["score"], description="a line for each part, as on the page; or keyframes")
     keyframes: list[Keyframe] | None = None
@@ -172,7 +172,7 @@ class Song(_Generation):
 
 
 class Riff(_Generation):
-    """A song to be regenerated."""
+    """A new version of a song."""
 
     clip: str = Field(..., max_length=_MAX_ID_LENGTH, description="id of the song")
     keyframes: list[Keyframe] | None = None
@@ -195,7 +195,7 @@ class Riff(_Generation):
 
 
 class Loop(_Generation):
-    """A few bars that go round without a seam."""
+    """A seamless loop of a few bars."""
 
     prompt: str = _option_field(LOOP["prompt"])
     negative: str = _option_field(LOOP["negative"])
@@ -221,7 +221,7 @@ class InterpolateEnd(_Strict):
 
 
 class Interpolate(_Generation):
-    """Images on the way from one prompt to another, and their sound."""
+    """Images between two prompts, and their audio."""
 
     start: InterpolateEnd
     end: InterpolateEnd
@@ -240,7 +240,7 @@ class Interpolate(_Generation):
 
 
 class Generate(_Strict):
-    """One image to be generated, as the host's own pages ask for it."""
+    """A single image to generate, with the fields of the core's request."""
 
     prompts: list[str] = Field(..., description="two: from and to; their embeddings are mixed linearly")
     alpha: float = _number_field(bounds.ALPHA, 0.0, "where between the two")
@@ -262,7 +262,7 @@ class Generate(_Strict):
 
 
 class Generations(_Strict):
-    """Images to be generated: what songs, riffs and loops are made of."""
+    """A batch of single images, such as the windows of songs, riffs and loops."""
 
     requests: list[Generate]
     model: str | None = Field(
@@ -272,7 +272,7 @@ class Generations(_Strict):
 
 
 class Dataset(_Strict):
-    """Songs to become a training set. Each part takes the names of the command line's settings."""
+    """Songs to convert to a training set. The names are those of the command line."""
 
     clips: list[str] = Field(..., description="ids of the songs")
     trigger: str = _option_field(DATASET["trigger"])
@@ -299,9 +299,9 @@ LIST_MODELS: dict[type[BaseModel], dict[str, type[BaseModel]]] = {
     Riff: {"keyframes": Keyframe},
     Generations: {"requests": Generate},
 }
-"""Lists of models, by model and name."""
+"""Models of the items of lists, by model and field."""
 
 
 def pick_fields(body: BaseModel, *names: str) -> dict[str, Any]:
-    """Return some fields of a body by name."""
+    """Return the named fields of a body."""
     return {name: getattr(body, name) for name in names}

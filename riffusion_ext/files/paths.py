@@ -1,6 +1,6 @@
-"""Which files a list of names means, and where their results go.
+"""Expand names to files, and choose the paths of results.
 
-Standard library only: the command line and the tab share it, and ``--help`` must not wait for it.
+Standard library only: the command line imports it, and ``--help`` must be fast.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ __all__ = [
 _OnError = Callable[[OSError], object]
 
 _MAX_NAME_BYTES = 240
-"""Bytes of a file name: systems allow 255, and a file being written needs a few more for its temporary name."""
+"""Maximum size of a file name in bytes: systems allow 255, and temporary names need a few more."""
 
 _MAX_TITLE = 60
-"""Characters of a title in a file name."""
+"""Maximum length of a title in a file name, in characters."""
 
 _FOLDERS = re.compile(r"""(?<![\w./\\])(?:[A-Za-z]:)?[\\/](?:[^\\/:*?"<>|\n]+[\\/])+""")
 
 
 def without_folders(text: str) -> str:
-    """Return the text with each absolute path cut down to its file name: messages travel to any client of the API."""
+    """Replace each absolute path in a text by its file name, as messages are sent to clients of the API."""
     return _FOLDERS.sub("", text)
 
 
 def natural_key(path: str | Path) -> tuple[tuple[int, int, str], ...]:
-    """Sort key that puts ``img2`` before ``img10``, ignoring case."""
+    """Return a sort key that puts ``img2`` before ``img10``, ignoring case."""
     parts = re.split(r"([0-9]+)", str(path))
     return tuple(
         (0, len(part.lstrip("0")), part.lstrip("0")) if part.isdecimal() and part.isascii() else (1, 0, part.casefold())
@@ -56,9 +56,9 @@ def natural_key(path: str | Path) -> tuple[tuple[int, int, str], ...]:
 
 
 def user_path(name: str | Path) -> Path:
-    """Return the path that a user wrote: ``~`` and ``~/x`` lie in the home folder, ``~name`` in that user's.
+    """Expand ``~``, ``~/x`` and ``~name`` in a path given by a user.
 
-    A file whose own name begins with ``~`` is that file, and where there is no such user the name stands for itself.
+    If a file with that literal name exists, or there is no such user, the path is returned unchanged.
     """
     path = Path(name)
     first = path.parts[0] if path.parts else ""
@@ -76,24 +76,24 @@ def folders_below(
     enter: Callable[[Path, list[str]], bool] = lambda folder, names: True,
     on_error: _OnError | None = None,
 ) -> Iterator[tuple[Path, list[str]]]:
-    """Walk a folder and those below it, hidden ones left out, links to folders followed.
+    """Walk a folder and its subfolders. Hidden folders are left out, links to folders are followed.
 
-    Each folder comes once: by its own name where it lies below `top`, else by that of one link. Links to `top` and to
-    the folders above it are not followed.
+    Each folder is visited once: under its own name if it lies below `top`, else under that of one link. Links to `top`
+    and to the folders above it are not followed.
 
     Parameters
     ----------
     top
-        Where to begin.
+        Folder to start from.
     enter
-        Told a folder and the names of the folders in it; whether to look into it at all.
+        Called with a folder and the names of its subfolders; returns whether to enter the folder.
     on_error
-        Told the error about a folder that cannot be read.
+        Called with the error if a folder cannot be read.
 
     Yields
     ------
     folder, names
-        A folder, and the names of the files in it.
+        A folder, and the names of its files.
     """
     home = Path(os.path.realpath(top))
     seen = {str(folder) for folder in home.parents}
@@ -112,7 +112,7 @@ def folders_below(
 
 
 def _files_in(folder: Path, suffixes: Iterable[str], passed: list[Path] | None = None) -> list[Path]:
-    """Files of a folder with one of the suffixes; not hidden ones (macOS leaves ``._name.png`` beside its files)."""
+    """Return the files of a folder with one of the suffixes, except hidden ones (macOS creates ``._name.png``)."""
     wanted = frozenset(suffixes)
     visible = [p for p in folder.iterdir() if not p.name.startswith(".") and p.is_file()]
     if passed is not None:
@@ -121,7 +121,7 @@ def _files_in(folder: Path, suffixes: Iterable[str], passed: list[Path] | None =
 
 
 def _files_matching(pattern: str, suffixes: Iterable[str], passed: list[Path] | None = None) -> list[Path]:
-    """Files that a pattern means. Where it means none, its brackets mean themselves: ``"take [1]*.wav"``."""
+    """Return the files that match a pattern. If there are none, its brackets are literal: ``"take [1]*.wav"``."""
     wanted = str(user_path(pattern))
     found = _glob(_escape_folder_brackets(wanted)) or _glob(wanted.replace("[", "[[]"))
     files: list[Path] = []
@@ -131,7 +131,7 @@ def _files_matching(pattern: str, suffixes: Iterable[str], passed: list[Path] | 
 
 
 def _escape_folder_brackets(pattern: str) -> str:
-    """Escape the brackets in those parts at the start of a pattern that name a folder as they stand."""
+    """Escape brackets in the leading parts of a pattern that are literal names of folders."""
     path, folder = Path(pattern), Path()
     parts = []
     for number, part in enumerate(path.parts):
@@ -144,7 +144,7 @@ def _escape_folder_brackets(pattern: str) -> str:
 
 
 def _glob(pattern: str) -> list[Path]:
-    """Paths that fit a pattern; ``**`` follows each folder once, whatever links lead to it."""
+    """Return the paths that match a pattern. ``**`` enters each folder once, whatever links lead to it."""
     parts = Path(pattern).parts
     if "**" not in parts:
         return [Path(name) for name in glob.glob(pattern)]  # noqa: PTH207
@@ -162,10 +162,10 @@ def _glob(pattern: str) -> list[Path]:
 
 
 def _sort_named(names: Sequence[str | Path]) -> list[str | Path]:
-    """Names with each run of files among them in natural order."""
+    """Sort each run of file names in natural order; other names keep their place."""
 
     def is_file(name: str | Path) -> bool:
-        return os.path.isfile(user_path(name))  # noqa: PTH113 - false where the name is too long
+        return os.path.isfile(user_path(name))  # noqa: PTH113 - false if the name is too long
 
     runs = ((named, list(run)) for named, run in groupby(names, key=is_file))
     return [name for named, run in runs for name in (sorted(run, key=natural_key) if named else run)]
@@ -178,28 +178,28 @@ def expand(
     sort_named: bool = False,
     passed: list[Path] | None = None,
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """Turn files, folders and patterns into files.
+    """Expand files, folders and patterns to files.
 
     Parameters
     ----------
     names
         Each is a file, a folder (its files with one of the suffixes, not those of its subfolders) or a pattern such as
-        ``"*.png"``, ``"songs/**/*.wav"`` or ``"*.jpg, *.png"``. A file that really exists under the name wins over the
-        pattern its name could be read as.
+        ``"*.png"``, ``"songs/**/*.wav"`` or ``"*.jpg, *.png"``. An existing file of that literal name
+        takes precedence over the pattern.
     suffixes
         Lower-case suffixes with their dot.
     sort_named
-        Put files that are named one after the other into natural order too. A shell that replaces ``tiles/*.png``
-        hands over ``tile_10.png`` before ``tile_2.png``; folders and patterns between them keep their place.
+        Whether to sort consecutive file names in natural order too. A shell expands ``tiles/*.png`` to
+        ``tile_10.png`` before ``tile_2.png``. Folders and patterns between them keep their place.
     passed
-        Gets the files of folders that were passed over, as of :func:`passed_over`.
+        List to which the skipped files of folders are added; see :func:`passed_over`.
 
     Returns
     -------
     files
-        In the order of the names, in natural order within a folder or pattern, each once.
+        Each file once, in the order of the names, and in natural order within a folder or pattern.
     missing
-        Names that led to nothing, each with the reason.
+        Names without a file, each with the reason.
     """
     wanted = frozenset(suffixes)
     files: dict[Path, None] = {}
@@ -231,7 +231,7 @@ def expand(
 
 
 def _files_matching_any(text: str, suffixes: Iterable[str], passed: list[Path]) -> list[Path]:
-    """Files of a pattern, or of several with commas between; a comma may belong to a name, too."""
+    """Return the files that match a pattern, or one of several separated by commas. Names may contain commas too."""
     whole = _files_matching(text, suffixes, passed)
     if whole or "," not in text:
         return whole
@@ -240,24 +240,24 @@ def _files_matching_any(text: str, suffixes: Iterable[str], passed: list[Path]) 
 
 
 def matches_any(name: str, patterns: str) -> bool:
-    """Whether a file name fits one of the patterns, as ``"*.jpg, *.png"``; case does not matter. All fit a blank."""
+    """Whether a file name matches one of the patterns, such as ``"*.jpg, *.png"``, ignoring case; true for none."""
     wanted = [part.strip().casefold() for part in patterns.split(",") if part.strip()]
     literal = [pattern.replace("[", "[[]") for pattern in wanted if "[" in pattern]
     return not wanted or any(fnmatch.fnmatchcase(name.casefold(), pattern) for pattern in (*wanted, *literal))
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether an output name means a folder: it is one, ends with a slash, or has no suffix."""
+    """Whether an output name is that of a folder: the folder exists, or the name ends with a slash or has no suffix."""
     path = user_path(name)
     try:
         exists = path.is_dir()
-    except OSError:  # too long to look up; writing it will say so
+    except OSError:  # too long to look up; writing will report it
         exists = False
     return exists or name.endswith(("/", "\\")) or not path.suffix
 
 
 def shorten_name(stem: str, ending: str, *, max_bytes: int = _MAX_NAME_BYTES) -> str:
-    """Return ``stem + ending``, the stem cut so that the whole fits into a file name."""
+    """Return ``stem + ending``, with the stem shortened to fit into a file name."""
     room = max(max_bytes - len(ending.encode("utf-8", "surrogateescape")), 1)
     kept = stem.encode("utf-8", "surrogateescape")[:room].decode("utf-8", "ignore") if len(stem) * 4 > room else stem
     return (kept or "clip") + ending

@@ -1,14 +1,14 @@
-"""Folders for files that go with the program: removed at its end, and where it was killed, by the next one.
+"""Temporary folders: removed at the end of the program or, if it was killed, by the next one.
 
 ::
 
     <temporary folder>/riffusion-k3b9x1_p/
-      .riffusion-scratch     our mark: one line of text, and locked as long as the owner lives
+      .riffusion-scratch     marker file: one line of text, locked as long as the owner runs
 
-A folder is swept only if it holds that mark, belongs to the same user, and nobody holds the lock. The system lets go of
-the lock when its owner ends, however it ends; and it sees the lock of an owner in another container or of another user,
-which a process number would not show. The mark gets its text once it is locked, so a folder that is just being made is
-nobody's prey. Links are never followed.
+A folder is swept only if it holds the marker, belongs to the same user, and nobody holds the lock. The system releases
+the lock when its owner ends, however it ends. Unlike process ids, locks also work across containers and users. The
+marker gets its text once it is locked, so a folder that is just being created is never swept. Links are never
+followed.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from riffusion_ext.signals import run_at_exit
 __all__ = ["MARK", "claim", "close", "new", "release", "sweep"]
 
 MARK = ".riffusion-scratch"
-"""Name of the file that says whose a folder is."""
+"""Name of the marker file."""
 
 _PREFIX = "riffusion-"
 _TEXT = b"Scratch of riffusion-ext: removed once nobody holds the lock of this file.\n"
-_BYTE = 1 << 20  # the locked byte of Windows, whose locked bytes nobody else can read
+_BYTE = 1 << 20  # byte to lock on Windows, where locked bytes cannot be read by others
 
-_claimed: dict[Path, tuple[int, int]] = {}  # descriptor of the mark, and the process that made it
+_claimed: dict[Path, tuple[int, int]] = {}  # folder -> file descriptor of its marker, id of the process that created it
 _lock = threading.RLock()
 _swept: set[Path] = set()
 
 
 def new(parent: Path | None = None) -> Path:
-    """Make a folder that is removed at the end of the program; only its user may look into it.
+    """Create a folder that is removed at the end of the program. Only its user can access it.
 
     Parameters
     ----------
     parent
-        Where; None for the system's folder for temporary files. What killed programs have left there is removed.
+        Folder to create it in; None for the system's temporary folder. Remains of killed programs there are removed.
     """
     parent = Path(tempfile.gettempdir() if parent is None else parent).absolute()
     with _lock:
@@ -57,9 +57,9 @@ def new(parent: Path | None = None) -> Path:
 
 
 def claim(folder: Path) -> None:
-    """Take a folder of this program's own, empty as yet, for scratch; it is made where it is missing.
+    """Mark an empty folder of this program as temporary; it is created if missing.
 
-    Where the system has no locks, it stays after a kill.
+    On systems without file locks, it stays if the program is killed.
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def claim(folder: Path) -> None:
 
 
 def release(folder: Path) -> None:
-    """Remove a folder that this process has made, as it is done with it; any other is left."""
+    """Remove a temporary folder of this process; others are left alone."""
     with _lock:
         number, maker = _claimed.pop(folder.absolute(), (-1, 0))
     if maker == os.getpid():
@@ -83,7 +83,7 @@ def release(folder: Path) -> None:
 
 
 def close() -> None:
-    """Remove all folders that this process has made. Called at its end, too."""
+    """Remove all temporary folders of this process. Also called when the program ends."""
     with _lock:
         folders = list(_claimed)
     for folder in folders:
@@ -91,14 +91,14 @@ def close() -> None:
 
 
 def sweep(parent: Path, prefix: str = _PREFIX) -> int:
-    """Remove the scratch folders in a folder whose programs were killed; returns how many.
+    """Remove temporary folders of killed programs; return their number.
 
     Parameters
     ----------
     parent
-        Looked through, but not the folders in it.
+        Folder to search, without its subfolders.
     prefix
-        What their names begin with; "" for any.
+        Prefix of their names; "" for any.
     """
     count = 0
     with suppress(OSError), os.scandir(parent) as entries:
@@ -110,7 +110,7 @@ def sweep(parent: Path, prefix: str = _PREFIX) -> int:
 
 
 def _sweep(folder: Path) -> bool:
-    """Remove a folder if it is stale; returns whether it was."""
+    """Remove a folder if its program was killed; return whether it was removed."""
     mark = folder / MARK
     seen = mark.lstat()
     if not stat.S_ISREG(seen.st_mode) or not _is_own(folder.lstat()) or not _is_own(seen):
@@ -130,8 +130,8 @@ def _sweep(folder: Path) -> bool:
 
 
 def _remove(folder: Path, number: int) -> None:
-    """Remove a folder whose mark is open under a number, and locked; the mark last, so that a rest is swept later."""
-    for _ in range(3):  # a thread of ours may be writing into it still
+    """Remove a folder whose marker is open and locked. The marker goes last, so that remains can be swept later."""
+    for _ in range(3):  # one of our threads may still be writing to it
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name == MARK:
@@ -141,7 +141,7 @@ def _remove(folder: Path, number: int) -> None:
                 else:
                     with suppress(OSError):
                         Path(entry.path).unlink()
-        if os.name == "nt" and number >= 0:  # an open file stays there
+        if os.name == "nt" and number >= 0:  # open files cannot be deleted
             os.close(number)
             number = -1
         with suppress(OSError):
@@ -162,7 +162,7 @@ def _flags() -> int:
 
 
 def _try_lock(number: int) -> bool:
-    """Take the lock of an open file; returns whether nobody else has it."""
+    """Try to lock an open file; return whether that succeeded."""
     try:
         if os.name == "nt":
             import msvcrt

@@ -1,4 +1,4 @@
-"""What JSON cannot hold, found before it leaves: numbers that are not finite, and things of other types."""
+"""Find values that JSON cannot hold before they are sent: non-finite numbers and objects of other types."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_VISITED = 100_000
 
 
 def find_json_error(value: object) -> str | None:
-    """Return why a result cannot be written as JSON, which has no numbers that are not finite; None where it can."""
+    """Return why a value cannot be written as JSON, which has no non-finite numbers; None if it can."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -22,7 +22,7 @@ def find_json_error(value: object) -> str | None:
 
 
 def _first_not_finite(value: object) -> str | None:
-    """Return the first number that is not finite, by its place."""
+    """Describe the first non-finite number and its place in the value."""
     waiting: deque[tuple[str, object]] = deque([("", value)])
     for _ in range(_MAX_VISITED):
         if not waiting:

@@ -1,4 +1,4 @@
-"""JSON out of files and answers that anybody may have written. Standard library only."""
+"""Parse JSON from untrusted files and responses. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from typing import Any
 __all__ = ["MAX_DEPTH", "loads"]
 
 MAX_DEPTH = 64
-"""Levels of objects and lists within each other. Ours have fewer than ten."""
+"""Maximum depth of nested objects and lists. Our own files have fewer than ten levels."""
 
 
 def loads(text: str | bytes, *, finite: bool = True) -> Any:
-    """Return what a JSON text says.
+    """Parse a JSON text.
 
     Parameters
     ----------
     text
         The text.
     finite
-        Whether numbers must be finite; else ``NaN`` and ``Infinity`` are numbers, as Python writes them.
+        Whether numbers must be finite. Otherwise ``NaN`` and ``Infinity`` are accepted, as Python writes them.
 
     Raises
     ------
     ValueError
-        It is no JSON, holds a number that is not finite and must be, or is nested deeper than :data:`MAX_DEPTH` levels.
+        The text is not JSON, holds a non-finite number although `finite` is set, or is nested deeper than
+        :data:`MAX_DEPTH` levels.
     """
     try:
         value = (
@@ -47,7 +48,7 @@ def _refuse_constant(name: str) -> float:
 
 
 def _parse_finite(text: str) -> float:
-    """Read a number; 1e999 is none."""
+    """Parse a number; 1e999 is refused."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is not finite")

@@ -1,4 +1,4 @@
-"""Values of a dataclass out of JSON that anybody may have written: each of the type that its field says.
+"""Check the types of a dataclass's values in untrusted JSON against its annotations.
 
 Standard library only.
 """
@@ -23,24 +23,24 @@ _NAMES = {"str": "a text", "bool": "true or false", "int": "a whole number", "fl
 
 
 def read_fields(kind: type[Any], values: object, *, finite: bool = True) -> dict[str, Any]:
-    """Return those values that a dataclass has fields for, checked against its annotations.
+    """Return the values for the fields of a dataclass, checked against its annotations.
 
-    Texts, truth values, numbers, and lists or tuples of them are checked; what has another type is left as it is, for
-    the class to look at. Whole numbers may have been written with a point.
+    Texts, booleans, numbers, and lists or tuples of them are checked. Values of other types are returned unchanged,
+    for the class to check. Whole numbers may be written with a decimal point.
 
     Parameters
     ----------
     kind
         The dataclass.
     values
-        By name of field; unknown names are left out.
+        Values by field name; unknown names are left out.
     finite
         Whether numbers must be finite.
 
     Raises
     ------
     RiffusionError
-        It is no mapping, or a value has another type.
+        `values` is not a mapping, or a value has the wrong type.
     """
     if not isinstance(values, Mapping):
         raise RiffusionError(f"an object with values by name was expected, got {shown(values)}")
@@ -51,7 +51,7 @@ def read_fields(kind: type[Any], values: object, *, finite: bool = True) -> dict
 def _value(name: str, value: object, annotation: str, finite: bool) -> object:
     options = annotation.split(" | ")
     checked = [option for option in options if option in _NAMES or option == _DICT or option in _ITEMS]
-    if len(checked) < len(options):  # one of our own classes: it checks itself
+    if len(checked) < len(options):  # one of our own classes, which checks itself
         return value
     for option in checked:
         if _fits(value, option, finite):

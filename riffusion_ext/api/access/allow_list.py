@@ -1,9 +1,9 @@
-"""Which requests may come in at all: an allow-list of host names and of origins, for HTTP and for WebSockets.
+"""An allow-list of host names and origins, for HTTP and WebSockets.
 
-A page of another site runs in the user's own browser, so it reaches every server that the browser reaches. Two things
-tell its requests apart, and no page can forge them: the Origin (or Sec-Fetch-Site) that the browser adds, and the host
-name to which they were sent. The second matters after DNS rebinding: then the name of the other site leads to this
-machine, and the browser takes that site and this server for one.
+A page of another site runs in the user's own browser, so it can reach every server that the browser can reach. Two
+headers identify its requests, and no page can forge them: Origin (or Sec-Fetch-Site), which the browser adds, and Host.
+The second matters after DNS rebinding: the name of the other site then resolves to this machine, and the browser takes
+that site and this server for the same origin.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
 def parse_host(text: str) -> tuple[str, int | None]:
-    """Read a Host header.
+    """Parse a Host header.
 
     Returns
     -------
     tuple
-        Name or address in lower case, without brackets and without a dot at its end; port, or None.
+        Name or address in lower case, without brackets and trailing dot; port or None.
 
     Raises
     ------
     RiffusionError
-        It is none.
+        The text is not a host name.
     """
     match = _AUTHORITY.fullmatch(text.strip(" \t").lower())
     if match is None:
@@ -53,7 +53,7 @@ def parse_host(text: str) -> tuple[str, int | None]:
 
 
 def parse_origin(text: str) -> tuple[str, str, int]:
-    """Read an Origin such as ``https://music.example:8443``.
+    """Parse an Origin such as ``https://music.example:8443``.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def parse_origin(text: str) -> tuple[str, str, int]:
     Raises
     ------
     RiffusionError
-        It is none, or ``null``.
+        The text is not an origin, or is ``null``.
     """
     scheme, separator, authority = text.strip().lower().partition("://")
     if not separator or scheme not in _DEFAULT_PORTS:
@@ -73,34 +73,34 @@ def parse_origin(text: str) -> tuple[str, str, int]:
 
 
 def header_values(scope: Scope, name: str) -> list[str]:
-    """Return the values of a header, in the order in which they came."""
+    """Return the values of a header, in the order of the request."""
     expected = name.encode("ascii")
     return [value.decode("latin-1") for key, value in scope.get("headers", ()) if key.lower() == expected]
 
 
 @dataclass(frozen=True)
 class AllowList:
-    """Who may come in.
+    """Hosts and origins whose requests are allowed.
 
     Parameters
     ----------
     hosts
-        Names and addresses under which the server is reached. Loopback ones are always among them; ``"*"`` is any.
+        Names and addresses of the server. Loopback names and addresses are always allowed; ``"*"`` allows any.
     any_address
-        Whether it answers to every IP address, too: another site has a name, so it cannot be meant.
+        Whether to allow every IP address as host: another site is called by a name, never by an address.
     any_host
-        Whether it answers to every name. For servers behind a password, which a page of another name does not have.
+        Whether to allow every host name. For servers with a password, which pages of other sites do not have.
     origins
         Origins of other sites whose pages may call the server, such as ``"https://music.example"``.
     origin_pattern
-        Regular expression for more of them, matched as a whole.
+        Regular expression for further origins; it must match the whole origin.
     option
-        Option by which a user allows a name, for the sentence.
+        Name of the option that allows a host, for error messages.
 
     Raises
     ------
     RiffusionError
-        A name or an origin is none.
+        A name or an origin is invalid.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -127,7 +127,7 @@ class AllowList:
         origin_pattern: str = "",
         option: str = "--allow-host",
     ) -> AllowList:
-        """Return visitors of these names; the names of the origins are among them."""
+        """Build a list that allows these hosts and origins, and the hosts of the origins."""
         origins = frozenset(origins)
         names = {parse_origin(text)[1] for text in origins}
         return cls(
@@ -140,12 +140,12 @@ class AllowList:
         )
 
     def refusal_reason(self, scope: Scope) -> str:
-        """Return a sentence on why a request may not come in; "" where it may.
+        """Return one sentence why a request is refused; "" if it is allowed.
 
         Parameters
         ----------
         scope
-            Of ASGI, of the type http or websocket.
+            ASGI scope of type http or websocket.
         """
         hosts = header_values(scope, "host")
         try:
@@ -164,7 +164,7 @@ class AllowList:
         return self._reason_by_site(scope, host)
 
     def allows_origin(self, origin: str) -> bool:
-        """Whether pages of this origin, which is another site, were allowed by the user."""
+        """Whether the user has allowed pages of this origin, which is another site."""
         if len(origin) > _MAX_ORIGIN:
             return False
         try:
@@ -183,21 +183,21 @@ class AllowList:
         return self.any_address or address.is_loopback
 
     def _is_own_origin(self, origin: str, host: tuple[str, int | None]) -> bool:
-        """Whether an origin is the server itself, by the name it is called by in this request, or an allowed one."""
+        """Whether an origin is the server itself, by the host of this request, or an allowed origin."""
         try:
             scheme, name, port = parse_origin(origin)
         except RiffusionError:
             return False
-        expected = host[1] if host[1] is not None else _DEFAULT_PORTS[scheme]  # behind a proxy, its scheme is not known
+        expected = host[1] if host[1] is not None else _DEFAULT_PORTS[scheme]  # behind a proxy, the scheme is not known
         return (name, port) == (host[0], expected) or self.allows_origin(origin)
 
     def _reason_by_site(self, scope: Scope, host: tuple[str, int | None]) -> str:
-        """Judge a request without an Origin: from a program, a page of ours, or a GET of another site's page."""
+        """Check a request without an Origin: of a program, one of our pages, or a GET of another site."""
         site = header_values(scope, "sec-fetch-site")
         if not site or site[-1] in ("same-origin", "none"):
             return ""
         navigation = all(header_values(scope, name) == [value] for name, value in _NAVIGATION.items())
-        if navigation and scope.get("method") in ("GET", "HEAD"):  # a link that was followed: its page sees nothing
+        if navigation and scope.get("method") in ("GET", "HEAD"):  # a link; its page cannot read the response
             return ""
         referers = header_values(scope, "referer")
         origin = "/".join(referers[0].split("/", 3)[:3]) if referers else ""
@@ -205,23 +205,23 @@ class AllowList:
 
 
 class AllowListMiddleware:
-    """An application that only visitors reach; everybody else is refused (403) before it hears of them.
+    """Middleware that refuses (403) requests whose host or origin is not allowed.
 
     Parameters
     ----------
     app
-        What is behind it.
+        The application to protect.
     allow_list
-        Who may come in.
+        Allowed hosts and origins.
     cross_origin
-        Whether to tell browsers that pages of allowed origins may read the answers. Not where something else does.
+        Whether to add CORS headers for allowed origins. Leave it off if something else adds them.
     """
 
     def __init__(self, app: ASGIApp, allow_list: AllowList, *, cross_origin: bool = False) -> None:
         self._app, self._allow_list, self._cross_origin = app, allow_list, cross_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -246,7 +246,7 @@ class AllowListMiddleware:
 
 
 def _report_once(refusal_reason: str) -> None:
-    """Tell the user, who may have forgotten to allow a name, but not of every request that somebody tries."""
+    """Log a refusal, as the user may have forgotten to allow a name; each only once, and not too many."""
     if refusal_reason not in _REPORTED and len(_REPORTED) < _MAX_REPORTED:
         _REPORTED.add(refusal_reason)
         logger.warning("Riffusion refused a request: %s", refusal_reason)
@@ -268,16 +268,16 @@ def _readable_by(origin: str) -> list[tuple[bytes, bytes]]:
 
 
 def with_headers(headers: Sequence[tuple[bytes, bytes]], send: Send, *, keep: bool = False) -> Send:
-    """Return a send that puts headers into an answer.
+    """Return a `send` that adds headers to a response.
 
     Parameters
     ----------
     headers
         Names in lower case, and values.
     send
-        Of the request.
+        ASGI `send` of the request.
     keep
-        Whether headers of these names that the answer has already stay in their place.
+        Whether headers that the response already has are kept instead of replaced.
     """
 
     async def send_with_headers(message: Message) -> None:

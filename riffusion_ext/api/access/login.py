@@ -1,4 +1,4 @@
-"""One password for everything that a server has: pages, files, WebSockets and routes."""
+"""Password protection of a whole server: pages, files, WebSockets and routes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["Login"]
 
 
 class Login:
-    """An application behind HTTP Basic authentication, which browsers ask the user for by themselves.
+    """Middleware for HTTP Basic authentication, for which browsers prompt the user themselves.
 
     Parameters
     ----------
     app
-        What is behind it.
+        The application to protect.
     credentials
-        Passwords by user, for everything.
+        Passwords by user, valid for everything.
     extra_credentials
-        Returns further passwords by user that count for a request, by its scope.
+        Returns further passwords by user that are valid for a request, given its scope.
     is_own
-        Whether a request is one that the server sends to itself, by its scope.
+        Whether the server sent a request to itself, given its scope.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Login:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it with 401."""
+        """Pass a request on, or refuse it with 401."""
         if scope["type"] not in ("http", "websocket") or self._is_right(scope) or self._is_own(scope):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":

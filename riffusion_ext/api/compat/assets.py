@@ -1,7 +1,7 @@
-"""Seed images and masks under the names that clients of the original server ask for.
+"""Seed images and masks under the names that clients of the original server use.
 
-The original's files are not ours to give away. These are made here: rhythms and short figures of the same use, each a
-whole number of beats in 512 columns, so that clips follow each other in time; and masks that keep the same parts.
+The original's files may not be redistributed. These are synthesised: rhythms and short figures of the same purpose,
+each a whole number of beats in 512 columns, so that clips join in time; and masks that keep the same parts.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ Rows = npt.NDArray[np.float64]
 
 @lru_cache(maxsize=8)
 def seed_picture(name: str) -> Image.Image:
-    """Return a seed image, RGB, 512 by 512; always the same. KeyError for other names than those of :data:`SEEDS`."""
+    """Return a seed image (RGB, 512 x 512), always the same. KeyError if the name is not in :data:`SEEDS`."""
     from riffusion_ext.spectrogram.codec import audio_to_image
 
     count = SIDE * _PARAMS.hop_length
     clip = _CLIPS[name](_PARAMS, count)
-    repeated = AudioClip(np.tile(clip.samples, 3), clip.sample_rate)  # the last notes ring in the first columns
+    repeated = AudioClip(np.tile(clip.samples, 3), clip.sample_rate)  # the last notes decay into the first columns
     return audio_to_image(repeated, _PARAMS).image.crop((SIDE, 0, 2 * SIDE, SIDE))
 
 
 @lru_cache(maxsize=8)
 def mask_image(name: str) -> Image.Image:
-    """Return a mask, L, 512 by 512: white is regenerated. KeyError for names that are not in :data:`MASKS`."""
+    """Return a mask (L, 512 x 512): white is regenerated. KeyError if the name is not in :data:`MASKS`."""
     return Image.fromarray(np.rint(255 * _MASKS[name]()).astype(np.uint8))
 
 
@@ -50,14 +50,14 @@ def _tempo(beats: int, params: SpectrogramParams, count: int) -> float:
 
 
 def _drums(pattern: str, beats: int, params: SpectrogramParams, count: int) -> AudioClip:
-    # From the second time round on, so that what rings from the end of the first is there.
+    # The second repetition, which contains the decay of the first.
     return beat_clip(_tempo(beats, params, count), pattern, params.sample_rate, first=count, count=count)
 
 
 def _notes(
     pitches: tuple[float | None, ...], decay: float, overtones: tuple[float, ...], params: SpectrogramParams, count: int
 ) -> AudioClip:
-    """Play notes of equal length, in semitones over A3, each ringing on for `decay` seconds; None is a rest."""
+    """Synthesise notes of equal length, in semitones above A3, that decay over `decay` seconds; None is a rest."""
     rate = params.sample_rate
     sound = np.zeros(count)
     time = np.arange(int(min(6 * decay * rate, count))) / rate
@@ -89,7 +89,7 @@ def _agile(params: SpectrogramParams, count: int) -> AudioClip:
 
 def _marim(params: SpectrogramParams, count: int) -> AudioClip:
     line = (0, 7, 12, 7, 3, 10, 15, 10, 5, 12, 17, 12, 3, 10, 15, 7)
-    return _notes(line, 0.15, (1.0, 0.0, 0.0, 0.35), params, count)  # a marimba's bar sounds two octaves up as well
+    return _notes(line, 0.15, (1.0, 0.0, 0.0, 0.35), params, count)  # a marimba bar also sounds two octaves above
 
 
 def _motorway(params: SpectrogramParams, count: int) -> AudioClip:
@@ -116,7 +116,7 @@ _CLIPS: dict[str, Callable[[SpectrogramParams, int], AudioClip]] = {
 
 
 def _from_top(share: float, min_level: float) -> Rows:
-    """Mask [512, 512] that regenerates `min_level` at the top and all below a share of the height, in a smooth way."""
+    """Return a mask [512, 512] that rises smoothly from `min_level` at the top to 1 at `share` of the height."""
     rows = np.ones(SIDE)
     edge = round(share * SIDE)
     rows[:edge] = min_level + (1.0 - min_level) * ramp(edge)
@@ -124,14 +124,14 @@ def _from_top(share: float, min_level: float) -> Rows:
 
 
 def _top_part(share: float, level: float) -> Rows:
-    """Mask [512, 512] that regenerates so much of the top, and all below it."""
+    """Return a mask [512, 512] that is `level` in the top `share` of the height, and 1 below."""
     rows = np.ones((SIDE, SIDE))
     rows[: round(share * SIDE)] = level
     return rows
 
 
 def _beat_lines() -> Rows:
-    """Mask [512, 512] that keeps a fifth of the first columns of each beat, where its hit is."""
+    """Return a mask [512, 512] that is 0.8 in the first columns of each beat, where its hit is, and 1 elsewhere."""
     places = np.arange(SIDE) % (SIDE // _BEATS)
     return np.repeat(np.where(places < 8, 0.8, 1.0)[None], SIDE, axis=0)
 

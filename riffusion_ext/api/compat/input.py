@@ -1,4 +1,4 @@
-"""Bodies of the original server and of the DAW plugin: read leniently, refused in a sentence."""
+"""Parse bodies of the original server and of the DAW plugin, as leniently as the original."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["InferenceInput", "read_inference_input", "read_object", "text_of"]
 
 @dataclass(frozen=True)
 class InferenceInput:
-    """What both servers are asked for: a place between two prompts.
+    """The fields that both servers share: an image between two prompts.
 
     Attributes
     ----------
     start, end
         The prompts.
     alpha
-        Where between them, 0 to 1.
+        Interpolation weight: 0 is `start`, 1 is `end`.
     steps
-        Of the sampler.
+        Sampling steps.
     mask
         Name of a mask; "" for none.
     """
@@ -39,12 +39,14 @@ class InferenceInput:
 
 
 def read_object(body: bytes, max_bytes: int) -> Mapping[str, object]:
-    """Read a body as JSON, whatever its content type says; `max_bytes`: bytes of all but a file in base64.
+    """Parse a body as a JSON object, whatever its content type.
+
+    `max_bytes` is the maximum size without files in base64.
 
     Raises
     ------
     RiffusionError
-        It is no JSON object, or is larger or deeper than allowed.
+        The body is not a JSON object, or is larger or deeper than allowed.
     """
     values = read_json(body, max_bytes=max_bytes)
     if not isinstance(values, dict):
@@ -53,7 +55,7 @@ def read_object(body: bytes, max_bytes: int) -> Mapping[str, object]:
 
 
 def read_inference_input(values: Mapping[str, object], *, max_steps: int) -> InferenceInput:
-    """Read what both servers are asked for. Names that are not known are passed over, as in the original.
+    """Read the fields that both servers share. Unknown fields are ignored, as by the original.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def read_inference_input(values: Mapping[str, object], *, max_steps: int) -> Inf
 
 
 def text_of(values: Mapping[str, object], name: str, default: str | None) -> str:
-    """Return a text; null is the default."""
+    """Return a text field. If it is missing or null, return the default."""
     value = values.get(name)
     if value is None:
         value = default
@@ -97,9 +99,9 @@ def _read_end(values: Mapping[str, object], name: str) -> End:
     return End(
         text_of(found, "prompt", None),
         text_of(found, "negative_prompt", ""),
-        _read_int(found, "seed", 0) % 2**32,  # a plugin's are hashes in 32 bits, half of them negative
+        _read_int(found, "seed", 0) % 2**32,  # the plugin sends 32-bit hashes, half of them negative
         _read_float(found, "denoising", DENOISE.default, *bounds.DENOISE),
-        # Below 1 the original does not guide, as at 1.
+        # Below 1, the original applies no guidance, as at 1.
         max(_read_float(found, "guidance", CFG.default, 0, bounds.IMAGE_CFG[1]), float(bounds.IMAGE_CFG[0])),
     )
 
@@ -108,7 +110,7 @@ def _read_int(values: Mapping[str, object], name: str, default: int) -> int:
     value = values.get(name)
     if value is None:
         return default
-    if isinstance(value, float) and value.is_integer():  # clients in JavaScript have no other numbers
+    if isinstance(value, float) and value.is_integer():  # JavaScript has only floats
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise _wrong_type(name, "int", value)

@@ -2,7 +2,7 @@
 
 Request: ``start`` and ``end`` (``prompt``, ``seed``, ``negative_prompt``, ``denoising``, ``guidance``), ``alpha``,
 ``num_inference_steps``, ``seed_image_id``, ``mask_image_id``. Reply: ``image`` (a JPEG) and ``audio`` (an MP3) as data
-URLs, and ``duration_s``. What is wrong is said with 400 in plain text.
+URLs, and ``duration_s``. Errors are 400 with plain text.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _JPEG_QUALITY = 95
 
 
 def check_images(values: Mapping[str, object], mask: str) -> str:
-    """Return the name of the seed image that is asked for.
+    """Check the names of the seed image and the mask; return that of the seed image.
 
     Raises
     ------
     RiffusionError
-        It, or the mask, is none that there is. Names are looked up in a list and never become part of a path.
+        A name is unknown. Names are looked up in a list and never become part of a path.
     """
     seed = text_of(values, "seed_image_id", _DEFAULT_SEED)
     if seed not in SEEDS:
@@ -50,7 +50,7 @@ def check_images(values: Mapping[str, object], mask: str) -> str:
 
 
 def run_inference(service: ApiContext, inputs: InferenceInput, seed: str, job: Job) -> dict[str, object]:
-    """Generate one image, and return the reply."""
+    """Generate an image and return the response."""
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.codec import image_to_audio
     from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -75,7 +75,7 @@ def _image(image: Image.Image) -> str:
 
 
 def _audio(clip: AudioClip) -> str:
-    """Return an MP3, or a WAV file where MP3 cannot be written: clients play either."""
+    """Encode a clip as MP3, or as WAV if MP3 cannot be written: clients play either."""
     from riffusion_ext.audio.formats import soundfile_io
     from riffusion_ext.audio.formats.wav import write_wav
     from riffusion_ext.audio.io import available_formats

@@ -1,4 +1,4 @@
-"""Routes of other servers, at the places where their clients look for them."""
+"""Routes of other servers, under the paths that their clients use."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ __all__ = ["BODY_BYTES", "endpoints"]
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 600.0
-"""Seconds until a client that waits for one image is told that it takes too long."""
+"""Seconds after which a client that waits for an image gets an error."""
 
 BODY_BYTES = {"/run_inference": 1 << 20, "/run_vst": 1 << 24}
-"""Largest bodies, by path; the plugin's holds a sound."""
+"""Maximum body sizes by path; that of the plugin contains audio."""
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
 _Refuse = Callable[..., Response]
 
 
 def plain_refusal(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a refusal of the original server: plain text."""
+    """Build an error response as the original server does: plain text."""
     text = without_folders(text).encode("utf-8", "replace").decode()
     status = 400 if status == 422 else status
     return PlainTextResponse(
@@ -45,13 +45,13 @@ def plain_refusal(status: int, text: str, headers: Mapping[str, str] | None = No
 
 
 def plugin_refusal(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a refusal for the plugin: always JSON, or it waits for more."""
+    """Build an error response for the plugin: always JSON, as the plugin would wait for more otherwise."""
     body = {"error": without_folders(text)[:600]}
     return AsciiJSON(body, 400 if status == 422 else status, refusal_headers(status, headers))
 
 
 def endpoints(service: ApiContext) -> dict[str, tuple[_Endpoint, _Refuse]]:
-    """Return what answers each of the paths, and what refuses there. Clients put a slash behind the paths."""
+    """Return the endpoint and the error response of each path. Clients append a slash to the paths."""
 
     def prepare_inference(body: bytes) -> Work:
         values = read_object(body, service.limits.json_bytes)
@@ -83,7 +83,7 @@ def _endpoint(service: ApiContext, kind: str, prepare: Callable[[bytes], Work], 
             if not await _wait_while_connected(job, request):
                 return refuse(503, "this took too long")
             if (cause := job.cause) is not None:
-                job.cause = None  # raised, it keeps the request with its body
+                job.cause = None  # once raised, it keeps the request and its body alive
                 raise cause
         except Exception as error:
             if status_of(error) == 500:
@@ -97,9 +97,9 @@ def _endpoint(service: ApiContext, kind: str, prepare: Callable[[bytes], Work], 
 
 
 def _check_sender(request: Request) -> None:
-    """Raise an ApiError where a page in a browser sends anything but JSON.
+    """Raise an ApiError if a page in a browser sends anything but JSON.
 
-    Clients may name any content type, as in the original; see :mod:`riffusion_ext.api.requests.content_type` on
+    Programs may send any content type, as with the original; see :mod:`riffusion_ext.api.requests.content_type` on
     browsers.
     """
     if is_from_browser(request.scope) and not is_json(request.scope):
@@ -107,7 +107,7 @@ def _check_sender(request: Request) -> None:
 
 
 def _collect_result(results: list[Mapping[str, object]], work: Work) -> Work:
-    """Return the work with its result put aside: jobs are remembered for long, images and sounds are not."""
+    """Wrap work so that its result is put into a list, as a job would keep images and audio in memory for long."""
 
     def run(job: Job) -> dict[str, object]:
         result = work(job)
@@ -122,9 +122,9 @@ def _collect_result(results: list[Mapping[str, object]], work: Work) -> Work:
 
 
 async def _wait_while_connected(job: Job, request: Request) -> bool:
-    """Wait for a job while the client does; returns whether it has ended, else it is stopped.
+    """Wait for a job as long as the client is connected; return whether it has ended, else cancel it.
 
-    riffusion-app gives up after a minute, and nobody would hear what is generated then.
+    riffusion-app gives up after a minute; continuing would be useless.
     """
     waits = {asyncio.ensure_future(wait_for(job)), asyncio.ensure_future(_wait_for_disconnect(request))}
     try:
@@ -139,6 +139,6 @@ async def _wait_while_connected(job: Job, request: Request) -> bool:
 
 
 async def _wait_for_disconnect(request: Request) -> None:
-    """Wait until the client has hung up. Its body has been read, so nothing else can come."""
+    """Wait until the client disconnects. Its body has been read, so no other message can arrive."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,8 +1,8 @@
-"""``POST /run_vst/``, what the plugin for music programs (RiffusionVST) talks to.
+"""``POST /run_vst/``, the route for the DAW plugin RiffusionVST.
 
-The plugin sends 5 s of 16-bit mono as a WAV file in bare base64. Its header says 44100 Hz and may say no samples at
-all, whatever the music program's rate; so the bytes are counted, and neither number believed. What goes back must be as
-long as what came, less the header, in one line of base64: the plugin's buffer ends there.
+The plugin sends 5 s of 16-bit mono as a WAV file in plain base64. The header gives 44100 Hz and possibly no samples,
+whatever the rate of the DAW, so the bytes are counted and neither number is used. The response must have the length of
+the input without its header, in one line of base64: that is the size of the plugin's buffer.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _WIDTH = WIDTH.default  # columns of an image, as the model was trained
 
 
 def read_plugin_audio(values: Mapping[str, object]) -> AudioClip:
-    """Read the sound of a request: its 16-bit samples, as if at 44.1 kHz.
+    """Decode the audio of a request: 16-bit samples, taken as 44.1 kHz.
 
     Raises
     ------
     RiffusionError
-        There is none, it is too short or too long, or its header says that it is not 16-bit mono.
+        The audio is missing, too short or too long, or its header is not that of 16-bit mono.
     """
     from riffusion_ext.audio import AudioClip
 
@@ -70,7 +70,7 @@ def read_plugin_audio(values: Mapping[str, object]) -> AudioClip:
 
 
 def _check_form(data: bytes) -> None:
-    """Raise a RiffusionError where a header says that the samples are something else than 16-bit mono."""
+    """Raise a RiffusionError if a header gives a format other than 16-bit mono."""
     position = data.find(b"fmt ", 12, 4096) if data[:4] == b"RIFF" else -1
     if position < 0 or len(data) < position + 24:
         return
@@ -84,7 +84,7 @@ def _check_form(data: bytes) -> None:
 
 
 def _data_start(data: bytes) -> int:
-    """Return where the samples begin; 0 where there is no header at all."""
+    """Return the offset of the samples; 0 if there is no header."""
     if data[:4] != b"RIFF":
         return 0
     position = data.find(b"data", 12, 4096)
@@ -92,13 +92,13 @@ def _data_start(data: bytes) -> int:
 
 
 def check_mask(mask: str) -> None:
-    """Raise a RiffusionError about a mask that there is not."""
+    """Raise a RiffusionError if the mask is unknown."""
     if mask and mask not in MASKS:
         raise RiffusionError(f"Invalid mask image: {mask[:100]}")
 
 
 def run_vst(service: ApiContext, inputs: InferenceInput, clip: AudioClip, job: Job) -> dict[str, object]:
-    """Generate on top of a sound, and return the reply."""
+    """Regenerate a clip by img2img and return the response."""
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.codec import audio_to_image, image_to_audio
     from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -120,7 +120,7 @@ def run_vst(service: ApiContext, inputs: InferenceInput, clip: AudioClip, job: J
     whole = Image.new("RGB", (_WIDTH * len(images), encoded.image.height))
     for number, image in enumerate(images):
         whole.paste(image, (_WIDTH * number, 0))
-    whole.info.update(encoded.image.info)  # how loud black is
+    whole.info.update(encoded.image.info)  # with the magnitude of a black pixel
     decode = DecodeSettings(level="recorded", channels="mono", device=service.device())
     generated = image_to_audio(whole, decode).clip.samples
     fitted = np.zeros((1, length - _HEADER // 2), np.float32)
@@ -130,7 +130,7 @@ def run_vst(service: ApiContext, inputs: InferenceInput, clip: AudioClip, job: J
 
 
 def _tiles(image: Image.Image) -> list[Image.Image]:
-    """Cut an image into windows of the model's width; silence fills the last."""
+    """Split an image into windows of the model's width; the last is padded with silence."""
     image = image.convert("RGB")
     tiles = []
     for start in range(0, image.width, _WIDTH):

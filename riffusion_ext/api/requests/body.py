@@ -1,11 +1,11 @@
-"""Bodies of JSON, read so that none costs more than its size.
+"""Parse JSON bodies at a cost that is bounded by their size.
 
-The interpreter does nothing else while its JSON module works on a body, so what is large or plentiful in one is found
-before, by searches of bytes that take milliseconds::
+The json module holds the interpreter lock while it parses, so large texts and large numbers of values are found
+first, by byte searches that take milliseconds::
 
-    body --> long texts (files in base64) taken out --> bytes, values and depth counted --> json --> lists counted
-                      |                                                                                    |
-                      +---------------------------------- put back ----------------------------------------+
+    body --> long texts (files in base64) removed --> bytes, values and depth checked --> json --> lists checked
+                      |                                                                                  |
+                      +--------------------------------- put back ---------------------------------------+
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from riffusion_ext.api.errors import ApiError
 __all__ = ["MAX_DEPTH", "MAX_ITEMS", "MAX_NAMES", "MAX_VALUES", "check_structure", "read_json"]
 
 MAX_DEPTH = 20
-"""Lists and objects within each other."""
+"""Maximum depth of nested lists and objects."""
 
 MAX_VALUES = 20_000
-"""Values in a body, of all lists and objects."""
+"""Maximum number of values in a body, in all lists and objects."""
 
 MAX_ITEMS = 64
-"""Items of a list that has no limit of its own."""
+"""Maximum length of a list that has no limit of its own."""
 
 MAX_NAMES = 64
-"""Names in an object."""
+"""Maximum number of names in an object."""
 
 _YIELD_EVERY = 200
 _MAX_DIGITS = 400
@@ -48,26 +48,26 @@ _NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 
 
 def read_json(body: bytes | bytearray, *, max_bytes: int, lengths: Mapping[str, int] | None = None) -> object:
-    """Read a body.
+    """Parse a body.
 
     Parameters
     ----------
     body
-        JSON in UTF-8. Files in base64 may be among its texts.
+        JSON in UTF-8. It may contain files in base64.
     max_bytes
-        Bytes of all but those files.
+        Maximum size without those files.
     lengths
-        Most items of lists, by the name that they have in an object.
+        Maximum lengths of lists, by their name in an object.
 
     Returns
     -------
     object
-        As :func:`json.loads` gives it; all numbers are finite.
+        The value, as from :func:`json.loads`. All numbers are finite.
 
     Raises
     ------
     ApiError
-        It is no JSON (422), or larger or deeper than allowed (413, 422).
+        The body is not JSON (422), or larger or deeper than allowed (413, 422).
     """
     token = secrets.token_hex(16)
     texts: dict[str, str] = {}
@@ -82,16 +82,16 @@ def read_json(body: bytes | bytearray, *, max_bytes: int, lengths: Mapping[str, 
         raise ApiError(422, "the body is not the JSON that is expected: it is not in UTF-8") from None
     except json.JSONDecodeError as error:
         raise ApiError(422, f"the body is not the JSON that is expected: {error}") from None
-    except RecursionError:  # not below DEPTH, but for what called this
+    except RecursionError:  # possible within MAX_DEPTH if the caller is deep in the stack
         raise ApiError(422, _too_deep()) from None
     return _check_values(value, lengths or {}, texts)
 
 
 def _without_files(body: bytes | bytearray, max_bytes: int, token: str, texts: dict[str, str]) -> bytes:
-    """Put a short text in the place of each long one, which must be base64; returns what is left.
+    """Replace each long text, which must be base64, with a short token; return the shortened body.
 
-    Whether something long between two quotes is a text or lies between two texts, the JSON module finds out: outside
-    of texts the short one is no JSON.
+    A long run between two quotes may also lie between two texts. The json module then fails: a token outside of a
+    text is not JSON.
     """
     too_large = ApiError(413, f"the body is larger than the {max_bytes} bytes that are allowed beside files in base64")
     kept: list[bytes] = []
@@ -119,13 +119,13 @@ def _without_files(body: bytes | bytearray, max_bytes: int, token: str, texts: d
 
 
 def _base64_text(body: bytes | bytearray, start: int, end: int) -> str:
-    """Return a text of base64 without its escapes, bit by bit, so that others get the interpreter in between."""
+    """Return a base64 text without its escapes. It is processed in chunks, so that other threads can run in between."""
     match = _DATA_URL.match(body, start, end)
     pieces = [match.group().decode("ascii", "replace")] if match else []
     start = match.end() if match else start
     while start < end:
         stop = min(start + _CHUNK, end)
-        if stop < end and body[stop - 1] == 0x5C:  # a backslash and what it escapes stay together
+        if stop < end and body[stop - 1] == 0x5C:  # keep a backslash and the character after it together
             stop -= 1
         piece = body[start:stop]
         if b"\\" in piece:
@@ -139,16 +139,16 @@ def _base64_text(body: bytes | bytearray, start: int, end: int) -> str:
 
 
 def check_structure(body: bytes | bytearray, values: int = MAX_VALUES) -> None:
-    """Raise an ApiError about more values than so many, or too many within each other; the JSON may be anything else.
+    """Raise an ApiError if a body has too many values or is nested too deeply; other JSON errors are not found.
 
     Parameters
     ----------
     body
         JSON in UTF-8.
     values
-        Of all lists and objects, at most.
+        Maximum number of values in all lists and objects.
     """
-    # Of a run of backslashes, each second one is escaped; what is left of them before a quote escapes that.
+    # In a run of backslashes, every second one is escaped; a remaining one before a quote escapes the quote.
     plain = body.replace(b"\\\\", b"__").replace(b'\\"', b"__")
     if plain.count(b'"') > 4 * values:
         raise ApiError(422, _too_many(values))
@@ -161,18 +161,18 @@ def check_structure(body: bytes | bytearray, values: int = MAX_VALUES) -> None:
         if depth > MAX_DEPTH:
             raise ApiError(422, _too_deep())
         if depth < 0:
-            return  # no JSON
+            return  # not JSON
 
 
 def _check_values(value: object, lengths: Mapping[str, int], texts: Mapping[str, str]) -> object:
-    """Return a value with the long texts in their places, once its lists and objects have been counted."""
+    """Check the sizes of all lists and objects, and put the long texts back; return the value."""
     top = [value]
     waiting: list[tuple[str, Any]] = [("the list", top)]
     count = 0
     while waiting:
         count += 1
         if count % _YIELD_EVERY == 0:
-            time.sleep(0.0005)  # others get the interpreter now, and not only when its time for this thread is up
+            time.sleep(0.0005)  # let other threads run before this one's switch interval is over
         name, group = waiting.pop()
         if isinstance(group, dict):
             _check_names(group)
@@ -194,7 +194,7 @@ def _check_names(group: Mapping[str, object]) -> None:
     if len(group) > MAX_NAMES:
         raise ApiError(422, f"an object has {len(group)} names, {MAX_NAMES} are allowed")
     for name in group:
-        if name.startswith("__"):  # some would be taken for arguments by the library that checks the values
+        if name.startswith("__"):  # pydantic would take some of these for arguments
             raise ApiError(422, f"{name[:60]}: extra fields not permitted")
 
 

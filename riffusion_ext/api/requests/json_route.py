@@ -1,7 +1,7 @@
-"""Routes that take JSON: the body is read and checked in a thread, before FastAPI would do so for all to wait.
+"""Routes that accept JSON: the body is parsed and validated in a thread, where FastAPI would block the event loop.
 
-The description of a route stays FastAPI's. What it is given in the place of the body is the model, which it need not
-check again (https://fastapi.tiangolo.com/how-to/custom-request-and-route/).
+The route is still described by FastAPI. It receives the finished model in place of the body, and does not validate it
+again (https://fastapi.tiangolo.com/how-to/custom-request-and-route/).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _Handler = Callable[[Request], Coroutine[None, None, Response]]
 
 
 class _ParsedRequest(Request):
-    """A request whose body was read: it is a model."""
+    """A request whose body is already parsed into a model."""
 
     model: BaseModel
 
     async def body(self) -> bytes:
-        """Return something, so that the body is asked for as JSON."""
+        """Return a placeholder, so that FastAPI calls :meth:`json`."""
         return b"{}"
 
     async def json(self) -> BaseModel:
@@ -48,7 +48,7 @@ class _ParsedRequest(Request):
 
 
 def json_route(limits: Limits) -> type[APIRoute]:
-    """Return the class of routes whose argument ``body`` is read within these limits."""
+    """Return a route class that reads the argument ``body`` within these limits."""
 
     class JsonRoute(APIRoute):
         def get_route_handler(self) -> _Handler:
@@ -69,7 +69,7 @@ def json_route(limits: Limits) -> type[APIRoute]:
 
 
 async def _body(request: Request) -> bytes | bytearray:
-    """Return the body, not copied. The request, which lives until all is sent, does not keep it."""
+    """Return the body without copying it. The request, which lives until the response is sent, does not hold it."""
     pieces, more = [], True
     while more:
         message = await request.receive()
@@ -87,12 +87,12 @@ def _check_type(request: Request) -> None:
 
 
 def read_model(model: type[BaseModel], data: bytes | bytearray, limits: Limits) -> BaseModel:
-    """Read a body as a model.
+    """Parse and validate a body.
 
     Raises
     ------
     ApiError
-        In a sentence, the first thing that is wrong with it.
+        The body is invalid; the message describes the first error.
     """
     values = read_json(data, max_bytes=limits.json_bytes, lengths=limits.lengths)
     if not isinstance(values, dict):
@@ -106,12 +106,12 @@ def read_model(model: type[BaseModel], data: bytes | bytearray, limits: Limits) 
 
 
 def _read_items(kind: type[BaseModel], items: list[object], name: str) -> list[BaseModel]:
-    """Return the models of a list, checked one by one, so that of many that are wrong only the first costs anything."""
+    """Validate the items of a list one by one, so that of many invalid items only the first costs time."""
     models = []
     for number, item in enumerate(items):
         models.append(_validate(kind, item, (name, number)))
         if number % _YIELD_EVERY == 0:
-            time.sleep(0.001)  # others get the interpreter now, and not only when its time for this thread is up
+            time.sleep(0.001)  # let other threads run before this one's switch interval is over
     return models
 
 
@@ -125,7 +125,7 @@ def _validate(kind: type[BaseModel], values: object, location: tuple[str | int, 
 
 
 def _check_finite(value: object, name: str = "") -> None:
-    """Raise an ApiError about a number that is not finite: texts such as "nan" are taken for numbers, too."""
+    """Raise an ApiError if a number is not finite: pydantic also converts texts such as "nan"."""
     if isinstance(value, BaseModel):
         for field, inner in vars(value).items():
             _check_finite(inner, f"{name}.{field}" if name else field)

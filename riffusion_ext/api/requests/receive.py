@@ -1,14 +1,14 @@
-"""Bodies that are on their way: how slowly one may come, how many at one time, and how much they hold together.
+"""Receive request bodies: limits on their rate, their number and their total size.
 
 ::
 
-    enter --> pieces ... --> whole --> release
-      |         |  waits while there is no room, unless nothing else could ever make some
-      |         |  ends where too little came for too long
-      +-- where all places are taken, the slowest of the others leaves
+    enter --> pieces ... --> complete --> release
+      |         |  waits while there is no memory, unless no other body could ever free some
+      |         |  fails if the rate is too low for too long
+      +-- if all places are taken, the slowest other body is evicted
 
-A connection that sends little costs little; so places are many, and who sends least has to go first. Everything here
-is asked for by several threads and event loops, as programs that embed the routes may have them.
+A slow connection costs little, so there are many places, and the slowest body is evicted first. Everything here may be
+called from several threads and event loops, as programs that embed the routes may have more than one.
 """
 
 from __future__ import annotations
@@ -35,43 +35,43 @@ __all__ = [
 ]
 
 WINDOW_S = 20.0
-"""Seconds over which the rate of a body is measured, again and again."""
+"""Length of the intervals in seconds over which the rate of a body is measured."""
 
 MIN_RATE = 1024.0
-"""Bytes a second that must come at least."""
+"""Minimum rate of a body, in bytes per second."""
 
 TIMEOUT_S = 60.0
-"""Seconds that a body waits for a place, and for room."""
+"""Maximum time in seconds that a body waits for a place, and for memory."""
 
 MAX_WAITING = 512
-"""Bodies that wait for a place, at most."""
+"""Maximum number of bodies that wait for a place."""
 
 _SLOW_RATE = 65536.0
-"""Bytes a second: who sends less makes way where there is no place or room for others."""
+"""Rate in bytes per second below which a body may be evicted in favour of others."""
 
 _SETTLE_S = 1.0
 _POLL_INTERVAL_S = 0.1
 
 
 def parse_content_length(length: str) -> int:
-    """Return the size of a body by its header Content-Length; 0 where that does not tell."""
+    """Parse the header Content-Length; 0 if it is missing or invalid."""
     return int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else 0
 
 
 class DisconnectedError(ApiError):
-    """The client has hung up."""
+    """The client has disconnected."""
 
     def __init__(self) -> None:
         super().__init__(400, "the upload broke off")
 
 
 def _refusal(status: int, text: str) -> ApiError:
-    """Return a refusal of a body of which more may come, that nobody will read."""
+    """Return an error for a body whose remainder will not be read."""
     return ApiError(status, text, {"Connection": "close"})
 
 
 class Transfer:
-    """One body. Made by :meth:`Transfers.enter`."""
+    """A body that is being received. Created by :meth:`Transfers.enter`."""
 
     def __init__(self, transfers: Transfers, clock: Callable[[], float]) -> None:
         self._transfers, self._clock = transfers, clock
@@ -81,7 +81,7 @@ class Transfer:
         self._window_bytes = 0
 
     def is_slow(self) -> bool:
-        """Whether it would have to make way for others: for a while, little has come, and not because of us."""
+        """Whether it may be evicted: its rate has been low for a while, and it is not waiting for us."""
         return (
             self.receiving
             and not self.waiting
@@ -90,22 +90,22 @@ class Transfer:
         )
 
     def rate(self) -> float:
-        """Bytes a second of late."""
+        """Rate in the present interval, in bytes per second."""
         return (self.size - self._window_bytes) / max(self._clock() - self._window_start, 1e-6)
 
     def release(self) -> None:
-        """Give back the room; to be called once the body is not needed any more."""
+        """Give back the memory, once the body is no longer needed."""
         self._transfers.release(self)
 
     async def pieces(self, receive: Receive, *, max_bytes: int, content_length: int = 0) -> AsyncIterator[bytes]:
-        """Give out the body bit by bit.
+        """Yield the body in chunks.
 
         Raises
         ------
         ApiError
-            It is larger than `max_bytes` bytes (413), too slow (408), or there is no room for it (503).
+            The body is larger than `max_bytes` (413), too slow (408), or there is no memory for it (503).
         DisconnectedError
-            The client has hung up.
+            The client has disconnected.
         """
         more = True
         while more:
@@ -138,11 +138,11 @@ class Transfer:
             pending.cancel()
 
     def _seconds_left(self) -> float:
-        """Seconds until the rate is looked at again."""
+        """Seconds until the rate is checked next."""
         return self._window_start + WINDOW_S - self._clock()
 
     def _check(self, size: int = 0) -> None:
-        """Raise an ApiError where it was too slow, takes too long or makes way for another; `size` has just come."""
+        """Raise an ApiError if the body is too slow, takes too long or was evicted; `size` bytes have just arrived."""
         now = self._clock()
         if self.evicted:
             raise _refusal(408, "the body came slowly while many others waited; try again later")
@@ -169,18 +169,18 @@ class Transfer:
 
 
 class Transfers:
-    """Bodies of one kind that are being received or worked on.
+    """All bodies of one kind that are being received or processed.
 
     Parameters
     ----------
     max_receiving
-        Received at one time.
+        Maximum number of bodies received at one time.
     max_bytes
-        Bytes of all together.
+        Maximum size of all bodies together.
     seconds
-        How long one may take.
+        Maximum time in seconds for receiving a body.
     clock
-        Returns seconds, for tests.
+        Returns the time in seconds, for tests.
     """
 
     def __init__(
@@ -193,18 +193,18 @@ class Transfers:
 
     @property
     def receiving(self) -> int:
-        """How many are being received."""
+        """Number of bodies being received."""
         with self._lock:
             return sum(item.receiving for item in self._all)
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[Transfer]:
-        """Take a place, waiting for one if need be.
+        """Take a place, waiting for one if necessary.
 
         Raises
         ------
         ApiError
-            There was none for long, or :data:`MAX_WAITING` others wait already (503).
+            The wait timed out, or :data:`MAX_WAITING` others are waiting already (503).
         """
         transfer = self._try_enter() or await self._wait_to_enter()
         try:
@@ -231,14 +231,14 @@ class Transfers:
                 self._waiting -= 1
 
     def reserve(self, transfer: Transfer, size: int) -> bool:
-        """Let one have so much more room; returns whether there is that much.
+        """Reserve `size` more bytes for a body; return whether that much memory is free.
 
-        The oldest gets it in any case where all the room is held by halves of bodies, which else would all wait for
-        each other.
+        If all memory is held by incomplete bodies, the oldest gets it in any case: otherwise all would wait for each
+        other.
         """
         with self._lock:
             if self.held + size > self.max_bytes:
-                if not any(item.evicted and item.size for item in self._all):  # it takes a moment to leave
+                if not any(item.evicted and item.size for item in self._all):  # an evicted body takes a moment to leave
                     self._evict_slowest()
                 if transfer is not next(iter(self._all)) or any(not item.receiving for item in self._all):
                     return False
@@ -247,7 +247,7 @@ class Transfers:
             return True
 
     def release(self, transfer: Transfer) -> None:
-        """Take one out of the books; again, nothing."""
+        """Remove a body and free its memory; a second call does nothing."""
         with self._lock:
             if transfer in self._all:
                 del self._all[transfer]
@@ -263,7 +263,7 @@ class Transfers:
             return transfer
 
     def _evict_slowest(self) -> bool:
-        """Send the slowest away; returns whether there is one."""
+        """Evict the slowest body; return whether there is one."""
         slow = [item for item in self._all if item.is_slow() and not item.evicted]
         if slow:
             min(slow, key=Transfer.rate).evicted = True

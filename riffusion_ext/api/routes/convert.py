@@ -1,4 +1,4 @@
-"""Routes that convert: an image to sound, a sound to images."""
+"""Routes for conversions: image to audio, and audio to images."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ __all__ = ["router"]
 
 _PIXEL_BYTES = 3
 _FILE_BYTES = 1 << 14
-"""Of an image or sound file, what is neither pixels nor samples, at most."""
+"""Maximum size of an image or audio file without its pixels or samples."""
 
 _WAIT = Query(True, description="false: answer 202 with a job at once")
 
 
 def router(service: ApiContext) -> APIRouter:
-    """Return the routes."""
+    """Build the routes."""
     routes = APIRouter(tags=["conversion"], route_class=json_route(service.limits))
 
     @routes.post("/image-to-audio", summary="A spectrogram image to sound")
@@ -73,7 +73,10 @@ def router(service: ApiContext) -> APIRouter:
 
 
 async def _answer(service: ApiContext, route: str, work: Work, wait: bool, inline: tuple[str, str] | None) -> Response:
-    """Answer with a job at once, or with its result; `inline` says which files the result shall hold, and as what."""
+    """Respond with a job at once, or wait for its result.
+
+    `inline` gives the kind of files that the result contains as data URLs, and their field.
+    """
     if not wait:
         return accept(service, route, "convert", work)
     job = await run_and_wait(service, route, "convert", work)
@@ -86,13 +89,13 @@ def _require_one(name: str, value: str | None, other: str, other_value: str | No
 
 
 def _require_id(id_: str | None, name: str, inline: bool) -> None:
-    """Refuse what would be kept in memory while a job waits that nobody waits for."""
+    """Require an id and no inline result for a queued job, as files in its body would stay in memory."""
     if id_ is None or inline:
         raise ApiError(422, f"without waiting, upload first and give the id as {name}, and get the result by its url")
 
 
 async def _reply(service: ApiContext, job: Job, kind: str, name: str) -> Response:
-    """Answer with a result that holds its files; they are not kept with the job."""
+    """Respond with a result that contains its files; they are not kept with the job."""
     result = dict(job.result or {})
     items = result["pictures"] if kind == "pictures" else [result]
     assert isinstance(items, list)
@@ -194,12 +197,12 @@ def _params(body: AudioToImages) -> SpectrogramParams:
 def _check_images(
     service: ApiContext, body: AudioToImages, params: SpectrogramParams, seconds: float
 ) -> tuple[int, int]:
-    """Return how many images a sound makes, and how many bytes they have at most.
+    """Return the number of images for a clip, and their maximum size in bytes.
 
     Raises
     ------
     ApiError
-        More than allowed.
+        There are more images or columns than allowed.
     """
     limits = service.limits
     seconds = min(max(seconds, 0.0), body.duration or seconds)

@@ -1,4 +1,4 @@
-"""The route that makes training sets: uploaded songs in, an archive of images and captions out."""
+"""The route for training sets: from uploaded songs to an archive of images and captions."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ __all__ = ["router"]
 
 _READING_SHARE = 0.8
 _STAGES = {"curating": (0.8, 0.02), "exporting": (0.82, 0.08), "packing": (0.9, 0.1)}
-"""Of the whole, the part that is read, and for other stages the part before them and their own."""
+"""Shares of the progress: for reading; then, by stage, the share before it and its own."""
 
 _ENTRY = 1 << 10
-"""Of a file in an archive, what is not its content, at most."""
+"""Maximum overhead of a file in an archive, in bytes."""
 
 
 def router(service: ApiContext) -> APIRouter:
-    """Return the route."""
+    """Build the route."""
     routes = APIRouter(tags=["training sets"], route_class=json_route(service.limits))
 
     @routes.post("/datasets", status_code=202, summary="Songs to a training set")
@@ -77,7 +77,7 @@ def _dataset(service: ApiContext, body: Dataset) -> Response:
 
 
 def _estimate(settings: DatasetSettings, seconds: float) -> int:
-    """Return about how many bytes an archive has: a byte for each pixel and channel, in each form of the set."""
+    """Estimate the size of an archive in bytes: one byte for each pixel and channel, for each export format."""
     slices, params = settings.slicing, settings.slicing.params
     windows = params.columns_of_samples(round(seconds * params.sample_rate)) // slices.step
     windows = min(windows, settings.curation.target or windows)
@@ -87,7 +87,7 @@ def _estimate(settings: DatasetSettings, seconds: float) -> int:
 
 
 def _song_paths(folder: Path, records: Sequence[ClipRecord]) -> list[Path]:
-    """Return where the clips go as songs: by the names they were uploaded under, each once."""
+    """Return the paths of the clips as songs: unique names, after those of the uploads."""
     titles = [Path(record.download_name).stem for record in records]
     used: set[str] = set()
     paths = []
@@ -118,7 +118,7 @@ def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: J
             before, share = _STAGES.get(stage.name, (0.0, 0.0))
             job.report(before + share * stage.share, stage.text)
 
-        # One process: a webui's workers would each load all that the webui has loaded.
+        # One process: each worker of a webui would load everything that the webui has loaded.
         built = build(
             songs,
             root / "set",

@@ -1,4 +1,4 @@
-"""Routes for files: uploaded as they are, fetched by their ids."""
+"""Routes for files: uploaded as raw bodies, fetched by id."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAME = Query("", max_length=300, description="what the file is called; only its
 
 
 def router(service: ApiContext) -> APIRouter:
-    """Return the routes."""
+    """Build the routes."""
     routes = APIRouter(tags=["files"])
 
     @routes.post("/pictures", status_code=201, summary="Upload an image: the body is the file")
@@ -59,7 +59,7 @@ def router(service: ApiContext) -> APIRouter:
 
 @asynccontextmanager
 async def _receive_file(service: ApiContext, request: Request, kind: str) -> AsyncIterator[Path]:
-    """Write a body into a file, bit by bit; what is still there of it at the end is removed."""
+    """Stream a body to a file. The file is removed at the end, unless it was moved."""
     path = service.folder(kind) / f"{secrets.token_hex(8)}.part"
     content_length = parse_content_length(request.headers.get("content-length", ""))
     try:
@@ -78,7 +78,7 @@ async def _receive_file(service: ApiContext, request: Request, kind: str) -> Asy
 
 
 async def _store(service: ApiContext, kind: str, path: Path, work: Callable[[], dict[str, object]]) -> Response:
-    """Check and keep what came, once there is room for it."""
+    """Check and store an uploaded file, once storage is free."""
     size = path.stat().st_size
     return AsciiJSON(await service.results.run_with_reservation(kind, size, work, partial(in_pool, FILES)), 201)
 

@@ -1,4 +1,4 @@
-"""Routes that generate: song, riff, loop. Each answers 202 with a job."""
+"""Routes that generate songs, riffs and loops. Each responds with 202 and a job."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["router"]
 
 _BYTES_A_SECOND = 44100 * 2
-"""Of a sound in 16 bits; a second channel, if any, has room where this has."""
+"""Bytes per second of a 16-bit mono clip. If this fits, a second channel does too."""
 
 
 def router(service: ApiContext) -> APIRouter:
-    """Return the routes."""
+    """Build the routes."""
     routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
     @routes.post("/songs", status_code=202, summary="A song from prompts over time")
@@ -81,7 +81,7 @@ def _decode_settings(service: ApiContext, engine: str) -> DecodeSettings:
 
 
 def keyframes_of(items: Sequence[Keyframe]) -> tuple[core.Keyframe, ...]:
-    """Return keyframes as the core knows them."""
+    """Convert keyframes to those of the core."""
     from riffusion_ext.generate.score.keyframes import Keyframe as Core
 
     names = ("prompt", "negative", "seed", "denoise", "cfg", "seconds", "bars")
@@ -129,7 +129,7 @@ def _song(service: ApiContext, body: Song) -> Response:
         complete, kind = rendered.complete, _save_kind("songs", body)
         result = store_result(service, song, clip, body.format, first.prompt, complete=complete, save_as=kind)
         end = song.image(columns=body.width)
-        if end is not None:  # what another song can go on from
+        if end is not None:  # another song can continue from it
             result["end"] = store_image(service, end, song.settings.params, first.prompt)
         return result | {"notes": song.notes}
 

@@ -1,4 +1,4 @@
-"""The route that generates the way from one prompt to another. Answers 202 with a job."""
+"""The route for interpolations between two prompts. It responds with 202 and a job."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["named_mask", "named_seed", "router"]
 
 
 def router(service: ApiContext) -> APIRouter:
-    """Return the route."""
+    """Build the route."""
     routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
     @routes.post("/interpolations", status_code=202, summary="From one prompt to another, as images and sound")
@@ -50,14 +50,14 @@ def router(service: ApiContext) -> APIRouter:
 
 
 def named_seed(name: str) -> Image.Image:
-    """Return one of the seed images that have a name; KeyError for others."""
+    """Return a built-in seed image; KeyError if the name is unknown."""
     from riffusion_ext.api.compat.assets import seed_picture
 
     return seed_picture(name).copy()
 
 
 def named_mask(name: str) -> Image.Image:
-    """Return one of the masks that have a name; KeyError for others."""
+    """Return a built-in mask; KeyError if the name is unknown."""
     from riffusion_ext.api.compat.assets import mask_image
 
     return mask_image(name).copy()
@@ -123,7 +123,7 @@ def _sound(
     *,
     complete: bool,
 ) -> dict[str, object]:
-    """Make one sound of all images, reconstructed as a whole."""
+    """Reconstruct one clip from all images joined together."""
     from riffusion_ext.audio.save import save_clip
     from riffusion_ext.spectrogram.codec import song_to_audio
 

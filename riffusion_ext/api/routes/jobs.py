@@ -1,4 +1,4 @@
-"""Routes about jobs: how far one is, its events as they happen, and the way to stop it."""
+"""Routes for jobs: progress, events and cancelling."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEEP_ALIVE_S = 15.0
 
 
 def router(service: ApiContext) -> APIRouter:
-    """Return the routes."""
+    """Build the routes."""
     routes = APIRouter(prefix="/jobs", tags=["jobs"])
 
     @routes.get("", summary="All jobs that are remembered, the newest first")
@@ -52,7 +52,7 @@ def router(service: ApiContext) -> APIRouter:
 
 
 class _EventStream(StreamingResponse):
-    """Events for one of so many clients. Counted here, where what was begun also ends, whatever the client does."""
+    """An event stream for one of a limited number of clients. They are counted where a stream is sure to end."""
 
     service: ApiContext
 
@@ -70,7 +70,7 @@ class _EventStream(StreamingResponse):
 
 
 async def _events(service: ApiContext, job: Job) -> AsyncIterator[str]:
-    """Give out a job's view as ``progress`` whenever it has changed, and at last as ``end``."""
+    """Yield a job as an event ``progress`` whenever it changes, and finally as ``end``."""
     sent_version, sent_at = -1, time.monotonic()
     while True:
         if job.version != sent_version:
@@ -79,7 +79,7 @@ async def _events(service: ApiContext, job: Job) -> AsyncIterator[str]:
             yield f"id: {sent_version}\nevent: {name}\ndata: {job_json(service, job)}\n\n"
             if name == "end":
                 return
-        elif time.monotonic() - sent_at > _KEEP_ALIVE_S:  # also: only in sending it shows that the client has gone
+        elif time.monotonic() - sent_at > _KEEP_ALIVE_S:  # only sending reveals that the client has disconnected
             sent_at = time.monotonic()
             yield ": still here\n\n"
         await asyncio.sleep(_POLL_INTERVAL_S)

@@ -1,6 +1,7 @@
-"""What the page "Live" asks for again and again while a jam plays: how far it is, its sound and its images.
+"""Routes that the page "Live" polls while a jam plays: its state, audio chunks and images.
 
-As with the players' route, who may open the page may ask; the id of a jam is known only to the page that started it.
+As for the players' route, they are open to everybody who may open the page. Only the page that started a jam knows its
+id.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["LIVE", "mount_live", "report"]
 
 LIVE = "/riffusion/live"
-"""Above the ids of jams."""
+"""URL prefix of the ids of jams."""
 
 _TYPES = {"chunk": "application/octet-stream", "strip": "image/png"}
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -34,14 +35,14 @@ _MAX_DIGITS = 15
 
 
 def report(jam: Jam, *, chunk: int = 0, strip: int = 0, shown: int = 0) -> dict[str, object]:
-    """Return all that the page needs to know, as JSON can hold it.
+    """Return the state of a jam for the page, as JSON.
 
     Parameters
     ----------
     jam
-        Of the page.
+        The jam of the page.
     chunk, strip, shown
-        Numbers of the first chunk, strip and message that the page has not yet.
+        Numbers of the first chunk, strip and message that the page does not have yet.
     """
     params, activity = jam.settings.params, jam.activity
     return {
@@ -83,11 +84,11 @@ def _why(jam: Jam) -> str:
 
 
 def mount_live(app: Starlette, jams: JamRegistry, allow_list: AllowList | None = None) -> None:
-    """Put the routes of the page into an application; `allow_list` as for :func:`riffusion_ext.api.app.mount`."""
+    """Add the routes of the page to an application; `allow_list` as for :func:`riffusion_ext.api.app.mount`."""
     login = PageLogin(app)
 
     def guarded(reply: Callable[[Request, Jam], Response]) -> Callable[[Request], Response]:
-        # Not a coroutine: files are read in it, which starlette then leaves to a thread.
+        # Not a coroutine: it reads files, so starlette calls it in a thread.
         def endpoint(request: Request) -> Response:
             if not login.is_logged_in(request):
                 return refusal(401, "log in on the page first")
@@ -128,7 +129,7 @@ def _drop(request: Request, jam: Jam) -> Response:
 
 
 def _media(request: Request, jam: Jam) -> Response:
-    jam.seen()  # over a slow line, what is to be fetched may take longer than a closed page is waited for
+    jam.seen()  # over a slow connection, fetching may take longer than the timeout of a closed page
     kind, number = request.path_params["kind"], request.path_params["number"]
     if kind not in _TYPES or not jam.tape.has(kind, number):
         return refusal(404, "there is no such piece, or not any more")

@@ -1,6 +1,6 @@
-"""Files by id, as players need them: parts of a file (206), ETag, and the right content type.
+"""Serve files by id as players need them: ranges (206), ETag and content type.
 
-Ranges: RFC 9110, sections 13 and 14. One range at a time; of several, the whole file is sent, which the RFC allows.
+Ranges: RFC 9110, sections 13 and 14. For more than one range, the whole file is sent, which the RFC allows.
 """
 
 from __future__ import annotations
@@ -40,31 +40,31 @@ TYPES = {
     ".gif": "image/gif",
     ".zip": "application/zip",
 }
-"""Content type by suffix; anything else is sent as bytes without a meaning."""
+"""Content types by suffix; other files are sent as ``application/octet-stream``."""
 
 _CHUNK_BYTES = 1 << 18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:
-    """Read a Range header.
+    """Parse a Range header.
 
     Parameters
     ----------
     header
         Such as ``"bytes=0-499"``, ``"bytes=500-"`` or ``"bytes=-500"``.
     size
-        Of the file.
+        Size of the file in bytes.
 
     Returns
     -------
     tuple or None
-        First byte, and the one behind the last; None where the whole file is to be sent.
+        First byte, and the one after the last; None if the whole file is to be sent.
 
     Raises
     ------
     ValueError
-        The range lies outside of the file.
+        The range lies outside the file.
     """
     match = _RANGE.fullmatch(header.replace(" ", ""))
     if match is None or match.group(1) == match.group(2) == "" or len(header) > 60:
@@ -75,7 +75,7 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
     else:
         start = int(first)
         if last and int(last) < start:
-            return None  # not a valid range, so it is passed over
+            return None  # not a valid range, so it is ignored
         stop = min(int(last) + 1, size) if last else size
     if start >= size or start >= stop:
         raise ValueError(f"the file has {size} bytes")
@@ -83,12 +83,12 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 def file_reply(request: Request, record: ClipRecord, kind: str) -> Response:
-    """Answer a GET or HEAD of a file.
+    """Build the response to a GET or HEAD of a file.
 
     Raises
     ------
     ApiError
-        The file is gone (404), or has no such part (416).
+        The file is missing (404), or the range lies outside it (416).
     """
     try:
         file = record.path.open("rb")
@@ -150,6 +150,6 @@ def _matches(header: str, tag: str) -> bool:
 
 
 def _disposition(name: str) -> str:
-    """Name the file for a browser, which shows it all the same (RFC 6266)."""
+    """Return a Content-Disposition that names the file, but lets browsers display it (RFC 6266)."""
     plain = re.sub(r"[^A-Za-z0-9 ._()+-]", "_", Path(name).name) or "file"
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(Path(name).name.encode('utf-8', 'replace'))}"

@@ -1,6 +1,6 @@
-"""What our own pages need of the server, whether or not the host's API is on: clips that a player can seek in.
+"""The route of our own pages, available even if the host's API is off: clips in which players can seek.
 
-Who may open the page may hear them, as gradio decides it.
+Everybody who may open gradio's page may fetch them.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ __all__ = ["MEDIA", "PageLogin", "mount_media", "prepend_routes"]
 
 
 class PageLogin:
-    """The login of a gradio application.
+    """Check the login of gradio's page.
 
     Parameters
     ----------
     app
-        gradio's own; any other has no login.
+        gradio's application; any other has no login.
     """
 
     def __init__(self, app: Starlette) -> None:
         self._app = app
 
     def is_logged_in(self, request: Request) -> bool:
-        """Whether there is no login, or the browser that asks has passed it."""
+        """Whether the browser is logged in, or no login is required."""
         auth = getattr(self._app, "auth", None)
         if auth is None:
             return True
@@ -45,7 +45,7 @@ class PageLogin:
 
 
 def mount_media(app: Starlette, clips: ClipLibrary, allow_list: AllowList | None = None) -> None:
-    """Put the route for players into an application; `allow_list` as for :func:`riffusion_ext.api.app.mount`."""
+    """Add the route for players to an application; `allow_list` as for :func:`riffusion_ext.api.app.mount`."""
     login = PageLogin(app)
 
     async def media(request: Request) -> Response:
@@ -65,7 +65,7 @@ def mount_media(app: Starlette, clips: ClipLibrary, allow_list: AllowList | None
 
 
 def prepend_routes(app: Starlette, routes: Sequence[Mount | Route], allow_list: AllowList | None = None) -> None:
-    """Put routes before those of the host, some of which may catch every path; behind a door for `allow_list`."""
+    """Add routes before those of the host, which may match every path. `allow_list` restricts who may use them."""
     if allow_list is not None:
         for route in routes:
             route.app = AllowListMiddleware(route.app, allow_list)

@@ -1,4 +1,4 @@
-"""Routes about the service itself."""
+"""Routes for the state, version and capabilities of the service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["router"]
 
 
 def router(service: ApiContext) -> APIRouter:
-    """Return the routes."""
+    """Build the routes."""
     routes = APIRouter(tags=["about"])
 
     @routes.get("/health", summary="Whether the service is there, and how busy it is")
