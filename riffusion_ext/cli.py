@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
 from riffusion_ext.commands.shared.quiet import own_stderr
-from riffusion_ext.signals import exit_code, finish, hung_up, received_signal, stopping_signals
+from riffusion_ext.signals import exit_code, finish, received_signal, stopping_signals, terminal_closed
 
 __all__ = ["build_parser", "main"]
 
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say(_STOPPED)
             code = exit_code(stop)
         except OSError:
-            if received_signal() is None and not hung_up():
+            if received_signal() is None and not terminal_closed():
                 raise
             code = exit_code()  # the terminal was closed
         if argv is None and received_signal() is not None:

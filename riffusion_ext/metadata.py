@@ -63,7 +63,7 @@ NOTES_KEY = "riffusion notes"
 _DOCUMENT_NAME = 0x010D
 """EXIF tag DocumentName: the file from which an image was made."""
 
-_EXIF_PLACES = (0x8769, 0x8825, 0xA005)
+_EXIF_OFFSETS = (0x8769, 0x8825, 0xA005)
 """EXIF tags that are offsets of other lists of tags."""
 
 _MAX_MAX_VALUE = 1e15
@@ -255,7 +255,7 @@ def exif_dump(image: Image.Image) -> dict[str, object]:
 
     dump: dict[str, object] = {}
     try:
-        exif = {tag: value for tag, value in image.getexif().items() if tag not in _EXIF_PLACES}
+        exif = {tag: value for tag, value in image.getexif().items() if tag not in _EXIF_OFFSETS}
     except Exception:  # as above
         exif = {}
     for tag in sorted(exif, key=lambda tag: (tag not in EXIF_TAGS, tag)):

@@ -33,12 +33,12 @@ __all__ = [
     "defer_signals",
     "exit_code",
     "finish",
-    "hung_up",
     "ignore_first_signal",
     "on_first_signal",
     "received_signal",
     "run_at_exit",
     "stopping_signals",
+    "terminal_closed",
 ]
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
@@ -249,7 +249,7 @@ def received_signal() -> int | None:
     return None if _state is None else _state.first
 
 
-def hung_up() -> bool:
+def terminal_closed() -> bool:
     """Whether the terminal of the program was closed. It counts as SIGHUP, which arrives a moment later."""
     if _state is None or all(_is_terminal(fd) for fd in _state.terminals):
         return False

@@ -174,7 +174,7 @@ def file_view(service: ApiContext, kind: str, record: ClipRecord) -> dict[str, o
     return {"id": record.id, "url": service.url(kind, record.id), "name": record.download_name, "bytes": size}
 
 
-def clip_view(service: ApiContext, record: ClipRecord, **more: object) -> dict[str, object]:
+def clip_view(service: ApiContext, record: ClipRecord, **extra: object) -> dict[str, object]:
     """Describe a stored clip for clients."""
     view = file_view(service, "clips", record)
-    return {**view, "duration": round(record.duration, 6), "seed": record.seed, **more}
+    return {**view, "duration": round(record.duration, 6), "seed": record.seed, **extra}

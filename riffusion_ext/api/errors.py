@@ -61,9 +61,9 @@ class ApiError(RiffusionError):
         self.status, self.headers = status, headers
 
 
-def not_found(what: str) -> ApiError:
+def not_found(kind: str) -> ApiError:
     """Return the error for an unknown or expired id."""
-    return ApiError(404, f"there is no {what} of this id; it was never there, or was removed to make room")
+    return ApiError(404, f"there is no {kind} of this id; it was never there, or was removed to make room")
 
 
 class Refuse(Protocol):

@@ -79,14 +79,16 @@ class JobProgress:
         elif isinstance(item, Activity):
             self.report_activity(item)
 
-    def _report(self, share: float, what: str, activity: Activity | None = None) -> None:
+    def _report(self, share: float, detail: str, activity: Activity | None = None) -> None:
         total = max(self.total, 1)
         if self.done >= total:
             self._job.report(_GENERATION_SHARE, self._last_message)
             return
         text = f"window {self.done + 1} of {total}"
         details = None if activity is None else asdict(activity)
-        self._job.report(_GENERATION_SHARE * (self.done + share) / total, f"{text}, {what}" if what else text, details)
+        self._job.report(
+            _GENERATION_SHARE * (self.done + share) / total, f"{text}, {detail}" if detail else text, details
+        )
 
 
 def watch_backend(backend: Backend, max_batch: int, job: Job, progress: JobProgress) -> BatchLimit:

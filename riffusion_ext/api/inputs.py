@@ -70,7 +70,7 @@ _SIGNATURES = (
 )
 
 
-def decode_base64(text: str, what: str) -> bytes:
+def decode_base64(text: str, name: str) -> bytes:
     """Decode base64, with or without line breaks and a prefix ``data:...;base64,``.
 
     Raises
@@ -84,15 +84,15 @@ def decode_base64(text: str, what: str) -> bytes:
     for start in range(match.end() if match else 0, len(text), _CHUNK):
         try:
             piece = rest + text[start : start + _CHUNK].encode("ascii").translate(None, b" \t\n\r\f\v")
-            whole = len(piece) // 4 * 4 if start + _CHUNK < len(text) else len(piece)
-            rest = piece[whole:]
+            complete = len(piece) // 4 * 4 if start + _CHUNK < len(text) else len(piece)
+            rest = piece[complete:]
             if data and len(data) % 3:  # the padding of the chunk before ended the text
                 raise ValueError
-            data += base64.b64decode(piece[:whole], validate=True)
+            data += base64.b64decode(piece[:complete], validate=True)
         except (binascii.Error, ValueError):
-            raise ApiError(422, f"{what} is not in base64") from None
+            raise ApiError(422, f"{name} is not in base64") from None
     if not data:
-        raise ApiError(422, f"{what} is empty")
+        raise ApiError(422, f"{name} is empty")
     return bytes(data)
 
 
@@ -184,8 +184,8 @@ def sound_suffix(first_bytes: bytes) -> str:
     ApiError
         No known audio format begins like this.
     """
-    for place, signature, suffix in _SIGNATURES:
-        if first_bytes[place : place + len(signature)] == signature:
+    for offset, signature, suffix in _SIGNATURES:
+        if first_bytes[offset : offset + len(signature)] == signature:
             return suffix
     if len(first_bytes) > 1 and first_bytes[0] == 0xFF and first_bytes[1] & 0xE0 == 0xE0:
         return ".aac" if first_bytes[1] & 0x06 == 0 else ".mp3"

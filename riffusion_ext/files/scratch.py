@@ -111,11 +111,11 @@ def sweep(parent: Path, prefix: str = _PREFIX) -> int:
 
 def _sweep(folder: Path) -> bool:
     """Remove a folder if its program was killed; return whether it was removed."""
-    mark = folder / MARK
-    seen = mark.lstat()
+    marker = folder / MARK
+    seen = marker.lstat()
     if not stat.S_ISREG(seen.st_mode) or not _is_own(folder.lstat()) or not _is_own(seen):
         return False
-    number = os.open(mark, os.O_RDWR | _flags())
+    number = os.open(marker, os.O_RDWR | _flags())
     try:
         found = os.fstat(number)
         is_intact = (found.st_dev, found.st_ino) == (seen.st_dev, seen.st_ino) and found.st_nlink == 1

@@ -139,7 +139,7 @@ class Guard:
         content_length = parse_content_length(length)
         async with self._bodies.enter() as transfer:
             body = bytearray()
-            async for chunk in transfer.pieces(
+            async for chunk in transfer.chunks(
                 receive, max_bytes=self._body_bytes(scope), content_length=content_length
             ):
                 body += chunk

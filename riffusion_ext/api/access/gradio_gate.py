@@ -44,7 +44,7 @@ FOLDER_BYTES = 32 * UPLOAD_BYTES
 
 _MAX_PARALLEL = 8
 _MAX_CALL_VALUES = 50_000  # in a function call
-_MAX_NEWER_BYTES = 4 * _MIB  # function calls below /gradio_api, where images are uploaded first
+_MAX_GRADIO4_CALL_BYTES = 4 * _MIB  # function calls below /gradio_api, where images are uploaded first
 _API = "(?:/gradio_api)?"  # prefix of all routes but the page in newer versions of gradio
 _READ = re.compile(
     rf"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(?:assets|static|svelte|_app)/[\w./@+-]+"
@@ -134,7 +134,7 @@ class GradioGate:
     def _max_call_bytes(self, scope: Scope) -> int:
         """Return the maximum body size of a function call, given its scope."""
         newer = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))).startswith("/gradio_api/")
-        return min(self._body_bytes, _MAX_NEWER_BYTES) if newer else self._body_bytes
+        return min(self._body_bytes, _MAX_GRADIO4_CALL_BYTES) if newer else self._body_bytes
 
     def _file(self, request: Request, name: str) -> Response:
         path = cached_file(self._cache, name)
@@ -153,11 +153,11 @@ class GradioGate:
         content_length = parse_content_length("".join(header_values(scope, "content-length")))
         try:
             async with self._uploads.enter() as transfer:
-                pieces = transfer.pieces(receive, max_bytes=self._upload_bytes, content_length=content_length)
+                chunks = transfer.chunks(receive, max_bytes=self._upload_bytes, content_length=content_length)
                 size = min(content_length or self._upload_bytes, self._upload_bytes)
                 incoming = await in_thread(self._folder.admit, size)
                 try:
-                    await self._forward_upload(scope, pieces, receive, send)
+                    await self._forward_upload(scope, chunks, receive, send)
                 finally:
                     await in_thread(self._folder.release, incoming)
         except DisconnectedError:
@@ -165,15 +165,15 @@ class GradioGate:
         except ApiError as error:
             await refusal(error.status, str(error), error.headers)(scope, receive, send)
 
-    async def _forward_upload(self, scope: Scope, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    async def _forward_upload(self, scope: Scope, chunks: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
         """Stream the chunks to gradio. Raise an error of the upload, unless gradio has started to respond."""
         refused: ApiError | None = None
-        begun = ended = False
+        started = ended = False
 
         async def send_watched(message: Message) -> None:
-            nonlocal begun
-            if refused is None or begun:  # otherwise it is gradio's message about the interrupted upload
-                begun = True
+            nonlocal started
+            if refused is None or started:  # otherwise it is gradio's message about the interrupted upload
+                started = True
                 await send(message)
 
         async def receive_chunk() -> Message:
@@ -183,7 +183,7 @@ class GradioGate:
             if ended:
                 return await receive()
             try:
-                return {"type": "http.request", "body": await pieces.__anext__(), "more_body": True}
+                return {"type": "http.request", "body": await chunks.__anext__(), "more_body": True}
             except StopAsyncIteration:
                 ended = True
                 return {"type": "http.request", "body": b"", "more_body": False}
@@ -196,7 +196,7 @@ class GradioGate:
         except Exception:
             if refused is None:
                 raise
-        if refused is not None and not begun:
+        if refused is not None and not started:
             raise refused
 
     async def _check_and_forward(self, scope: Scope, receive: Receive, send: Send) -> None:

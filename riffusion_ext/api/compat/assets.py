@@ -18,7 +18,7 @@ from riffusion_ext.generate.windows.init_images import beat_clip
 from riffusion_ext.generate.windows.masks import ramp
 from riffusion_ext.params import PRESETS, SpectrogramParams
 
-__all__ = ["MASKS", "SEEDS", "mask_image", "seed_picture"]
+__all__ = ["MASKS", "SEEDS", "mask_image", "seed_image"]
 
 SIDE = 512
 _PARAMS = PRESETS["riffusion-v1"]
@@ -29,7 +29,7 @@ Rows = npt.NDArray[np.float64]
 
 
 @lru_cache(maxsize=8)
-def seed_picture(name: str) -> Image.Image:
+def seed_image(name: str) -> Image.Image:
     """Return a seed image (RGB, 512 x 512), always the same. KeyError if the name is not in :data:`SEEDS`."""
     from riffusion_ext.spectrogram.codec import audio_to_image
 

@@ -89,20 +89,20 @@ def text_of(values: Mapping[str, object], name: str, default: str | None) -> str
 
 
 def _read_end(values: Mapping[str, object], name: str) -> End:
-    found = values.get(name)
-    if found is None:
+    end = values.get(name)
+    if end is None:
         raise RiffusionError(f'missing value for field "{name}"')
-    if not isinstance(found, dict):
-        raise _wrong_type(name, "PromptInput", found)
-    if found.get("seed") is None:
+    if not isinstance(end, dict):
+        raise _wrong_type(name, "PromptInput", end)
+    if end.get("seed") is None:
         raise RiffusionError(f'missing value for field "{name}.seed"')
     return End(
-        text_of(found, "prompt", None),
-        text_of(found, "negative_prompt", ""),
-        _read_int(found, "seed", 0) % 2**32,  # the plugin sends 32-bit hashes, half of them negative
-        _read_float(found, "denoising", DENOISE.default, *bounds.DENOISE),
+        text_of(end, "prompt", None),
+        text_of(end, "negative_prompt", ""),
+        _read_int(end, "seed", 0) % 2**32,  # the plugin sends 32-bit hashes, half of them negative
+        _read_float(end, "denoising", DENOISE.default, *bounds.DENOISE),
         # Below 1, the original applies no guidance, as at 1.
-        max(_read_float(found, "guidance", CFG.default, 0, bounds.IMAGE_CFG[1]), float(bounds.IMAGE_CFG[0])),
+        max(_read_float(end, "guidance", CFG.default, 0, bounds.IMAGE_CFG[1]), float(bounds.IMAGE_CFG[0])),
     )
 
 

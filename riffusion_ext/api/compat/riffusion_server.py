@@ -11,7 +11,7 @@ import base64
 import io
 from typing import TYPE_CHECKING
 
-from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_image, seed_picture
+from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_image, seed_image
 from riffusion_ext.api.compat.input import InferenceInput, text_of
 from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.generation import JobProgress, watch_backend
@@ -56,7 +56,7 @@ def run_inference(service: ApiContext, inputs: InferenceInput, seed: str, job: J
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
     mask = mask_image(inputs.mask) if inputs.mask else None
-    interpolation = Interpolation(inputs.start, inputs.end, inputs.steps, "", seed_picture(seed), mask)
+    interpolation = Interpolation(inputs.start, inputs.end, inputs.steps, "", seed_image(seed), mask)
     progress = JobProgress(job, 1)
     images = generate([interpolation.request(inputs.alpha)], watch_backend(service.backend(), 1, job, progress))
     if not images:

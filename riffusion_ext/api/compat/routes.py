@@ -126,12 +126,12 @@ async def _wait_while_connected(job: Job, request: Request) -> bool:
 
     riffusion-app gives up after a minute; continuing would be useless.
     """
-    waits = {asyncio.ensure_future(wait_for(job)), asyncio.ensure_future(_wait_for_disconnect(request))}
+    tasks = {asyncio.ensure_future(wait_for(job)), asyncio.ensure_future(_wait_for_disconnect(request))}
     try:
-        await asyncio.wait(waits, timeout=_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, timeout=_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for wait in waits:
-            wait.cancel()
+        for task in tasks:
+            task.cancel()
     if job.state in ENDED:
         return True
     job.cancel()

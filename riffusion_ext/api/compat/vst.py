@@ -78,9 +78,9 @@ def _check_form(data: bytes) -> None:
     if kind == _EXTENSIBLE and len(data) >= position + 34:
         (kind,) = struct.unpack_from("<H", data, position + 32)
     if (kind, channels, bits) != (_PCM, 1, 16):
-        what = {_PCM: f"{bits}-bit", _FLOAT: f"{bits}-bit float"}.get(kind, f"WAVE format {kind},")
+        bit_depth = {_PCM: f"{bits}-bit", _FLOAT: f"{bits}-bit float"}.get(kind, f"WAVE format {kind},")
         channel_text = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
-        raise RiffusionError(f"the sound must be a WAV file of 16-bit mono, got {what} {channel_text}")
+        raise RiffusionError(f"the sound must be a WAV file of 16-bit mono, got {bit_depth} {channel_text}")
 
 
 def _data_start(data: bytes) -> int:
@@ -117,12 +117,12 @@ def run_vst(service: ApiContext, inputs: InferenceInput, clip: AudioClip, job: J
     )
     if len(images) < len(tiles):
         return {"complete": False}
-    whole = Image.new("RGB", (_WIDTH * len(images), encoded.image.height))
+    joined = Image.new("RGB", (_WIDTH * len(images), encoded.image.height))
     for number, image in enumerate(images):
-        whole.paste(image, (_WIDTH * number, 0))
-    whole.info.update(encoded.image.info)  # with the magnitude of a black pixel
+        joined.paste(image, (_WIDTH * number, 0))
+    joined.info.update(encoded.image.info)  # with the magnitude of a black pixel
     decode = DecodeSettings(level="recorded", channels="mono", device=service.device())
-    generated = image_to_audio(whole, decode).clip.samples
+    generated = image_to_audio(joined, decode).clip.samples
     fitted = np.zeros((1, length - _HEADER // 2), np.float32)
     count = min(fitted.shape[1], generated.shape[1])
     fitted[:, :count] = generated[:, :count]

@@ -94,26 +94,26 @@ def _without_files(body: bytes | bytearray, max_bytes: int, token: str, texts: d
     text is not JSON.
     """
     too_large = ApiError(413, f"the body is larger than the {max_bytes} bytes that are allowed beside files in base64")
-    kept: list[bytes] = []
+    parts: list[bytes] = []
     size = start = 0
     for _ in range(_MAX_QUOTES):
         end = body.find(b'"', start)
         last = end < 0
         end = len(body) if last else end
         if end - start > _LONG_TEXT:
-            if last or not kept:
+            if last or not parts:
                 raise too_large
             name = f"{token}{len(texts)}"
             texts[name] = _base64_text(body, start, end)
             part = name.encode()
         else:
             part = bytes(body[start:end])
-        kept.append(part)
+        parts.append(part)
         size += len(part) + 1
         if size > max_bytes:
             raise too_large
         if last:
-            return b'"'.join(kept)
+            return b'"'.join(parts)
         start = end + 1
     raise too_large
 
@@ -121,21 +121,21 @@ def _without_files(body: bytes | bytearray, max_bytes: int, token: str, texts: d
 def _base64_text(body: bytes | bytearray, start: int, end: int) -> str:
     """Return a base64 text without its escapes. It is processed in chunks, so that other threads can run in between."""
     match = _DATA_URL.match(body, start, end)
-    pieces = [match.group().decode("ascii", "replace")] if match else []
+    chunks = [match.group().decode("ascii", "replace")] if match else []
     start = match.end() if match else start
     while start < end:
         stop = min(start + _CHUNK, end)
         if stop < end and body[stop - 1] == 0x5C:  # keep a backslash and the character after it together
             stop -= 1
-        piece = body[start:stop]
-        if b"\\" in piece:
+        chunk = body[start:stop]
+        if b"\\" in chunk:
             for escape, replacement in _ESCAPES:
-                piece = piece.replace(escape, replacement)
-        if piece.translate(None, _BASE64) or stop == start:
+                chunk = chunk.replace(escape, replacement)
+        if chunk.translate(None, _BASE64) or stop == start:
             raise ApiError(422, f"a text is longer than {_LONG_TEXT} characters and is not base64")
-        pieces.append(piece.decode("ascii"))
+        chunks.append(chunk.decode("ascii"))
         start = stop
-    return "".join(pieces)
+    return "".join(chunks)
 
 
 def check_structure(body: bytes | bytearray, values: int = MAX_VALUES) -> None:

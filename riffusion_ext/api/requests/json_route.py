@@ -70,14 +70,14 @@ def json_route(limits: Limits) -> type[APIRoute]:
 
 async def _body(request: Request) -> bytes | bytearray:
     """Return the body without copying it. The request, which lives until the response is sent, does not hold it."""
-    pieces, more = [], True
+    chunks, more = [], True
     while more:
         message = await request.receive()
         if message["type"] != "http.request":
             raise DisconnectedError
-        pieces.append(message.get("body", b""))
+        chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _check_type(request: Request) -> None:

@@ -97,7 +97,7 @@ class Transfer:
         """Give back the memory, once the body is no longer needed."""
         self._transfers.release(self)
 
-    async def pieces(self, receive: Receive, *, max_bytes: int, content_length: int = 0) -> AsyncIterator[bytes]:
+    async def chunks(self, receive: Receive, *, max_bytes: int, content_length: int = 0) -> AsyncIterator[bytes]:
         """Yield the body in chunks.
 
         Raises
@@ -114,13 +114,13 @@ class Transfer:
             message = await self._next(receive)
             if message["type"] != "http.request":
                 raise DisconnectedError
-            piece = message.get("body", b"")
-            more = message.get("more_body", False) or self.size + len(piece) > max_bytes
-            if self.size + len(piece) <= max_bytes:
-                await self._grow(len(piece))
-                yield piece
+            chunk = message.get("body", b"")
+            more = message.get("more_body", False) or self.size + len(chunk) > max_bytes
+            if self.size + len(chunk) <= max_bytes:
+                await self._grow(len(chunk))
+                yield chunk
             else:
-                content_length = self.size + len(piece)
+                content_length = self.size + len(chunk)
         self.receiving = False
 
     async def _next(self, receive: Receive) -> Message:

@@ -65,11 +65,11 @@ async def _receive_file(service: ApiContext, request: Request, kind: str) -> Asy
     try:
         async with service.uploads.enter() as transfer:
             with path.open("xb") as file:
-                pieces = transfer.pieces(
+                chunks = transfer.chunks(
                     request.receive, max_bytes=service.limits.upload_bytes, content_length=content_length
                 )
-                async for piece in pieces:
-                    file.write(piece)
+                async for chunk in chunks:
+                    file.write(chunk)
             if not transfer.size:
                 raise ApiError(422, "the body is empty; it must be the file itself")
             yield path

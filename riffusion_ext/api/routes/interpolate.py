@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from riffusion_ext.generate.interpolation import Interpolation
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["named_mask", "named_seed", "router"]
+__all__ = ["load_mask_image", "load_seed_image", "router"]
 
 
 def router(service: ApiContext) -> APIRouter:
@@ -49,14 +49,14 @@ def router(service: ApiContext) -> APIRouter:
     return routes
 
 
-def named_seed(name: str) -> Image.Image:
+def load_seed_image(name: str) -> Image.Image:
     """Return a built-in seed image; KeyError if the name is unknown."""
-    from riffusion_ext.api.compat.assets import seed_picture
+    from riffusion_ext.api.compat.assets import seed_image
 
-    return seed_picture(name).copy()
+    return seed_image(name).copy()
 
 
-def named_mask(name: str) -> Image.Image:
+def load_mask_image(name: str) -> Image.Image:
     """Return a built-in mask; KeyError if the name is unknown."""
     from riffusion_ext.api.compat.assets import mask_image
 
@@ -77,8 +77,8 @@ def _interpolation(service: ApiContext, body: Interpolate) -> Interpolation:
     for name, known, what in ((body.seed_image, SEEDS, "seed_image"), (body.mask_image, MASKS, "mask_image")):
         if name and name not in known:
             raise ApiError(422, f"{what} must be one of {', '.join(known)}, got {name[:60]!r}")
-    seed = named_seed(body.seed_image) if body.seed_image else open_stored_image(service, body.seed_picture)
-    mask = named_mask(body.mask_image) if body.mask_image else open_stored_image(service, body.mask)
+    seed = load_seed_image(body.seed_image) if body.seed_image else open_stored_image(service, body.seed_picture)
+    mask = load_mask_image(body.mask_image) if body.mask_image else open_stored_image(service, body.mask)
     start, stop = end(body.start), end(body.end)
     image = None if seed is None else fitted(seed)
     return Interpolation(start, stop, body.steps, body.sampler, image, mask, width=body.width)

@@ -87,7 +87,7 @@ def mount_live(app: Starlette, jams: JamRegistry, allow_list: AllowList | None =
     """Add the routes of the page to an application; `allow_list` as for :func:`riffusion_ext.api.app.mount`."""
     login = PageLogin(app)
 
-    def guarded(reply: Callable[[Request, Jam], Response]) -> Callable[[Request], Response]:
+    def with_jam(reply: Callable[[Request, Jam], Response]) -> Callable[[Request], Response]:
         # Not a coroutine: it reads files, so starlette calls it in a thread.
         def endpoint(request: Request) -> Response:
             if not login.is_logged_in(request):
@@ -100,10 +100,10 @@ def mount_live(app: Starlette, jams: JamRegistry, allow_list: AllowList | None =
         return endpoint
 
     routes = [
-        Route(f"{LIVE}/{{id_}}", guarded(_report), methods=["GET"], include_in_schema=False),
-        Route(f"{LIVE}/{{id_}}/stop", guarded(_stop), methods=["POST"], include_in_schema=False),
-        Route(f"{LIVE}/{{id_}}/drop/{{key:int}}", guarded(_drop), methods=["POST"], include_in_schema=False),
-        Route(f"{LIVE}/{{id_}}/{{kind}}/{{number:int}}", guarded(_media), methods=["GET"], include_in_schema=False),
+        Route(f"{LIVE}/{{id_}}", with_jam(_report), methods=["GET"], include_in_schema=False),
+        Route(f"{LIVE}/{{id_}}/stop", with_jam(_stop), methods=["POST"], include_in_schema=False),
+        Route(f"{LIVE}/{{id_}}/drop/{{key:int}}", with_jam(_drop), methods=["POST"], include_in_schema=False),
+        Route(f"{LIVE}/{{id_}}/{{kind}}/{{number:int}}", with_jam(_media), methods=["GET"], include_in_schema=False),
     ]
     prepend_routes(app, routes, allow_list)
 

@@ -23,14 +23,14 @@ def make(clock: Clock, *, max_receiving: int = 4, max_bytes: int = 1000, seconds
     return Transfers(max_receiving, max_bytes, seconds=seconds, clock=clock)
 
 
-def drip(clock: Clock, size: int, seconds: float, pieces: int | None = None) -> tuple[Callable[[], Any], list[int]]:
+def drip(clock: Clock, size: int, seconds: float, chunks: int | None = None) -> tuple[Callable[[], Any], list[int]]:
     """Return a receive that gives so many bytes after so many seconds, again and again, and what it has given."""
     given: list[int] = []
 
     async def take() -> dict[str, Any]:
         clock.now += seconds
         given.append(size)
-        return {"type": "http.request", "body": bytes(size), "more_body": len(given) != pieces}
+        return {"type": "http.request", "body": bytes(size), "more_body": len(given) != chunks}
 
     return take, given
 
@@ -38,8 +38,8 @@ def drip(clock: Clock, size: int, seconds: float, pieces: int | None = None) -> 
 async def receive_all(transfers: Transfers, take: Callable[[], Any], max_bytes: int = 10**9) -> int:
     size = 0
     async with transfers.enter() as transfer:
-        async for piece in transfer.pieces(take, max_bytes=max_bytes):
-            size += len(piece)
+        async for chunk in transfer.chunks(take, max_bytes=max_bytes):
+            size += len(chunk)
     return size
 
 
@@ -73,7 +73,7 @@ def test_a_fast_beginning_does_not_buy_time(clock: Clock) -> None:
 
 
 def test_a_slow_line_is_waited_for_as_long_as_a_body_may_take(clock: Clock) -> None:
-    take, given = drip(clock, round(MIN_RATE * 5), 5.0, pieces=100)
+    take, given = drip(clock, round(MIN_RATE * 5), 5.0, chunks=100)
     assert run(receive_all(make(clock, max_bytes=10**9), take)) == sum(given)
     take, given = drip(clock, round(MIN_RATE * 5), 5.0)
     with pytest.raises(ApiError, match="longer than the 1000 s") as caught:
@@ -89,7 +89,7 @@ def test_too_large_body_is_refused_as_soon_as_known(clock: Clock, content_length
 
     async def all_of_it() -> None:
         async with transfers.enter() as transfer:
-            async for _ in transfer.pieces(take, max_bytes=10, content_length=content_length):
+            async for _ in transfer.chunks(take, max_bytes=10, content_length=content_length):
                 pass
 
     with pytest.raises(ApiError, match="larger than the 10 bytes") as caught:
@@ -126,7 +126,7 @@ def test_slowest_body_is_dropped_for_a_new_one(clock: Clock) -> None:
         slow = [asyncio.ensure_future(receive_all(transfers, forever)) for _ in range(8)]
         await settle(transfers, slow, clock)
         for _ in range(8):
-            take, _ = drip(clock, 100, 0.0, pieces=3)
+            take, _ = drip(clock, 100, 0.0, chunks=3)
             assert await receive_all(transfers, take) == 300
         done, waiting = await asyncio.wait(slow, timeout=2.0, return_when=asyncio.FIRST_EXCEPTION)
         assert done
@@ -181,9 +181,9 @@ def test_halves_of_bodies_do_not_wait_for_each_other_for_ever(clock: Clock) -> N
             nonlocal largest
             size = 0
             async with transfers.enter() as transfer:
-                take, _ = drip(clock, 100, 0.0, pieces=7)
-                async for piece in transfer.pieces(take, max_bytes=700):
-                    size += len(piece)
+                take, _ = drip(clock, 100, 0.0, chunks=7)
+                async for chunk in transfer.chunks(take, max_bytes=700):
+                    size += len(chunk)
                     largest = max(largest, transfers.held)
                     await asyncio.sleep(0)
             return size
@@ -198,18 +198,18 @@ def test_halves_of_bodies_do_not_wait_for_each_other_for_ever(clock: Clock) -> N
 def test_stalled_body_that_holds_room_is_dropped(clock: Clock) -> None:
     async def all_of_it() -> None:
         transfers = make(clock, max_bytes=1000)
-        pieces = [900]
+        chunks = [900]
 
         async def some() -> dict[str, Any]:
-            if not pieces:
+            if not chunks:
                 return await forever()
-            return {"type": "http.request", "body": bytes(pieces.pop()), "more_body": True}
+            return {"type": "http.request", "body": bytes(chunks.pop()), "more_body": True}
 
         slow = asyncio.ensure_future(receive_all(transfers, some))
         while transfers.held < 900:
             await asyncio.sleep(0.01)
         clock.now += 2.0
-        take, _ = drip(clock, 100, 0.0, pieces=5)
+        take, _ = drip(clock, 100, 0.0, chunks=5)
         assert await receive_all(transfers, take) == 500
         with pytest.raises(ApiError, match="many others waited"):
             await slow
@@ -223,7 +223,7 @@ def test_body_waits_until_earlier_bodies_are_processed(clock: Clock) -> None:
         async with transfers.enter() as whole:
             assert transfers.reserve(whole, 900)
             whole.receiving = False
-            take, given = drip(clock, 200, 0.0, pieces=2)
+            take, given = drip(clock, 200, 0.0, chunks=2)
             second = asyncio.ensure_future(receive_all(transfers, take))
             await asyncio.sleep(0.3)
             assert (given, second.done(), transfers.held) == ([200], False, 900)
