@@ -48,7 +48,7 @@ _GENERATION_SHARE = 0.95
 """Share of the progress for generating the windows; the rest is for reconstructing the audio."""
 
 _MAX_WORK_FOLDERS = 32
-"""More than the jobs that can be queued."""
+"""Number of pieces whose windows are kept: more than the jobs that can be queued."""
 
 
 class JobProgress:
@@ -71,7 +71,7 @@ class JobProgress:
         self._report(0.0, "" if seconds_left is None else f"{seconds_left:.0f} s left")
 
     def __call__(self, item: Activity | Event | Stage) -> None:
-        """Report an event of :func:`~riffusion_ext.services.rendering.render_piece`."""
+        """Report an event of :func:`~riffusion_ext.services.rendering.render_piece`; a stop needs no report."""
         if isinstance(item, Progress):
             self.report_done(item.done, item.total, item.seconds_left)
         elif isinstance(item, Stage):
@@ -99,7 +99,7 @@ def watch_backend(backend: Backend, max_batch: int, job: Job, progress: JobProgr
 def render(
     service: ApiContext, piece: Piece, job: Job, progress: JobProgress, *, batch: int = 1, limit: int | None = None
 ) -> tuple[Rendered, AudioClip | None]:
-    """Render a piece; return the outcome, and the audio up to the last finished window.
+    """Render a piece; return the outcome, and the audio up to the first missing window.
 
     Raises
     ------

@@ -44,7 +44,7 @@ FOLDER_BYTES = 32 * UPLOAD_BYTES
 
 _MAX_PARALLEL = 8
 _MAX_CALL_VALUES = 50_000  # in a function call
-_MAX_GRADIO4_CALL_BYTES = 4 * _MIB  # function calls below /gradio_api, where images are uploaded first
+_MAX_SMALL_CALL_BYTES = 4 * _MIB  # function calls below /gradio_api, where images are uploaded first
 _API = "(?:/gradio_api)?"  # prefix of all routes but the page in newer versions of gradio
 _READ = re.compile(
     rf"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(?:assets|static|svelte|_app)/[\w./@+-]+"
@@ -133,8 +133,8 @@ class GradioGate:
 
     def _max_call_bytes(self, scope: Scope) -> int:
         """Return the maximum body size of a function call, given its scope."""
-        newer = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))).startswith("/gradio_api/")
-        return min(self._body_bytes, _MAX_GRADIO4_CALL_BYTES) if newer else self._body_bytes
+        uses_uploads = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))).startswith("/gradio_api/")
+        return min(self._body_bytes, _MAX_SMALL_CALL_BYTES) if uses_uploads else self._body_bytes
 
     def _file(self, request: Request, name: str) -> Response:
         path = cached_file(self._cache, name)
