@@ -2,8 +2,8 @@
 
 ::
 
-    browser ──► Door ──► Login ──► our routes   /riffusion/…, and with --api those for other programs
-                                └► GradioGate ──► gradio: the pages
+    browser ──► AllowListMiddleware ──► Login ──► our routes   /riffusion/…, and with --api those for other programs
+                                               └► GradioGate ──► gradio: the pages
 
 Everything is mounted before the port starts to listen.
 """
