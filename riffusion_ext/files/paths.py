@@ -148,9 +148,9 @@ def _glob(pattern: str) -> list[Path]:
     parts = Path(pattern).parts
     if "**" not in parts:
         return [Path(name) for name in glob.glob(pattern)]  # noqa: PTH207
-    place = parts.index("**")
-    rest = Path(*parts[place + 1 :]) if place + 1 < len(parts) else None
-    tops = _glob(str(Path(*parts[:place]))) if place else [Path()]
+    position = parts.index("**")
+    rest = Path(*parts[position + 1 :]) if position + 1 < len(parts) else None
+    tops = _glob(str(Path(*parts[:position]))) if position else [Path()]
     found: dict[Path, None] = {}
     for top in tops:
         for folder, names in folders_below(top):
@@ -204,7 +204,7 @@ def expand(
     wanted = frozenset(suffixes)
     files: dict[Path, None] = {}
     missing: list[tuple[Path, str]] = []
-    over: list[Path] = []
+    passed_files: list[Path] = []
     for name in _sort_named(names) if sort_named else names:
         if not str(name):  # an unset variable of a shell, not the present folder
             missing.append((Path(name), "an empty name names no file"))
@@ -212,11 +212,14 @@ def expand(
         try:
             path = user_path(name)
             if path.is_dir():
-                found, reason = _files_in(path, wanted, over), f"the folder holds no file of a known kind: {path}"
+                found, reason = (
+                    _files_in(path, wanted, passed_files),
+                    f"the folder holds no file of a known kind: {path}",
+                )
             elif path.exists():
                 found, reason = [path], ""
             else:
-                found = _files_matching_any(str(name), wanted, over)
+                found = _files_matching_any(str(name), wanted, passed_files)
                 kind = "pattern matches no file" if any(c in str(name) for c in "*?[") else "no such file or folder"
                 reason = f"{kind}: {name}"
         except OSError as error:
@@ -226,7 +229,7 @@ def expand(
         if not found:
             missing.append((path, reason))
     if passed is not None:
-        passed += [path for path in dict.fromkeys(over) if path not in files]
+        passed += [path for path in dict.fromkeys(passed_files) if path not in files]
     return list(files), missing
 
 
@@ -258,9 +261,11 @@ def is_folder_name(name: str) -> bool:
 
 def shorten_name(stem: str, ending: str, *, max_bytes: int = _MAX_NAME_BYTES) -> str:
     """Return ``stem + ending``, with the stem shortened to fit into a file name."""
-    room = max(max_bytes - len(ending.encode("utf-8", "surrogateescape")), 1)
-    kept = stem.encode("utf-8", "surrogateescape")[:room].decode("utf-8", "ignore") if len(stem) * 4 > room else stem
-    return (kept or "clip") + ending
+    limit = max(max_bytes - len(ending.encode("utf-8", "surrogateescape")), 1)
+    shortened = (
+        stem.encode("utf-8", "surrogateescape")[:limit].decode("utf-8", "ignore") if len(stem) * 4 > limit else stem
+    )
+    return (shortened or "clip") + ending
 
 
 def dated_path(folder: Path, kind: str, title: str, ending: str) -> Path:

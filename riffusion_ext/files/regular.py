@@ -50,12 +50,12 @@ def open_regular(path: str | PathLike[str]) -> BinaryIO:
         The file is missing, not readable, or not a regular file.
     """
     check_regular(path)  # opening some devices has side effects
-    number = os.open(path, _FLAGS)
+    fd = os.open(path, _FLAGS)
     try:
-        _check(os.fstat(number), path)  # again: it may have been replaced
-        return os.fdopen(number, "rb")
+        _check(os.fstat(fd), path)  # again: it may have been replaced
+        return os.fdopen(fd, "rb")
     except BaseException:
-        os.close(number)
+        os.close(fd)
         raise
 
 

@@ -68,18 +68,18 @@ def claim(folder: Path) -> None:
             return
         _claimed[folder] = (-1, os.getpid())
         with suppress(OSError):
-            number = os.open(folder / MARK, os.O_RDWR | os.O_CREAT | os.O_EXCL | _flags(), 0o600)
-            _claimed[folder] = (number, os.getpid())
-            if _try_lock(number):
-                os.write(number, _TEXT)
+            fd = os.open(folder / MARK, os.O_RDWR | os.O_CREAT | os.O_EXCL | _flags(), 0o600)
+            _claimed[folder] = (fd, os.getpid())
+            if _try_lock(fd):
+                os.write(fd, _TEXT)
 
 
 def release(folder: Path) -> None:
     """Remove a temporary folder of this process; others are left alone."""
     with _lock:
-        number, maker = _claimed.pop(folder.absolute(), (-1, 0))
-    if maker == os.getpid():
-        _remove(folder.absolute(), number)
+        fd, owner = _claimed.pop(folder.absolute(), (-1, 0))
+    if owner == os.getpid():
+        _remove(folder.absolute(), fd)
 
 
 def close() -> None:
@@ -112,24 +112,27 @@ def sweep(parent: Path, prefix: str = _PREFIX) -> int:
 def _sweep(folder: Path) -> bool:
     """Remove a folder if its program was killed; return whether it was removed."""
     marker = folder / MARK
-    seen = marker.lstat()
-    if not stat.S_ISREG(seen.st_mode) or not _is_own(folder.lstat()) or not _is_own(seen):
+    marker_status = marker.lstat()
+    if not stat.S_ISREG(marker_status.st_mode) or not _is_own(folder.lstat()) or not _is_own(marker_status):
         return False
-    number = os.open(marker, os.O_RDWR | _flags())
+    fd = os.open(marker, os.O_RDWR | _flags())
     try:
-        found = os.fstat(number)
-        is_intact = (found.st_dev, found.st_ino) == (seen.st_dev, seen.st_ino) and found.st_nlink == 1
-        if not (is_intact and _try_lock(number) and os.read(number, len(_TEXT) + 1) == _TEXT):
-            os.close(number)
+        status = os.fstat(fd)
+        is_intact = (status.st_dev, status.st_ino) == (
+            marker_status.st_dev,
+            marker_status.st_ino,
+        ) and status.st_nlink == 1
+        if not (is_intact and _try_lock(fd) and os.read(fd, len(_TEXT) + 1) == _TEXT):
+            os.close(fd)
             return False
     except BaseException:
-        os.close(number)
+        os.close(fd)
         raise
-    _remove(folder, number)
+    _remove(folder, fd)
     return not folder.exists()
 
 
-def _remove(folder: Path, number: int) -> None:
+def _remove(folder: Path, fd: int) -> None:
     """Remove a folder whose marker is open and locked. The marker goes last, so that remains can be swept later."""
     for _ in range(3):  # one of our threads may still be writing to it
         with suppress(OSError), os.scandir(folder) as entries:
@@ -141,16 +144,16 @@ def _remove(folder: Path, number: int) -> None:
                 else:
                     with suppress(OSError):
                         Path(entry.path).unlink()
-        if os.name == "nt" and number >= 0:  # open files cannot be deleted
-            os.close(number)
-            number = -1
+        if os.name == "nt" and fd >= 0:  # open files cannot be deleted
+            os.close(fd)
+            fd = -1
         with suppress(OSError):
             if {path.name for path in folder.iterdir()} <= {MARK}:
                 (folder / MARK).unlink(missing_ok=True)
                 folder.rmdir()
                 break
-    if number >= 0:
-        os.close(number)
+    if fd >= 0:
+        os.close(fd)
 
 
 def _is_own(status: os.stat_result) -> bool:
@@ -161,19 +164,19 @@ def _flags() -> int:
     return getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-def _try_lock(number: int) -> bool:
+def _try_lock(fd: int) -> bool:
     """Try to lock an open file; return whether that succeeded."""
     try:
         if os.name == "nt":
             import msvcrt
 
-            os.lseek(number, _BYTE, os.SEEK_SET)
-            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-            os.lseek(number, 0, os.SEEK_SET)
+            os.lseek(fd, _BYTE, os.SEEK_SET)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            os.lseek(fd, 0, os.SEEK_SET)
         else:
             import fcntl
 
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
