@@ -1,13 +1,13 @@
-"""Run by the webui at every start: sees to the few small packages that a webui may lack.
+"""Install the small packages that a webui may lack. The webui runs this file at every start.
 
-All extensions share the webui's environment, and one that pulls in the wrong torch or numpy can keep the webui from
-starting. So this file can install five packages and no others: soundfile and the two it stands on, which write FLAC,
-OGG and MP3; joblib, which runs several processes; tinytag, which reads the tags of songs. They are asked for by name,
-without their dependencies and as ready-made wheels; what is installed already is never touched; and the versions of
-everything else are compared before and after. Whatever goes wrong, the webui starts, and the extension does without.
+All extensions share the webui's environment, and a wrong version of torch or numpy can keep the webui from starting.
+So this file can install five packages and no others: soundfile with its dependencies cffi and pycparser, for FLAC, OGG
+and MP3; joblib, for parallel processes; tinytag, for the tags of songs. They are installed by name, without
+dependencies, from wheels; installed packages are never changed; and the versions of all other packages are compared
+before and after. On any error, the webui starts anyway, and the extension works without them.
 
-It says nothing where nothing is to be done. To keep it from installing anything, start the webui with
-``--skip-install`` or set ``RIFFUSION_SKIP_INSTALL=1``. Standard library only.
+If nothing is missing, it prints nothing. To skip installation, start the webui with ``--skip-install`` or set
+``RIFFUSION_SKIP_INSTALL=1``. Standard library only.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ CLOSED_LIST: Mapping[str, str] = {
     "joblib": "joblib>=1.4,<1.6",  # 1.6 does not import without cloudpickle, which is not on this list
     "tinytag": "tinytag>=2,<3",
 }
-"""Import name (here also the distribution's name) -> what pip is asked for. Nothing else is ever installed."""
+"""Import name, which is also the name of the distribution -> requirement for pip. Nothing else is installed."""
 
 
 class Purpose(NamedTuple):
-    """Packages that serve one end, and are installed together: what fails for one end must not spoil another.
+    """Packages for one purpose. Each group is installed on its own, so that its failure does not affect the others.
 
     Attributes
     ----------
     names
-        Of the closed list.
+        Names in the closed list.
     gain
-        What they are for.
+        What the packages are for.
     loss
-        What the extension is like without them.
+        What does not work without them.
     """
 
     names: tuple[str, ...]
@@ -59,9 +59,9 @@ PURPOSES = (
 )
 
 PIP_TIMEOUT = 300
-"""Seconds after which installing is given up, so that a dead network does not hold up the webui for good."""
+"""Seconds after which installation is aborted, so that the webui starts even without a network."""
 
-# Settings of pip that would widen what an install does, or put it elsewhere. Proxies, mirrors, certificates stay.
+# Settings of pip that would install more, or elsewhere. Proxies, mirrors and certificates stay in effect.
 _UNWANTED_PIP_SETTINGS = (
     "PIP_EDITABLE",
     "PIP_FORCE_REINSTALL",
@@ -77,45 +77,45 @@ _UNWANTED_PIP_SETTINGS = (
 
 
 def missing() -> list[str]:
-    """Names of the closed list that cannot be imported."""
+    """Return the names of the closed list that cannot be imported."""
     return [name for name in CLOSED_LIST if importlib.util.find_spec(name) is None]
 
 
 def is_skipped() -> bool:
-    """Whether the user asked that nothing be installed."""
+    """Whether the user has disabled installation."""
     if os.environ.get("RIFFUSION_SKIP_INSTALL", "").strip().lower() not in ("", "0", "false", "no"):
         return True
-    # The webui's own module, where this runs inside its process. It is not imported for the question: that would
-    # parse the command line and read files, and a process of its own finds the flag in COMMANDLINE_ARGS anyway.
+    # The webui's own module, if this runs inside its process. It is not imported here, as that would parse the command
+    # line and read files. In a process of its own, the flag is in COMMANDLINE_ARGS.
     launch_args = getattr(sys.modules.get("launch"), "args", None)
     if getattr(launch_args, "skip_install", False):
         return True
-    return "--skip-install" in [*sys.argv[1:], *_words(os.environ.get("COMMANDLINE_ARGS", ""))]
+    return "--skip-install" in [*sys.argv[1:], *_split_words(os.environ.get("COMMANDLINE_ARGS", ""))]
 
 
-def _words(line: str) -> list[str]:
+def _split_words(line: str) -> list[str]:
     try:
         return shlex.split(line)
-    except ValueError:  # an odd quote
+    except ValueError:  # an unbalanced quote
         return line.split()
 
 
 def snapshot() -> dict[str, str]:
-    """Name -> version of every distribution installed, as another program would see them now."""
+    """Return the versions of all installed distributions by name, as a new process would see them."""
     importlib.invalidate_caches()
     versions: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
         try:
             name, version = distribution.metadata["Name"], distribution.version
-        except Exception:  # what a half-removed package leaves behind
+        except Exception:  # remains of a partly removed package
             continue
         if name:
             versions.setdefault(re.sub(r"[-_.]+", "-", str(name)).lower(), str(version))
     return versions
 
 
-def moved(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """One line for each distribution outside the closed list that came, went or changed its version."""
+def version_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Return one line for each distribution outside the closed list that was added, removed or changed its version."""
     names = sorted((before.keys() | after.keys()) - CLOSED_LIST.keys())
     return [
         f"{name}: {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
@@ -125,7 +125,7 @@ def moved(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 
 def pip_command(names: list[str]) -> list[str]:
-    """Return the command that installs these names of the closed list.
+    """Return the pip command that installs names of the closed list.
 
     Raises
     ------
@@ -137,17 +137,17 @@ def pip_command(names: list[str]) -> list[str]:
             raise ValueError(f"{name!r} is not one of {', '.join(CLOSED_LIST)}")
     command = [sys.executable, "-m", "pip", "install", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--no-input", "--prefer-binary"]
-    index_url = os.environ.get("INDEX_URL", "")  # the webui's own way to name a mirror
+    index_url = os.environ.get("INDEX_URL", "")  # the webui's own variable for a mirror
     if index_url:
         command += ["--index-url", index_url]
     return command + [CLOSED_LIST[name] for name in names]
 
 
 def _run_pip(command: list[str], seconds: float) -> str:
-    """Run pip; return why it failed, or an empty string."""
+    """Run pip; return the reason if it failed, or an empty string."""
     environment = {key: value for key, value in os.environ.items() if key not in _UNWANTED_PIP_SETTINGS}
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -162,21 +162,21 @@ def _run_pip(command: list[str], seconds: float) -> str:
         return f"pip did not finish in {PIP_TIMEOUT} s"
     except OSError as error:
         return f"pip could not be started: {error}"
-    if done.returncode == 0:
+    if result.returncode == 0:
         return ""
-    lines = [line.strip() for line in (done.stdout or "").splitlines() if line.strip()]
+    lines = [line.strip() for line in (result.stdout or "").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")]
-    return (errors or lines or [f"pip ended with code {done.returncode}"])[-1]
+    return (errors or lines or [f"pip ended with code {result.returncode}"])[-1]
 
 
 def _by_purpose(names: list[str]) -> list[tuple[Purpose, list[str]]]:
-    """Each purpose that lacks some of these names, with those that it lacks."""
+    """Return the purposes for which some of these names are missing, with those names."""
     lacking = [(purpose, [name for name in purpose.names if name in names]) for purpose in PURPOSES]
-    return [(purpose, wanted) for purpose, wanted in lacking if wanted]
+    return [(purpose, needed) for purpose, needed in lacking if needed]
 
 
 def install() -> None:
-    """Install what is missing, and say in one line for each purpose what came of it."""
+    """Install missing packages, and print one line with the outcome for each purpose."""
     lacking = _by_purpose(missing())
     if not lacking:
         return
@@ -185,16 +185,16 @@ def install() -> None:
             _say(f"{', '.join(names)} not installed, as asked: {purpose.loss}.")
         return
     before = snapshot()
-    give_up = time.monotonic() + PIP_TIMEOUT
-    problems = [_run_pip(pip_command(names), max(give_up - time.monotonic(), 1)) for _, names in lacking]
+    deadline = time.monotonic() + PIP_TIMEOUT
+    problems = [_run_pip(pip_command(names), max(deadline - time.monotonic(), 1)) for _, names in lacking]
     after = snapshot()
     for (purpose, names), problem in zip(lacking, problems, strict=True):
         if problem:
             _say(f"{', '.join(names)} could not be installed ({problem}): {purpose.loss}.")
         else:
-            came = ", ".join(f"{name} {after.get(name, '')}".strip() for name in names)
-            _say(f"installed {came}, {purpose.gain}.")
-    changes = moved(before, after)
+            installed = ", ".join(f"{name} {after.get(name, '')}".strip() for name in names)
+            _say(f"installed {installed}, {purpose.gain}.")
+    changes = version_changes(before, after)
     if changes:
         _say("WARNING! While this ran, packages changed that it never asks for:")
         for change in changes:
@@ -203,15 +203,15 @@ def install() -> None:
 
 
 def _say(sentence: str) -> None:
-    # Standard output, not standard error: of a script that ends well the webui shows only the former.
+    # Standard output, not standard error: if a script succeeds, the webui shows only the former.
     print(f"Riffusion: {sentence}".encode("ascii", "replace").decode("ascii"), flush=True)
 
 
 def main() -> None:
-    """Do the above; never raise, so that nothing here can keep the webui from starting."""
+    """Install missing packages; never raise, so that nothing here can keep the webui from starting."""
     try:
         install()
-    except BaseException as error:  # Ctrl+C during pip and a broken standard library included
+    except BaseException as error:  # including Ctrl+C during pip and a broken standard library
         try:
             _say(f"the check for its packages failed ({type(error).__name__}: {error}). It may have to do without.")
         except BaseException:

@@ -1,6 +1,6 @@
-"""Command line flags of the webui that belong to this extension.
+"""Add the command line flags of this extension to the webui.
 
-The webui imports this file before any dependency can be: standard library only.
+The webui imports this file before dependencies are available: standard library only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HOST_HELP = (
 def preload(parser: argparse.ArgumentParser) -> None:
     """Add our flags to the webui's parser.
 
-    A flag that is there already (a second copy of the extension, a parser that is built twice) is left alone.
+    A flag that exists already is left alone: there may be a second copy of the extension, or the parser is built twice.
     """
     for flag, metavar, text in (
         ("--riffusion-device", "DEVICE", _DEVICE_HELP),

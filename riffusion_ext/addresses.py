@@ -1,4 +1,4 @@
-"""Addresses of servers, as users type them. Standard library only."""
+"""Parse addresses of servers given by users. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from riffusion_ext.validation.numbers import shown
 __all__ = ["PORTS", "Address", "is_loopback"]
 
 PORTS = (0, 65535)
-"""Ports to listen on; 0 takes a free one."""
+"""Range of ports to listen on; 0 takes a free port."""
 
-_LONGEST = 2000
+_MAX_CHARACTERS = 2000
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine can reach a server that listens there."""
+    """Whether only programs on this machine can reach a server on this host."""
     if host.lower() == "localhost":
         return True
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:  # a name: whom it lets in is not for us to tell
+    except ValueError:  # a name, which may resolve to any address
         return False
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server is, and who we are there.
+    """Address of a server, with credentials.
 
     Attributes
     ----------
     url
-        Scheme, host, port and path, without a slash at the end; to be shown: it has no password.
+        Scheme, host, port and path, without a trailing slash. It holds no password and may be shown.
     host
-        Name or number of the machine.
+        Host name or IP address.
     login
-        Value of the header Authorization (HTTP Basic); empty where no user was named. Never to be shown.
+        Value of the header Authorization (HTTP Basic); empty without a user. Never show it.
     """
 
     url: str
@@ -48,29 +48,29 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read an address such as ``http://user:password@192.168.0.5:7860`` or ``localhost:7860``.
+        """Parse an address such as ``http://user:password@192.168.0.5:7860`` or ``localhost:7860``.
 
         Raises
         ------
         RiffusionError
-            It is none. The message has no password in it.
+            The text is not an address. The message does not contain the password.
         """
         text = text.strip()
-        behind = text.rpartition("@")[2]
-        wanted = f"an address of a webui looks like http://127.0.0.1:7860, got {shown(behind)}"
-        if len(text) > _LONGEST or not text.isprintable() or " " in text:  # half surrogates are not printable either
-            raise RiffusionError(wanted)
+        without_login = text.rpartition("@")[2]
+        message = f"an address of a webui looks like http://127.0.0.1:7860, got {shown(without_login)}"
+        if len(text) > _MAX_CHARACTERS or not text.isprintable() or " " in text:  # surrogates are not printable
+            raise RiffusionError(message)
         try:
             parts = urlsplit(text if "://" in text else f"http://{text}")
             host, port = parts.hostname, parts.port
             user, password = unquote(parts.username or ""), unquote(parts.password or "")
             host = (host or "").encode("idna").decode("ascii") if not (host or "").isascii() else host
             path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
-        except ValueError:  # of a port, of brackets, or of a name that no machine can have
-            raise RiffusionError(wanted) from None
+        except ValueError:  # invalid port, brackets or host name
+            raise RiffusionError(message) from None
         if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-            raise RiffusionError(wanted)
-        place = f"[{host}]" if ":" in host else host
-        url = f"{parts.scheme}://{place}{f':{port}' if port else ''}{path}"
+            raise RiffusionError(message)
+        netloc = f"[{host}]" if ":" in host else host
+        url = f"{parts.scheme}://{netloc}{f':{port}' if port else ''}{path}"
         login = base64.b64encode(f"{user}:{password}".encode()).decode() if user or password else ""
         return cls(url, host, f"Basic {login}" if login else "")

@@ -1,7 +1,6 @@
 """The command ``riffusion-ext``.
 
-Exit codes: 0 everything done, 1 some or all inputs failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by
-SIGHUP.
+Exit codes: 0 success, 1 some or all inputs failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
 from riffusion_ext.commands.shared.quiet import own_stderr
-from riffusion_ext.signals import exit_code, finish, hung_up, received, stopping_signals
+from riffusion_ext.signals import exit_code, finish, received_signal, stopping_signals, terminal_closed
 
 __all__ = ["build_parser", "main"]
 
@@ -42,7 +41,7 @@ _STOPPED = "stopped; the files written so far are whole"
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Build the parser of all commands; cheap, it imports nothing heavy."""
+    """Build the parser of all commands. It imports nothing heavy."""
     from riffusion_ext import __version__
     from riffusion_ext.commands import (
         audio_to_image,
@@ -91,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv
-        The arguments, without the program's name; None for those of the process.
+        Arguments without the program's name; None for those of the process.
 
     Returns
     -------
@@ -112,10 +111,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say(_STOPPED)
             code = exit_code(stop)
         except OSError:
-            if received() is None and not hung_up():
+            if received_signal() is None and not terminal_closed():
                 raise
-            code = exit_code()  # the terminal was closed, and nothing can be said there
-        if argv is None and received() is not None:
+            code = exit_code()  # the terminal was closed
+        if argv is None and received_signal() is not None:
             finish(code)
     return code
 
@@ -125,16 +124,16 @@ def _run(argv: Sequence[str] | None) -> int:
     from riffusion_ext.errors import RiffusionError
 
     if argv is None and "torch" not in sys.modules:
-        # OpenMP's threads else wait by spinning: beside other busy programs that makes everything many times slower.
+        # By default, OpenMP's threads wait by spinning, which is many times slower beside other busy programs.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for stream in (sys.stdout, sys.stderr):  # a file name the terminal cannot show must not end the run
+    for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end the run
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     parser = build_parser()
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.DEBUG if getattr(args, "verbose", False) else logging.WARNING)
     try:
-        # Libraries in C write remarks of their own about damaged files; a server goes on using what it was given.
+        # C libraries write their own messages about damaged files. A server keeps its stderr.
         with nullcontext() if getattr(args, "verbose", False) or args.command == "ui" else own_stderr():
             return args.run(args)
     except UsageError as error:
@@ -142,7 +141,7 @@ def _run(argv: Sequence[str] | None) -> int:
     except RiffusionError as error:
         sys.stderr.write(f"riffusion-ext {args.command}: {error}\n")
         return 1
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+    except BrokenPipeError:  # the reader of our output has exited, such as `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 

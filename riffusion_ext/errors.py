@@ -1,4 +1,4 @@
-"""Errors whose text is one clear sentence for the user."""
+"""Errors whose message is one clear sentence for the user."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ __all__ = ["AudioError", "ImageError", "RiffusionError"]
 
 
 class RiffusionError(ValueError):
-    """Something the user gave cannot be used; the message says what and why."""
+    """An input of the user cannot be used; the message says what and why."""
 
 
 class ImageError(RiffusionError):
-    """An image cannot be read, or is no spectrogram that can be heard."""
+    """An image cannot be read, or is not a spectrogram."""
 
 
 class AudioError(RiffusionError):
-    """A sound file cannot be read or written."""
+    """An audio file cannot be read or written."""

@@ -1,8 +1,8 @@
-"""Riffusion's EXIF tags into a finished JPEG or WebP file, which else stays as it is, byte for byte.
+"""Insert Riffusion's EXIF tags into a finished JPEG or WebP file, and keep all else byte for byte.
 
-Pillow and piexif write such a block anew, and lose or retype what they do not know: the text in which webuis keep an
-image's generation parameters. Here the list of tags is written once more behind everything that is there, and only
-the place where readers begin is changed.
+Pillow and piexif rewrite the whole EXIF block, and lose or retype tags that they do not know, such as the text in which
+webuis store an image's generation parameters. Here a new list of tags (IFD) is appended to the block, and only the
+offset at which readers start is changed.
 """
 
 from __future__ import annotations
@@ -14,66 +14,67 @@ __all__ = ["with_tags"]
 
 _LONG, _DOUBLE = 4, 12
 _EXIF = b"Exif\0\0"
-_MOST_IN_JPEG = 0xFFFF - 2
+_MAX_JPEG_BLOCK = 0xFFFF - 2
 
 
 def with_tags(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
-    """Return the file with the tags in its EXIF block.
+    """Add tags to the EXIF block of a file.
 
     Parameters
     ----------
     file
-        A JPEG or WebP file.
+        Content of a JPEG or WebP file.
     tags
-        By number; whole ones become LONG, others DOUBLE.
+        Values by tag number; integers are written as LONG, floats as DOUBLE.
 
     Returns
     -------
     bytes or None
-        None where there is no EXIF block, or no room in it: who writes none wants no texts in images.
+        The new file; None if the file has no EXIF block, or no space in it. No block is added: whoever writes none
+        wants no metadata in images.
     """
     try:
         if file[:2] == b"\xff\xd8":
-            return _in_jpeg(file, tags)
+            return _update_jpeg(file, tags)
         if file[:4] == b"RIFF" and file[8:12] == b"WEBP":
-            return _in_webp(file, tags)
+            return _update_webp(file, tags)
     except (struct.error, IndexError):  # damaged
         return None
     return None
 
 
-def _in_jpeg(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
-    place = 2
-    while file[place] == 0xFF and file[place + 1] != 0xDA:  # up to the scan
-        (size,) = struct.unpack_from(">H", file, place + 2)
-        start, stop = place + 4, place + 2 + size
-        if file[place + 1] == 0xE1 and file[start : start + 6] == _EXIF:
-            block = _EXIF + _extended(file[start + 6 : stop], tags)
-            if len(block) > _MOST_IN_JPEG:
+def _update_jpeg(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
+    position = 2
+    while file[position] == 0xFF and file[position + 1] != 0xDA:  # until the start of scan
+        (size,) = struct.unpack_from(">H", file, position + 2)
+        start, stop = position + 4, position + 2 + size
+        if file[position + 1] == 0xE1 and file[start : start + 6] == _EXIF:
+            block = _EXIF + _add_tags(file[start + 6 : stop], tags)
+            if len(block) > _MAX_JPEG_BLOCK:
                 return None
-            return file[: place + 2] + struct.pack(">H", len(block) + 2) + block + file[stop:]
-        place = stop
+            return file[: position + 2] + struct.pack(">H", len(block) + 2) + block + file[stop:]
+        position = stop
     return None
 
 
-def _in_webp(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
-    place = 12
-    while place + 8 <= len(file):
-        kind, size = file[place : place + 4], struct.unpack_from("<I", file, place + 4)[0]
-        stop = place + 8 + size + size % 2
+def _update_webp(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
+    position = 12
+    while position + 8 <= len(file):
+        kind, size = file[position : position + 4], struct.unpack_from("<I", file, position + 4)[0]
+        stop = position + 8 + size + size % 2
         if kind == b"EXIF":
-            found = file[place + 8 : place + 8 + size]
-            head = _EXIF if found.startswith(_EXIF) else b""
-            block = head + _extended(found[len(head) :], tags)
+            data = file[position + 8 : position + 8 + size]
+            prefix = _EXIF if data.startswith(_EXIF) else b""
+            block = prefix + _add_tags(data[len(prefix) :], tags)
             chunk = kind + struct.pack("<I", len(block)) + block + b"\0" * (len(block) % 2)
-            body = file[8:place] + chunk + file[stop:]
+            body = file[8:position] + chunk + file[stop:]
             return b"RIFF" + struct.pack("<I", len(body)) + body
-        place = stop
+        position = stop
     return None
 
 
-def _extended(tiff: bytes, tags: Mapping[int, int | float]) -> bytes:
-    """Return a block with a new first list of tags at its end: the old one, but for tags that are given anew."""
+def _add_tags(tiff: bytes, tags: Mapping[int, int | float]) -> bytes:
+    """Append a new first IFD to a TIFF block: the old entries, with the given tags added or replaced."""
     order = "<" if tiff[:2] == b"II" else ">"
     (first,) = struct.unpack_from(f"{order}I", tiff, 4)
     (count,) = struct.unpack_from(f"{order}H", tiff, first)
@@ -83,12 +84,12 @@ def _extended(tiff: bytes, tags: Mapping[int, int | float]) -> bytes:
     tiff += b"\0" * (len(tiff) % 2)
     doubles = b""
     number = len({*entries, *tags})
-    behind = len(tiff) + 2 + 12 * number + 4
+    data_offset = len(tiff) + 2 + 12 * number + 4
     for tag, value in tags.items():
         if isinstance(value, int):
             entries[tag] = struct.pack(f"{order}HHII", tag, _LONG, 1, value)
         else:
-            entries[tag] = struct.pack(f"{order}HHII", tag, _DOUBLE, 1, behind + len(doubles))
+            entries[tag] = struct.pack(f"{order}HHII", tag, _DOUBLE, 1, data_offset + len(doubles))
             doubles += struct.pack(f"{order}d", value)
     listed = struct.pack(f"{order}H", number) + b"".join(entries[tag] for tag in sorted(entries)) + following
     return tiff[:4] + struct.pack(f"{order}I", len(tiff)) + tiff[8:] + listed + doubles

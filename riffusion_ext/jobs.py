@@ -1,11 +1,11 @@
-"""Work that goes on by itself: told apart by ids, watched, stopped, limited in number and time.
+"""Background jobs: identified by ids, with progress and cancelling, limited in number and time.
 
 ::
 
     submit --> waiting --> running --> done | failed | cancelled
-                 lane: so many at once, so many waiting, so many seconds each
+                 lane: limits the jobs at work, the jobs waiting, and the seconds of each job
 
-A job belongs to nobody: whoever asked for it may go away, and anybody who knows its id may ask how far it is.
+A job has no owner: the client that submitted it may disconnect, and everybody who knows its id may query it.
 """
 
 from __future__ import annotations
@@ -19,44 +19,43 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.validation.finite import flaw
+from riffusion_ext.validation.finite import find_json_error
 
 __all__ = ["ENDED", "BusyError", "Job", "Jobs", "Lane", "StopError"]
 
 logger = logging.getLogger(__name__)
 
 ENDED = frozenset({"done", "failed", "cancelled"})
-"""States that do not change any more."""
+"""Final states."""
 
-Result = Mapping[str, Any]
+Result = Mapping[str, object]
 Work = Callable[["Job"], Result]
 
 
 class BusyError(RiffusionError):
-    """As much work is waiting already as may."""
+    """Too many jobs are waiting already."""
 
 
 class StopError(RiffusionError):
-    """Raised by :meth:`Job.check` to end a job that shall not go on."""
+    """Raised by :meth:`Job.check` to end a job that was stopped."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A queue of jobs that do not keep those of other lanes waiting.
+    """A queue of jobs, independent of other lanes.
 
     Parameters
     ----------
     threads
-        Jobs at work at once, 1 or more.
+        Maximum number of jobs at work, 1 or more.
     waiting
-        Jobs that may wait.
+        Maximum number of waiting jobs.
     seconds
-        How long a job may work.
+        Maximum run time of a job.
     kept
-        Ended jobs that can still be asked for; the oldest are forgotten first.
+        Number of ended jobs that are remembered; the oldest are forgotten first.
     """
 
     threads: int = 1
@@ -66,31 +65,31 @@ class Lane:
 
 
 class Job:
-    """A piece of work. Made by :meth:`Jobs.submit`; safe to ask from any thread.
+    """A job. Created by :meth:`Jobs.submit`; may be queried from any thread.
 
     Attributes
     ----------
     id
-        Opaque; safe in a URL.
+        Opaque id, safe in a URL.
     kind, lane
-        What it does, and where it waits.
+        What the job does, and its queue.
     state
         ``"waiting"``, ``"running"``, or one of :data:`ENDED`.
     progress
         Share done, 0 to 1.
     message
-        What it is at, for people.
+        Present activity, for people.
     activity
-        The same for programs, where there is more to say than the progress.
+        Details of the activity, for programs; None if there are none.
     result
-        What came of it, as JSON can hold it, or the job fails. Also of a job that was stopped, as far as it got, and
-        then ``complete`` in it is false.
+        Result as JSON; a job fails if JSON cannot hold its result. A job that was stopped may have a partial result,
+        in which ``complete`` is false.
     error
-        One sentence about why it failed; `cause` is the exception.
+        One sentence why it failed; `cause` is the exception.
     created, started, ended
-        Seconds since 1970.
+        Times in seconds since 1970.
     version
-        Counts changes.
+        Number of changes.
     """
 
     def __init__(self, kind: str, lane: str, work: Work, seconds: float) -> None:
@@ -109,61 +108,61 @@ class Job:
         self._seconds = seconds
         self._deadline = float("inf")
         self._stop = threading.Event()
-        self._over = threading.Event()
+        self._ended = threading.Event()
         self._lock = threading.Lock()
-        self._calls: list[Callable[[], object]] = []
+        self._callbacks: list[Callable[[], object]] = []
 
     @property
-    def stop_wanted(self) -> bool:
-        """Whether the work shall end soon: somebody cancelled it, or its time is up."""
-        return self._stop.is_set() or self.late
+    def stop_requested(self) -> bool:
+        """Whether the work should end: the job was cancelled or has timed out."""
+        return self._stop.is_set() or self.timed_out
 
     @property
-    def late(self) -> bool:
-        """Whether its time is up."""
+    def timed_out(self) -> bool:
+        """Whether the job has exceeded its run time."""
         return time.monotonic() > self._deadline
 
     def check(self) -> None:
-        """Raise StopError where the work shall end."""
-        if self.stop_wanted:
+        """Raise StopError if the work should end."""
+        if self.stop_requested:
             raise StopError("the job was stopped")
 
     def report(self, progress: float, message: str = "", activity: Result | None = None) -> None:
-        """Say how far it is, 0 to 1, and at what. Called by the work, from any thread; once it has ended, nothing."""
+        """Report progress, 0 to 1, and activity. Safe to call from any thread; has no effect after the end."""
         with self._lock:
             if self.state in ENDED:
                 return
             if math.isfinite(progress):
                 self.progress = float(min(max(progress, 0.0), 1.0))
             self.message = message or self.message
-            self.activity = activity if flaw(activity) is None else None
+            self.activity = activity if find_json_error(activity) is None else None
             self.version += 1
 
     def cancel(self) -> bool:
-        """Ask the job to end; returns whether it had not ended already."""
+        """Request the job to stop; return whether it had not ended yet."""
         self._stop.set()
         with self._lock:
             waiting = self.state == "waiting"
             if waiting:
                 self._end("cancelled")
         if waiting:
-            self._announce()
+            self._notify()
         return waiting or self.state not in ENDED
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it has ended; returns whether it has."""
-        return self._over.wait(seconds)
+        """Wait until the job has ended; return whether it has."""
+        return self._ended.wait(seconds)
 
-    def when_over(self, call: Callable[[], object]) -> None:
-        """Call something, in another thread, once the job has ended; at once where it has."""
+    def add_done_callback(self, callback: Callable[[], object]) -> None:
+        """Call a function once the job has ended, in the thread that ends it; at once if it has ended already."""
         with self._lock:
             if self.state not in ENDED:
-                self._calls.append(call)
+                self._callbacks.append(callback)
                 return
-        call()
+        callback()
 
     def run(self) -> None:
-        """Do the work, in the thread of the caller; never raises."""
+        """Run the work in the calling thread; never raises."""
         with self._lock:
             if self.state != "waiting" or self._work is None:
                 return
@@ -180,44 +179,44 @@ class Job:
         except BaseException as error:
             level = logging.DEBUG if isinstance(error, RiffusionError) else logging.ERROR
             logger.log(level, "job %s failed", self.kind, exc_info=error)
-            cause = _without_frames(error)
+            cause = _drop_tracebacks(error)
         del work
-        if (wrong := flaw(result)) is not None:
-            cause, result = RiffusionError(f"what came of this cannot be told: {wrong}"), None
+        if (problem := find_json_error(result)) is not None:
+            cause, result = RiffusionError(f"what came of this cannot be told: {problem}"), None
         with self._lock:
             self.result, self.cause = result, cause
-            whole = result is not None and result.get("complete", True)
-            if whole and not self._stop.is_set():
+            complete = result is not None and result.get("complete", True)
+            if complete and not self._stop.is_set():
                 self.progress = 1.0
                 self._end("done")
             elif cause is not None:
-                self._end("failed", sentence(cause))
+                self._end("failed", error_text(cause))
             elif self._stop.is_set():
                 self._end("cancelled")
-            elif self.late:
+            elif self.timed_out:
                 self._end("failed", f"this took longer than the {self._seconds:g} s that are allowed")
             else:
                 self._end("failed", "this was interrupted where it was being worked on")
-        self._announce()
+        self._notify()
 
     def _end(self, state: str, error: str = "") -> None:
         self.state, self.error, self.ended, self.activity = state, error, time.time(), None
-        self._work = None  # and with it what it worked on
+        self._work = None  # frees its input
         self.version += 1
 
-    def _announce(self) -> None:
-        self._over.set()
+    def _notify(self) -> None:
+        self._ended.set()
         with self._lock:
-            calls, self._calls = self._calls, []
-        for call in calls:
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
             try:
-                call()
-            except Exception:  # who waited is gone, as a server that was started anew; the lane goes on
+                callback()
+            except Exception:  # the waiting client is gone, as after a restart of the server; the lane continues
                 logger.debug("nobody waits for job %s any more", self.kind, exc_info=True)
 
 
-def _without_frames(error: BaseException) -> BaseException:
-    """Return an error that keeps nothing of what the work held when it failed: it is remembered for long."""
+def _drop_tracebacks(error: BaseException) -> BaseException:
+    """Remove the tracebacks from a chain of errors, as they keep the objects of the work in memory."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -229,8 +228,8 @@ def _without_frames(error: BaseException) -> BaseException:
     return error
 
 
-def sentence(error: BaseException) -> str:
-    """Return our own sentence, or the kind of an error that is none of ours."""
+def error_text(error: BaseException) -> str:
+    """Return the message of one of our errors, or class and first line of any other."""
     if isinstance(error, RiffusionError):
         return str(error)
     text = str(error).strip().splitlines()
@@ -243,19 +242,19 @@ class Jobs:
     Parameters
     ----------
     lanes
-        By name. Threads start with their first job.
-    around
-        Makes a context that each job is done in.
+        Lanes by name. Their threads start with their first job.
+    context
+        Returns a context manager in which each job runs.
     """
 
     def __init__(
-        self, lanes: Mapping[str, Lane], *, around: Callable[[], AbstractContextManager[object]] = nullcontext
+        self, lanes: Mapping[str, Lane], *, context: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
-        self._lanes, self._around = dict(lanes), around
+        self._lanes, self._context = dict(lanes), context
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._queues: dict[str, deque[Job]] = {name: deque() for name in lanes}
         self._threads = dict.fromkeys(lanes, 0)
-        self._at_work = dict.fromkeys(lanes, 0)
+        self._running = dict.fromkeys(lanes, 0)
         self._changed = threading.Condition()
 
     def submit(self, kind: str, lane: str, work: Work) -> Job:
@@ -264,11 +263,11 @@ class Jobs:
         Parameters
         ----------
         kind
-            What it does, for people.
+            What the job does, for people.
         lane
-            Where.
+            Name of its lane.
         work
-            Called with the job, in a thread of the lane; returns its result.
+            Called with the job in a thread of the lane; returns the result.
 
         Raises
         ------
@@ -278,10 +277,10 @@ class Jobs:
         limits = self._lanes[lane]
         job = Job(kind, lane, work, limits.seconds)
         with self._changed:
-            # Those that were cancelled in the queue do not stay there until what is before them has ended.
+            # Remove jobs that were cancelled while waiting, so that they take no place in the queue.
             self._queues[lane] = deque(item for item in self._queues[lane] if item.state == "waiting")
             waiting = len(self._queues[lane])
-            idle = limits.threads - self._at_work[lane]
+            idle = limits.threads - self._running[lane]
             if waiting >= limits.waiting + idle:
                 raise BusyError(f"{waiting} jobs of this kind are waiting already; try again later")
             self._jobs[job.id] = job
@@ -295,19 +294,19 @@ class Jobs:
         return job
 
     def get(self, id_: str) -> Job | None:
-        """Return the job of an id, or None."""
+        """Return the job with an id, or None."""
         with self._changed:
             return self._jobs.get(id_)
 
     def all(self) -> list[Job]:
-        """Return the jobs that are remembered, from the oldest to the newest."""
+        """Return all remembered jobs, from the oldest to the newest."""
         with self._changed:
             return list(self._jobs.values())
 
     def count(self, states: Iterable[str]) -> int:
         """Return how many jobs are in one of the states."""
-        wanted = set(states)
-        return sum(job.state in wanted for job in self.all())
+        selected = set(states)
+        return sum(job.state in selected for job in self.all())
 
     def _forget(self, lane: str, kept: int) -> None:
         ended = [job.id for job in self._jobs.values() if job.lane == lane and job.state in ENDED]
@@ -320,11 +319,11 @@ class Jobs:
                 while not self._queues[lane]:
                     self._changed.wait()
                 job = self._queues[lane].popleft()
-                self._at_work[lane] += 1
+                self._running[lane] += 1
             try:
-                with self._around():
+                with self._context():
                     job.run()
             finally:
-                del job  # an idle thread holds no results
+                del job  # an idle thread must not hold results
                 with self._changed:
-                    self._at_work[lane] -= 1
+                    self._running[lane] -= 1

@@ -1,7 +1,7 @@
-"""Clips by opaque id: what a page may ask for, without ever naming a file.
+"""Clips by opaque id, so that pages can fetch them without naming a file.
 
-The ids travel through the browser (in webui's generation info); the paths stay here. A page can therefore only reach
-clips that this program made and handed it.
+The ids travel through the browser (in webui's generation info); the paths stay here. A page can therefore only fetch
+clips whose ids this program has given it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from threading import Lock
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["LIBRARY", "MEDIA", "ClipLibrary", "ClipRecord", "FullError", "Hold"]
+__all__ = ["LIBRARY", "MEDIA", "ClipLibrary", "ClipRecord", "FullError", "Reservation"]
 
 MEDIA = "/riffusion/media"
-"""Above the ids of clips, in every server of our pages."""
+"""URL prefix of the ids of clips, in every server of our pages."""
 
 
 class FullError(RiffusionError):
-    """There is no room now; there will be some in so many `seconds`."""
+    """There is no space at present; it is expected to be free in `seconds`."""
 
     def __init__(self, text: str, seconds: float) -> None:
         super().__init__(text)
@@ -34,28 +34,28 @@ class FullError(RiffusionError):
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """One sound file that was made, and what to say about it.
+    """A stored file and its description.
 
     Parameters
     ----------
     id
-        Opaque; safe in a URL.
+        Opaque id, safe in a URL.
     path
-        The sound file, absolute.
+        Absolute path of the file.
     title
-        What the user reads first: the prompt, or that all clips are joined in this one.
+        Title for the user: the prompt, or a note that all clips are joined in this one.
     duration
-        Seconds.
+        Length in seconds.
     seed
         Seed of the image; None for a joined clip.
     infotext
-        webui's generation parameters of the image, the second key of the library; "" where there are none.
+        webui's generation parameters of the image, the second key of the library; "" if there are none.
     download_name
         File name offered to a browser.
     image
-        File name of the image, without its folder; "" where it was not saved, None for a clip of several images.
+        File name of the image, without its folder; "" if it was not saved, None for a clip of several images.
     temporary
-        The file belongs to the library and is deleted when the record leaves it.
+        Whether the library owns the file, and deletes it together with the record.
     """
 
     id: str
@@ -70,12 +70,12 @@ class ClipRecord:
 
     @property
     def url(self) -> str:
-        """Where a page of ours fetches the file, relative to itself."""
+        """URL of the file, relative to our pages."""
         return f"{MEDIA.lstrip('/')}/{self.id}"
 
 
-class Hold:
-    """Room promised to a piece of work, and what it has kept so far. Made by :meth:`ClipLibrary.reserve`."""
+class Reservation:
+    """Space reserved for a job, and the files it has stored so far. Created by :meth:`ClipLibrary.reserve`."""
 
     def __init__(self, library: ClipLibrary, files: int, size: int) -> None:
         self._library = library
@@ -83,28 +83,28 @@ class Hold:
         self.ids: list[str] = []
 
     def close(self) -> None:
-        """Give back what was not used. What was kept can leave after the library's lifetime, from now on."""
-        self._library._release(self, whole=True)
+        """Give back unused space. The lifetime of the stored files starts now."""
+        self._library._release(self, keep=True)
 
-    def abandon(self) -> None:
-        """Give back everything: nobody will be told of what was kept."""
-        self._library._release(self, whole=False)
+    def discard(self) -> None:
+        """Give back all space and remove the stored files."""
+        self._library._release(self, keep=False)
 
 
 class ClipLibrary:
-    """The last clips made, by id and by infotext. Safe to use from several threads.
+    """The latest clips, by id and by infotext. Thread-safe.
 
     Parameters
     ----------
     capacity
-        Records kept; the least recently used ones leave first. At least 1.
+        Maximum number of records, at least 1; the least recently used are removed first.
     temporary_bytes
-        Room for temporary files, in bytes; the oldest of them leave first, but the newest always stays.
+        Maximum size of temporary files; the oldest are removed first, but the newest always stays.
     lifetime
-        Seconds that a clip stays at least. With 0, there is always room for one more; otherwise what there is no room
-        for is refused.
+        Minimum time in seconds for which a clip is kept. With 0, a new clip is always accepted; otherwise it is
+        refused if there is no space.
     clock
-        Returns seconds, for tests.
+        Returns the time in seconds, for tests.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class ClipLibrary:
         self._capacity = capacity
         self._temporary_bytes = temporary_bytes
         self._lifetime, self._clock = lifetime, clock
-        self._until: dict[str, float] = {}
+        self._expires: dict[str, float] = {}
         self._promised_files = self._promised_bytes = 0
         self._sizes: dict[str, int] = {}
         self._bytes = 0
@@ -143,14 +143,14 @@ class ClipLibrary:
         download_name: str = "",
         image: str | None = None,
         temporary: bool = False,
-        hold: Hold | None = None,
+        reservation: Reservation | None = None,
     ) -> ClipRecord:
-        """Keep a clip and give it an id. A later clip of the same infotext is the one that infotext finds.
+        """Add a clip and give it an id. If several clips have the same infotext, :meth:`find` returns the latest.
 
         Raises
         ------
         FullError
-            There is no room, and none was promised by `hold`.
+            There is no space, and `reservation` has none left.
         """
         id_ = secrets.token_urlsafe(12)
         path = Path(path).absolute()
@@ -158,13 +158,13 @@ class ClipLibrary:
         record = ClipRecord(id_, path, title, duration, seed, infotext, name, image, temporary)
         size = _size_of(path) if temporary else 0
         with self._lock:
-            # What was promised is used first; for what is more than that, there must be room as for anything else.
-            files = min(hold.files, 1) if hold is not None else 0
-            part = min(hold.size, size) if hold is not None else 0
-            leaving = self._make_room(1 - files, size - part)
-            if hold is not None:
-                hold.files, hold.size = hold.files - files, hold.size - part
-                hold.ids.append(id_)
+            # Reserved space is used first; anything beyond it needs free space.
+            files = min(reservation.files, 1) if reservation is not None else 0
+            part = min(reservation.size, size) if reservation is not None else 0
+            removed = self._evict(1 - files, size - part)
+            if reservation is not None:
+                reservation.files, reservation.size = reservation.files - files, reservation.size - part
+                reservation.ids.append(id_)
             self._promised_files -= files
             self._promised_bytes -= part
             self._records[id_] = record
@@ -174,31 +174,31 @@ class ClipLibrary:
                 self._sizes[id_] = size
                 self._bytes += size
             if self._lifetime:
-                self._until[id_] = math.inf if hold is not None else self._clock() + self._lifetime
-        for old in leaving:
+                self._expires[id_] = math.inf if reservation is not None else self._clock() + self._lifetime
+        for old in removed:
             _delete_if_temporary(old)
         return record
 
-    def reserve(self, files: int, size: int, *, force: bool = False) -> Hold:
-        """Promise room for so many clips of so many bytes together. To be closed or abandoned.
+    def reserve(self, files: int, size: int, *, force: bool = False) -> Reservation:
+        """Reserve space for a number of clips of `size` bytes in total. Close or discard the reservation at the end.
 
-        With `force`, also where there is none: for results that took so long to make that they are not to be lost.
+        With `force`, it is granted even if there is no space: for results that took too long to be lost.
 
         Raises
         ------
         FullError
-            There is none: what is there is too young to leave.
+            There is no space, and all clips are too new to be removed.
         """
         with self._lock:
-            leaving = [] if force else self._make_room(files, size)
+            removed = [] if force else self._evict(files, size)
             self._promised_files += files
             self._promised_bytes += size
-        for old in leaving:
+        for old in removed:
             _delete_if_temporary(old)
-        return Hold(self, files, size)
+        return Reservation(self, files, size)
 
     def get(self, id_: str) -> ClipRecord | None:
-        """Return the record of an id, or None."""
+        """Return the record with an id, or None."""
         with self._lock:
             record = self._records.get(id_)
             if record is not None:
@@ -206,77 +206,77 @@ class ClipLibrary:
             return record
 
     def find(self, infotext: str) -> ClipRecord | None:
-        """Return the newest clip made from an image with exactly these generation parameters, or None."""
+        """Return the latest clip made from an image with exactly these generation parameters, or None."""
         with self._lock:
             id_ = self._by_infotext.get(infotext)
         return self.get(id_) if id_ else None
 
     def clear(self) -> None:
-        """Forget everything; temporary files are deleted."""
+        """Remove all records and delete the temporary files."""
         with self._lock:
-            leaving = list(self._records.values())
+            removed = list(self._records.values())
             self._records.clear()
             self._by_infotext.clear()
             self._sizes.clear()
-            self._until.clear()
+            self._expires.clear()
             self._bytes = 0
-        for old in leaving:
+        for old in removed:
             _delete_if_temporary(old)
 
-    def _make_room(self, files: int, size: int) -> list[ClipRecord]:
-        """Let the oldest go until there is room for so much more; returns them."""
-        # Of what is not asked for, there may be too much already: what took long is kept in any case.
+    def _evict(self, files: int, size: int) -> list[ClipRecord]:
+        """Remove the oldest records until there is space for so many files and bytes; return them."""
+        # A limit that is not asked for may be exceeded already, by forced reservations.
         files += len(self._records) + self._promised_files - self._capacity if files else 0
         size += self._bytes + self._promised_bytes - self._temporary_bytes if size else 0
         if files <= 0 and size <= 0:
             return []
         now = self._clock()
-        leaving: list[str] = []
+        removed: list[str] = []
         for id_ in self._records:
             if files <= 0 and size <= 0:
                 break
-            own = self._sizes.get(id_, 0)
-            if self._until.get(id_, 0.0) <= now and (files > 0 or own):
-                leaving.append(id_)
-                files, size = files - 1, size - own
+            file_size = self._sizes.get(id_, 0)
+            if self._expires.get(id_, 0.0) <= now and (files > 0 or file_size):
+                removed.append(id_)
+                files, size = files - 1, size - file_size
         if self._lifetime and (files > 0 or size > 0):
-            raise self._full(files, size, set(leaving), now)
-        return [self._drop(id_) for id_ in leaving]
+            raise self._full_error(files, size, set(removed), now)
+        return [self._drop(id_) for id_ in removed]
 
-    def _full(self, files: int, size: int, leaving: set[str], now: float) -> FullError:
-        """Say when so many more files and bytes will be free; with what is being made now, not before its lifetime."""
-        later = now + self._lifetime
-        for until, id_ in sorted((until, id_) for id_, until in self._until.items() if id_ not in leaving):
+    def _full_error(self, files: int, size: int, removed: set[str], now: float) -> FullError:
+        """Build the error that says when so much space will be free. Files of running jobs count a full lifetime."""
+        free_at = now + self._lifetime
+        for expires, id_ in sorted((expires, id_) for id_, expires in self._expires.items() if id_ not in removed):
             if files <= 0 and size <= 0:
                 break
             files, size = files - 1, size - self._sizes.get(id_, 0)
-            later = until if math.isfinite(until) else now + self._lifetime
-        seconds = max(later - now, 1.0)
+            free_at = expires if math.isfinite(expires) else now + self._lifetime
+        seconds = max(free_at - now, 1.0)
         return FullError(
             f"{len(self._records)} files of {self._bytes} bytes are kept, most of them younger than"
             f" {self._lifetime:g} s; try again in {math.ceil(seconds)} s",
             seconds,
         )
 
-    def _release(self, hold: Hold, *, whole: bool) -> None:
-        leaving = []
+    def _release(self, reservation: Reservation, *, keep: bool) -> None:
+        removed = []
         with self._lock:
-            self._promised_files -= hold.files
-            self._promised_bytes -= hold.size
-            hold.files = hold.size = 0
-            for id_ in filter(self._records.__contains__, hold.ids):
-                if not whole:
-                    leaving.append(self._drop(id_))
+            self._promised_files -= reservation.files
+            self._promised_bytes -= reservation.size
+            reservation.files = reservation.size = 0
+            for id_ in filter(self._records.__contains__, reservation.ids):
+                if not keep:
+                    removed.append(self._drop(id_))
                 elif self._lifetime:
-                    self._until[id_] = self._clock() + self._lifetime
-            hold.ids = []
-        for old in leaving:
+                    self._expires[id_] = self._clock() + self._lifetime
+            reservation.ids = []
+        for old in removed:
             _delete_if_temporary(old)
 
     def _drop(self, id_: str) -> ClipRecord:
         record = self._records.pop(id_)
         self._bytes -= self._sizes.pop(id_, 0)
-        self._until.pop(id_, None)
+        self._expires.pop(id_, None)
         if self._by_infotext.get(record.infotext) == id_:
             del self._by_infotext[record.infotext]
         return record
@@ -291,9 +291,9 @@ def _size_of(path: Path) -> int:
 
 def _delete_if_temporary(record: ClipRecord) -> None:
     if record.temporary:
-        with contextlib.suppress(OSError):  # a file that is gone, or is being played on Windows, is no one's loss
+        with contextlib.suppress(OSError):  # missing, or in use on Windows
             record.path.unlink()
 
 
 LIBRARY = ClipLibrary()
-"""The library of this process. It outlives webui's "Reload UI", so pages opened before keep their players."""
+"""The library of this process. It survives webui's "Reload UI", so the players of open pages keep working."""

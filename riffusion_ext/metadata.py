@@ -1,7 +1,7 @@
-"""The parameters of a spectrogram, carried inside images and sound files.
+"""Store the parameters of a spectrogram in images and audio files.
 
 Images carry them twice: as EXIF tags 11000 to 11080, which the original riffusion library reads and writes, and,
-in PNG, as a text entry ``riffusion`` holding JSON. Sound files carry the same JSON in their comment.
+in PNG, as a text entry ``riffusion`` with JSON. Audio files carry the same JSON in their comment.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext import __version__
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.params import LEAST_MAX_VALUE, SpectrogramParams
+from riffusion_ext.params import MIN_MAX_VALUE, SpectrogramParams
 from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.numbers import read_float
 
@@ -31,13 +31,13 @@ __all__ = [
     "audio_tags",
     "exif_bytes",
     "exif_dump",
+    "exif_tags",
     "parse_audio_comment",
     "png_info",
     "read_record",
     "read_source",
     "record_text",
     "save_image",
-    "tags_of",
 ]
 
 EXIF_TAGS: dict[int, str] = {
@@ -58,32 +58,32 @@ TEXT_KEY = "riffusion"
 """Key of the text entry, in PNG and in ``Image.info``."""
 
 NOTES_KEY = "riffusion notes"
-"""Key in ``Image.info`` of sentences about the file, a tuple, by what opened it."""
+"""Key in ``Image.info`` of a tuple of notes, written by the code that opened the file."""
 
 _DOCUMENT_NAME = 0x010D
-"""EXIF's tag for the name of the document that an image was made from."""
+"""EXIF tag DocumentName: the file from which an image was made."""
 
-_EXIF_PLACES = (0x8769, 0x8825, 0xA005)
-"""EXIF's tags that tell where in the file other tags are."""
+_EXIF_OFFSETS = (0x8769, 0x8825, 0xA005)
+"""EXIF tags that are offsets of other lists of tags."""
 
-_LARGEST_MAX_VALUE = 1e15
+_MAX_MAX_VALUE = 1e15
 _JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """What an image says of itself.
+    """The metadata of an image.
 
     Attributes
     ----------
     params
-        Its parameters; those of riffusion-model-v1 where it says nothing.
+        Its parameters; those of riffusion-model-v1 if it has none.
     max_value
-        Mel magnitude of a black pixel, in 16-bit sample units, or None where it is not recorded.
+        Mel magnitude of a black pixel, in 16-bit sample units; None if it is not recorded.
     source
-        Where they were found: ``"exif"``, ``"text"`` or ``"none"``.
+        Where the parameters were found: ``"exif"``, ``"text"`` or ``"none"``.
     notes
-        Sentences about records that were ignored.
+        Sentences about ignored metadata.
     """
 
     params: SpectrogramParams
@@ -93,7 +93,7 @@ class ImageRecord:
 
 
 def read_record(image: Image.Image) -> ImageRecord:
-    """Read the parameters an image carries. Damaged or foreign records are noted and ignored; never raises."""
+    """Read the parameters in an image. Damaged or foreign metadata is noted and ignored; never raises."""
     notes: list[str] = list(getattr(image, "info", {}).get(NOTES_KEY, ()))
     for source, values in (("exif", _exif_values(image)), ("text", _text_values(image))):
         if not values:
@@ -104,23 +104,23 @@ def read_record(image: Image.Image) -> ImageRecord:
             notes.append(f"the image's own parameters were ignored: {error}")
             continue
         max_value = values.get("max_value")
-        if max_value is not None and not LEAST_MAX_VALUE <= max_value <= _LARGEST_MAX_VALUE:
+        if max_value is not None and not MIN_MAX_VALUE <= max_value <= _MAX_MAX_VALUE:
             notes.append(f"the image's own level was ignored: max_value is {max_value:g}")
             max_value = None
         return ImageRecord(params, max_value, source, tuple(notes))
     return ImageRecord(SpectrogramParams(), None, "none", tuple(notes))
 
 
-def _exif_values(image: Image.Image) -> dict[str, Any]:
+def _exif_values(image: Image.Image) -> dict[str, float]:
     try:
         exif = image.getexif()
         found = {name: exif[tag] for tag, name in EXIF_TAGS.items() if tag in exif}
-    except Exception:  # Pillow raises many kinds of error on damaged EXIF; an image without it is still an image
+    except Exception:  # Pillow raises many kinds of errors on damaged EXIF, without which the image is still valid
         return {}
-    return _checked(found)
+    return _numbers(found)
 
 
-def _text_values(image: Image.Image) -> dict[str, Any]:
+def _text_values(image: Image.Image) -> dict[str, float]:
     text = getattr(image, "info", {}).get(TEXT_KEY)
     if not isinstance(text, str):
         return {}
@@ -128,12 +128,12 @@ def _text_values(image: Image.Image) -> dict[str, Any]:
         found = loads(text)
     except ValueError:
         return {}
-    return _checked(found) if isinstance(found, dict) else {}
+    return _numbers(found) if isinstance(found, dict) else {}
 
 
-def _checked(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain numbers of the known names: whole ones as int, what is not a number left to fail its range check."""
-    values: dict[str, Any] = {}
+def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
+    """Convert the known values to numbers, whole ones to int. Invalid ones become NaN and fail the range check."""
+    values: dict[str, float] = {}
     for name in EXIF_TAGS.values():
         if name not in found:
             continue
@@ -152,7 +152,7 @@ def _checked(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_source(image: Image.Image) -> str:
-    """Return the name of the sound file that an image says it was made from; "" where it does not say."""
+    """Return the name of the audio file from which an image was made; "" if it is not recorded."""
     try:
         name = image.getexif().get(_DOCUMENT_NAME)
     except Exception:  # as above
@@ -163,9 +163,9 @@ def read_source(image: Image.Image) -> str:
 
 
 def exif_bytes(params: SpectrogramParams, max_value: float | None, source: str = "") -> bytes:
-    """EXIF block with tags 11000 to 11080; without the last where the level is not known (None).
+    """Build an EXIF block with tags 11000 to 11080; without the last if `max_value` is None.
 
-    The name of a sound file that the image was made from goes into the tag DocumentName.
+    `source`, the name of the audio file from which the image was made, is stored in the tag DocumentName.
     """
     from PIL import Image
 
@@ -179,8 +179,8 @@ def exif_bytes(params: SpectrogramParams, max_value: float | None, source: str =
     return exif.tobytes()
 
 
-def tags_of(record: str) -> dict[int, int | float]:
-    """Return the EXIF tags of a record that :func:`record_text` wrote."""
+def exif_tags(record: str) -> dict[int, int | float]:
+    """Return the EXIF tags for a text written by :func:`record_text`."""
     values = loads(record)
     return {
         tag: int(values[name]) if isinstance(values[name], bool) else values[name]
@@ -189,20 +189,20 @@ def tags_of(record: str) -> dict[int, int | float]:
     }
 
 
-def _record(params: SpectrogramParams, max_value: float | None) -> dict[str, Any]:
+def _record(params: SpectrogramParams, max_value: float | None) -> dict[str, object]:
     if max_value is not None and not math.isfinite(max_value):
         raise RiffusionError(f"the level that is recorded must be a number, got {max_value:g}")
-    # A level that is not known is left out: whoever reads the record would take it for the image's own.
+    # An unknown level is left out: readers would take it for the level of the image.
     return asdict(params) if max_value is None else {**asdict(params), "max_value": float(max_value)}
 
 
 def record_text(params: SpectrogramParams, max_value: float | None = None) -> str:
-    """Return the parameters as JSON; without ``max_value`` where the level is not known."""
+    """Return the parameters as JSON; without ``max_value`` if it is None."""
     return json.dumps(_record(params, max_value))
 
 
 def png_info(params: SpectrogramParams, max_value: float | None, **text: str) -> PngInfo:
-    """PNG text chunks: the parameters as JSON under ``riffusion``, and any other text given."""
+    """Build PNG text chunks: the parameters as JSON under ``riffusion``, and any other texts."""
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
@@ -220,10 +220,10 @@ def save_image(
     source: str = "",
     **text: str,
 ) -> Path:
-    """Write an image with its parameters inside; the format follows the suffix.
+    """Write an image file with its parameters; the format follows the suffix.
 
-    The file appears whole or not at all. A `max_value` of None is left out of it, and so is a blank name of the sound
-    file that the image was made from, `source`.
+    The file is written atomically. A `max_value` of None is left out, and so is an empty `source`, the name of the
+    audio file from which the image was made.
 
     Raises
     ------
@@ -234,13 +234,13 @@ def save_image(
     from riffusion_ext.files.atomic import write_atomically
 
     path = Path(path)
-    options: dict[str, Any] = {"exif": exif_bytes(params, max_value, source)}
+    options: dict[str, object] = {"exif": exif_bytes(params, max_value, source)}
     suffix = path.suffix.lower()
     if suffix == ".png":
-        # A third of the time of Pillow's own 6, and a few per cent smaller for spectrograms.
+        # A third of the time of Pillow's default 6, and a few per cent smaller for spectrograms.
         options |= {"format": "PNG", "pnginfo": png_info(params, max_value, **text), "compress_level": 3}
     elif suffix in (".jpg", ".jpeg"):
-        # Without subsampling: the two channels of a stereo image live in its colours.
+        # No subsampling, as the colours of a stereo image hold its two channels.
         options |= {"format": "JPEG", "quality": _JPEG_QUALITY, "subsampling": 0}
     elif suffix == ".webp":
         options |= {"format": "WEBP", "lossless": True}
@@ -250,12 +250,12 @@ def save_image(
 
 
 def exif_dump(image: Image.Image) -> dict[str, object]:
-    """Everything in the image's EXIF and text, by name: riffusion's tags first, then the others."""
+    """Return all EXIF tags and texts of an image by name: riffusion's tags first."""
     from PIL import ExifTags
 
     dump: dict[str, object] = {}
     try:
-        exif = {tag: value for tag, value in image.getexif().items() if tag not in _EXIF_PLACES}
+        exif = {tag: value for tag, value in image.getexif().items() if tag not in _EXIF_OFFSETS}
     except Exception:  # as above
         exif = {}
     for tag in sorted(exif, key=lambda tag: (tag not in EXIF_TAGS, tag)):
@@ -274,7 +274,7 @@ def audio_tags(
     title: str = "",
     comment_extra: Mapping[str, object] = {},
 ) -> dict[str, str]:
-    """Tags for a sound file: title, software, and the parameters as JSON in the comment."""
+    """Build the tags of an audio file: title, software, and the parameters as JSON in the comment."""
     record = {"riffusion": {**_record(params, max_value), **comment_extra}}
     try:
         comment = json.dumps(record, ensure_ascii=False, allow_nan=False)
@@ -284,8 +284,8 @@ def audio_tags(
     return {"title": title, **tags} if title else tags
 
 
-def parse_audio_comment(text: str) -> dict[str, Any] | None:
-    """Return the parameters in a sound file's comment, or None where it holds none."""
+def parse_audio_comment(text: str) -> dict[str, object] | None:
+    """Return the parameters in an audio file's comment; None if there are none."""
     try:
         found = loads(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""The numbers that turn sound into a spectrogram image, and back.
+"""Parameters of the conversion between audio and spectrogram images.
 
 The defaults are those riffusion-model-v1 was trained on. The field names are those of the original library, whose
-EXIF tags (:mod:`riffusion_ext.metadata`) carry them from program to program.
+EXIF tags (:mod:`riffusion_ext.metadata`) exchange them between programs.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass, fields, replace
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.validation.numbers import in_range, is_finite, read_float, shown
 
-__all__ = ["BOUNDS", "DEFAULT_MAX_VALUE", "LEAST_MAX_VALUE", "PRESETS", "SpectrogramParams"]
+__all__ = ["BOUNDS", "DEFAULT_MAX_VALUE", "MIN_MAX_VALUE", "PRESETS", "SpectrogramParams"]
 
 DEFAULT_MAX_VALUE = 30e6
-"""Mel magnitude of a black pixel where an image does not record its own (16-bit sample units)."""
+"""Mel magnitude of a black pixel in images that do not record theirs (16-bit sample units)."""
 
-LEAST_MAX_VALUE = 1e-15
+MIN_MAX_VALUE = 1e-15
 """Smallest mel magnitude of a black pixel: some 360 dB below full scale."""
 
-# name -> (smallest, largest) value that makes sense; outside it an image's record is taken for damaged.
+# name -> (min, max); metadata of images outside these ranges is taken for damaged.
 BOUNDS: dict[str, tuple[float, float]] = {
     "sample_rate": (8000, 192000),
     "step_size_ms": (1, 100),
@@ -34,8 +34,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 _WHOLE = ("sample_rate", "num_frequencies")
 
-# In samples, and in hops: they bound the memory an image's record can ask for.
-_LONGEST_WINDOW, _LONGEST_FFT, _MOST_HOPS = 20000, 131072, 100
+# In samples and in hops: they limit the memory that the metadata of an image can require.
+_MAX_WINDOW, _MAX_FFT, _MAX_HOPS = 20000, 131072, 100
 
 
 @dataclass(frozen=True)
@@ -97,19 +97,19 @@ class SpectrogramParams:
                 f"window_duration_ms ({self.window_duration_ms}) must be at least twice "
                 f"step_size_ms ({self.step_size_ms})"
             )
-        if self.window_duration_ms > _MOST_HOPS * self.step_size_ms:
+        if self.window_duration_ms > _MAX_HOPS * self.step_size_ms:
             raise RiffusionError(
-                f"window_duration_ms ({self.window_duration_ms:g}) must be at most {_MOST_HOPS} times "
+                f"window_duration_ms ({self.window_duration_ms:g}) must be at most {_MAX_HOPS} times "
                 f"step_size_ms ({self.step_size_ms:g})"
             )
-        for name, samples, most in (
-            ("window_duration_ms", self.win_length, _LONGEST_WINDOW),
-            ("padded_duration_ms", self.n_fft, _LONGEST_FFT),
+        for name, samples, limit in (
+            ("window_duration_ms", self.win_length, _MAX_WINDOW),
+            ("padded_duration_ms", self.n_fft, _MAX_FFT),
         ):
-            if samples > most:
+            if samples > limit:
                 raise RiffusionError(
-                    f"{name} ({getattr(self, name):g}) must not exceed {most} samples, "
-                    f"which are {1000 * most / self.sample_rate:.0f} ms at {self.sample_rate} Hz"
+                    f"{name} ({getattr(self, name):g}) must not exceed {limit} samples, "
+                    f"which are {1000 * limit / self.sample_rate:.0f} ms at {self.sample_rate} Hz"
                 )
         if self.max_frequency <= self.min_frequency:
             raise RiffusionError(
@@ -143,8 +143,8 @@ class SpectrogramParams:
     def samples_of_columns(self, columns: int) -> int:
         """Count the samples of audio in an image of that many columns: ``(columns - 1) * hop_length``.
 
-        512 columns are 5.11 s. The last column marks an instant, not a span: a song cut into tiles of 512 columns
-        advances 512 hops (5.12 s) a tile, and only the song as a whole is one hop short.
+        512 columns are 5.11 s, as the last column is a point in time and has no length. A song cut into tiles of 512
+        columns advances 512 hops (5.12 s) per tile; only the song as a whole is one hop shorter.
         """
         return max(columns - 1, 0) * self.hop_length
 
@@ -158,14 +158,14 @@ class SpectrogramParams:
 
     @classmethod
     def from_text(cls, text: str) -> SpectrogramParams:
-        """Build from what a user types: ``max_frequency=16000, stereo=true``. Absent names take the defaults.
+        """Parse a text such as ``max_frequency=16000, stereo=true``. Missing names get the defaults.
 
         Raises
         ------
         RiffusionError
-            The text is no list of known names with values, or the values make no spectrogram.
+            The text is not a list of known names with values, or the values are invalid.
         """
-        given: dict[str, object] = {}
+        values: dict[str, object] = {}
         for part in filter(None, (part.strip() for part in re.split("[,;\\n]", text))):
             name, equals, value = (word.strip() for word in part.partition("="))
             if not equals or name not in {*BOUNDS, "stereo"}:
@@ -173,18 +173,18 @@ class SpectrogramParams:
                     f"Spectrogram parameters: {shown(part)} is not understood; write name=value, separated by commas. "
                     f"The names are {', '.join(['stereo', *BOUNDS])}."
                 )
-            given[name] = _value_of(name, value)
-        return cls(**given)  # type: ignore[arg-type]
+            values[name] = _value_of(name, value)
+        return cls(**values)  # type: ignore[arg-type]
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> SpectrogramParams:
-        """Build from a mapping that may hold other keys too; absent keys take the defaults."""
+        """Build from a mapping. Unknown keys are ignored; missing keys get the defaults."""
         names = {f.name for f in fields(cls)}
         return cls(**{k: v for k, v in values.items() if k in names})  # type: ignore[arg-type]
 
 
 def _value_of(name: str, text: str) -> object:
-    """Read a number, or true and false; anything else stays text, to be refused by name."""
+    """Parse a number or boolean; other texts are returned unchanged, and refused by the constructor."""
     if name == "stereo":
         return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower(), text)
     try:
@@ -198,4 +198,4 @@ PRESETS: dict[str, SpectrogramParams] = {
     "riffusion-v1": SpectrogramParams(),
     "20khz-stereo": SpectrogramParams(min_frequency=10, max_frequency=20000, stereo=True),
 }
-"""What published models were trained on. ``riffusion-v1`` is the default everywhere."""
+"""Parameters of published models. ``riffusion-v1`` is the default everywhere."""

@@ -1,4 +1,4 @@
-"""How far long work is, stage by stage: what is counted, and how long the rest of the stage will take."""
+"""Progress of long work in stages, with an estimate of the time left in a stage."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from dataclasses import dataclass
 
 __all__ = ["Stage", "Stages", "time_left"]
 
-_MARKS = 10
+_MARKS_PER_STAGE = 10
 
 
 @dataclass(frozen=True)
 class Stage:
-    """How far a stage is.
+    """Progress of a stage.
 
     Attributes
     ----------
     name
-        What is being done: "exporting".
+        Name of the stage: "exporting".
     unit
         What is counted, in the plural.
     done, total
-        So many of so many.
+        Number of units done, and of all units.
     seconds
-        Since the stage began, by the clock.
+        Elapsed time since the stage began.
     """
 
     name: str
@@ -36,49 +36,52 @@ class Stage:
 
     @property
     def share(self) -> float:
-        """The part done, 0 to 1."""
+        """Share done, 0 to 1."""
         return self.done / self.total if self.total else 0.0
 
     @property
     def is_mark(self) -> bool:
-        """Whether it is worth a line of its own: the beginning, and each tenth that is done."""
-        return not self.done or self.done * _MARKS // self.total > (self.done - 1) * _MARKS // self.total
+        """Whether to log this progress: at the beginning, and after each tenth."""
+        return (
+            not self.done
+            or self.done * _MARKS_PER_STAGE // self.total > (self.done - 1) * _MARKS_PER_STAGE // self.total
+        )
 
     @property
-    def left(self) -> float | None:
-        """Seconds that the rest of this stage will take, if it goes on as before; None where nothing is known."""
+    def seconds_left(self) -> float | None:
+        """Estimated seconds until the end of the stage, at the present rate; None if nothing is done yet."""
         return self.seconds / self.done * (self.total - self.done) if self.done else None
 
     @property
     def text(self) -> str:
-        """How far it is, in words: ``exporting: 3 of 12 files, 0:31 min left``."""
+        """Progress as text: ``exporting: 3 of 12 files, 0:31 min left``."""
         counted = f"{self.name}: {self.done} of {self.total} {self.unit}"
-        rest = time_left(self.left) if self.done < self.total else ""
-        return f"{counted}, {rest}" if rest else counted
+        remaining = time_left(self.seconds_left) if self.done < self.total else ""
+        return f"{counted}, {remaining}" if remaining else counted
 
 
 def time_left(seconds: float | None) -> str:
-    """Write a time left, which is never none while something is left: ``0:01 min left``; empty for None."""
+    """Format a remaining time, at least one second: ``0:01 min left``; empty for None."""
     if seconds is None:
         return ""
-    minutes, rest = divmod(max(math.ceil(seconds), 1), 60)
-    return f"{minutes}:{rest:02d} min left"
+    minutes, remaining = divmod(max(math.ceil(seconds), 1), 60)
+    return f"{minutes}:{remaining:02d} min left"
 
 
 class Stages:
-    """Tells of one stage after another.
+    """Reports the progress of consecutive stages.
 
     Parameters
     ----------
     on_stage
-        Called at the beginning of each stage and after each step; None for nobody.
+        Called at the beginning of each stage and after each step; may be None.
     """
 
     def __init__(self, on_stage: Callable[[Stage], object] | None) -> None:
         self._on_stage = on_stage or (lambda stage: None)
 
     def begin(self, name: str, unit: str, total: int) -> Callable[[int], None]:
-        """Begin a stage; returns what is to be called with the number done."""
+        """Begin a stage; return a callback for the number of units done."""
         began = time.perf_counter()
 
         def report(done: int) -> None:
@@ -88,14 +91,14 @@ class Stages:
         return report
 
     def begin_parts(self, name: str, unit: str, total: int) -> Callable[[float], None]:
-        """Begin a stage whose work says the part done, 0 to 1; returns what is to be called with it."""
-        report, known = self.begin(name, unit, total), 0
+        """Begin a stage; return a callback for the share done, 0 to 1."""
+        report, reported = self.begin(name, unit, total), 0
 
-        def report_part(part: float) -> None:
-            nonlocal known
-            done = min(int(part * total + 1e-9), total)
-            if done != known:
-                known = done
+        def report_part(share: float) -> None:
+            nonlocal reported
+            done = min(int(share * total + 1e-9), total)
+            if done != reported:
+                reported = done
                 report(done)
 
         return report_part

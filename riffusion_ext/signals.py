@@ -1,17 +1,18 @@
-"""Signals that end a program: SIGTERM and SIGHUP mean what Ctrl-C means.
+"""Signals that end a program: SIGTERM and SIGHUP act like Ctrl-C.
 
-The handlers belong to programs of our own, which hold them with :func:`stopping_signals` around all their work. A
-webui keeps its own: nothing here is installed by an import.
+The handlers are installed by our own programs only, by :func:`stopping_signals` around all their work. A webui keeps
+its own handlers: nothing here is installed by an import.
 
 ::
 
-    first signal      Stop is raised in the main thread, or a wish is noted inside `wished`
-    within 0.5 s      taken for the same: `timeout`, shells and terminals often send two
-    a later one       ends the program at once (inside `wished`, the second one raises Stop, the third ends it)
+    first signal      raises Stop in the main thread, or calls the callback of `on_first_signal`
+    within 0.5 s      ignored: `timeout`, shells and terminals often send two
+    a later one       ends the program at once (inside `on_first_signal`, the second raises Stop, the third ends it)
 
-An exception that comes at any moment is safe only where Python code can be left. So Stop waits while the main thread
-is inside an import (modules in C turn it into an ImportError, or are left half made), inside a ``__del__``, a weak
-reference's or a C library's call back to Python (whose exceptions are printed and lost), or inside :func:`shielded`.
+An exception that can come at any moment is safe only where Python code can be interrupted. So Stop waits while the
+main thread is inside an import (C modules turn it into an ImportError, or are left half initialised), inside a
+``__del__``, a weak reference's callback or a callback from a C library (whose exceptions are printed and lost), or
+inside :func:`defer_signals`.
 """
 
 from __future__ import annotations
@@ -25,36 +26,35 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
 
 __all__ = [
     "NAMES",
     "Stop",
-    "at_end",
-    "concluded",
+    "defer_signals",
     "exit_code",
     "finish",
-    "hung_up",
-    "received",
-    "shielded",
+    "ignore_first_signal",
+    "on_first_signal",
+    "received_signal",
+    "run_at_exit",
     "stopping_signals",
-    "wished",
+    "terminal_closed",
 ]
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-"""What is taken as the wish to stop, where the system has it; SIGBREAK is Windows' Ctrl-Break or closed console."""
+"""Signals that stop the program, if the system has them. SIGBREAK is Ctrl-Break or a closed console on Windows."""
 
-_SAME = 0.5  # seconds within which two signals are one wish
-_KNOCK = 0.02  # seconds between two tries to raise
+_SAME_S = 0.5  # seconds within which two signals count as one
+_RETRY_S = 0.02  # seconds between two attempts to raise Stop
 
 
 class Stop(KeyboardInterrupt):
-    """Raised in the main thread where the program shall stop.
+    """Raised in the main thread to stop the program.
 
     Attributes
     ----------
     signum
-        The signal that came.
+        Number of the received signal.
     """
 
     def __init__(self, signum: int) -> None:
@@ -62,78 +62,80 @@ class Stop(KeyboardInterrupt):
         self.signum = signum
 
 
-class _Watch:
-    """What came, and what became of it. Changed in the main thread only, but for `knocks`."""
+class _State:
+    """State of the signal handling. Changed only in the main thread, except for `retries`."""
 
     def __init__(self, depth: int) -> None:
-        self.depth = depth  # delicate frames around all of it: whoever imports a program is not interrupted less
+        self.depth = depth  # uninterruptible frames outside the program, which do not count
         self.first: int | None = None
-        self.at = 0.0
-        self.wish: Callable[[int], None] | None = None
+        self.received_at = 0.0
+        self.callback: Callable[[int], None] | None = None
         self.pending = False
-        self.shields = 0
-        self.knocks = self.heard = 0
+        self.deferrals = 0
+        self.retries = self.handled_retries = 0
         self.code: int | None = None
         self.terminals = [fd for fd in (0, 1, 2) if _is_terminal(fd)]
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
-        """Take a signal, or the knock of a Stop that had to wait."""
+        """Handle a signal, or a retry of a deferred Stop."""
         if self.code is not None:
             os._exit(self.code)
-        if self.pending and self.knocks > self.heard:
-            self.heard = self.knocks
+        if self.pending and self.retries > self.handled_retries:
+            self.handled_retries = self.retries
             self._raise(frame)
             return
         now = time.monotonic()
-        if self.first is not None and now - self.at < _SAME:
+        if self.first is not None and now - self.received_at < _SAME_S:
             return
         if self.terminals:
             self.leave_closed_terminals()
-        second, self.first, self.at = self.first is not None, self.first or signum, now
-        if self.wish is not None:
-            wish, self.wish = self.wish, None if second else self.wish
+        second, self.first, self.received_at = self.first is not None, self.first or signum, now
+        if self.callback is not None:
+            callback, self.callback = self.callback, None if second else self.callback
             if second:
-                self._want(frame)
+                self._request_stop(frame)
             else:
-                with suppress(OSError, RuntimeError):  # it says something, maybe while something else is being said
-                    wish(signum)
+                with suppress(OSError, RuntimeError):  # it prints, and may interrupt another print
+                    callback(signum)
         elif second:
-            _die(signum)
+            _terminate(signum)
         else:
-            self._want(frame)
+            self._request_stop(frame)
 
-    def _want(self, frame: FrameType | None) -> None:
+    def _request_stop(self, frame: FrameType | None) -> None:
         self.pending = True
         self._raise(frame)
 
     def _raise(self, frame: FrameType | None) -> None:
-        if self.shields or _delicate(frame) > self.depth:
-            threading.Thread(target=self._knock, daemon=True, name="riffusion-signal").start()
+        if self.deferrals or _uninterruptible_frames(frame) > self.depth:
+            threading.Thread(target=self._retry, daemon=True, name="riffusion-signal").start()
             return
         self.pending = False
         assert self.first is not None
         raise Stop(self.first)
 
-    def _knock(self) -> None:
-        time.sleep(_KNOCK)
+    def _retry(self) -> None:
+        time.sleep(_RETRY_S)
         if self.pending and self.first is not None:
-            self.knocks += 1
+            self.retries += 1
             _send(self.first)
 
-    def lost(self, hook: Callable[[Any], object]) -> Callable[[Any], object]:
-        """Return a hook for exceptions that nobody can catch: a Stop among them is raised again elsewhere."""
+    def unraisable_hook(
+        self, hook: Callable[[sys.UnraisableHookArgs], object]
+    ) -> Callable[[sys.UnraisableHookArgs], object]:
+        """Return a hook for unraisable exceptions that raises a lost Stop again later."""
 
-        def unraisable(told: Any) -> None:
-            if isinstance(told.exc_value, Stop):
+        def on_unraisable(event: sys.UnraisableHookArgs) -> None:
+            if isinstance(event.exc_value, Stop):
                 self.pending = True
-                threading.Thread(target=self._knock, daemon=True, name="riffusion-signal").start()
+                threading.Thread(target=self._retry, daemon=True, name="riffusion-signal").start()
             else:
-                hook(told)
+                hook(event)
 
-        return unraisable
+        return on_unraisable
 
     def leave_closed_terminals(self) -> None:
-        """Let output go nowhere that went to a terminal which is gone: writing there is an error."""
+        """Redirect output to closed terminals to the null device, as writing there would fail."""
         for fd in {*self.terminals, *_own_stderr(self.terminals)}:
             if not _is_terminal(fd):
                 with suppress(OSError):
@@ -142,124 +144,127 @@ class _Watch:
                     os.close(nowhere)
 
 
-_watch: _Watch | None = None
-_acts: list[Callable[[], object]] = []
+_state: _State | None = None
+_exit_actions: list[Callable[[], object]] = []
 
 
 @contextmanager
 def stopping_signals() -> Iterator[None]:
     """Raise :class:`Stop` in the main thread on Ctrl-C, SIGTERM and SIGHUP, for a ``with`` around a whole program.
 
-    What is ignored stays ignored (``nohup``, jobs in the background of a script), a handler that somebody else has
-    installed stays, and outside the main thread nothing is changed. Inside itself, it changes nothing more.
+    Ignored signals stay ignored (``nohup``, background jobs of a script), and other handlers stay installed. It does
+    nothing outside the main thread, and when nested.
     """
-    global _watch
-    if _watch is not None or threading.current_thread() is not threading.main_thread():
+    global _state
+    if _state is not None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    watch = _Watch(_delicate(sys._getframe()))
-    usual = (signal.SIG_DFL, signal.default_int_handler)
+    state = _State(_uninterruptible_frames(sys._getframe()))
+    defaults = (signal.SIG_DFL, signal.default_int_handler)
     before = {}
     hook = sys.unraisablehook
     try:
-        _watch, sys.unraisablehook = watch, watch.lost(hook)
+        _state, sys.unraisablehook = state, state.unraisable_hook(hook)
         for signum in _numbers():
-            if signal.getsignal(signum) in usual:
-                before[signum] = signal.signal(signum, watch.handle)
+            if signal.getsignal(signum) in defaults:
+                before[signum] = signal.signal(signum, state.handle)
         yield
     finally:
-        watch.pending = False
-        for signum, handler in before.items() if watch.code is None else ():
+        state.pending = False
+        for signum, handler in before.items() if state.code is None else ():
             signal.signal(signum, handler)
-        _watch, sys.unraisablehook = None, hook
+        _state, sys.unraisablehook = None, hook
 
 
 @contextmanager
-def wished(wish: Callable[[int], None]) -> Iterator[None]:
-    """Take the first signal as a wish, for work that ends by itself once it is told to; the next one raises Stop.
+def on_first_signal(callback: Callable[[int], None]) -> Iterator[None]:
+    """Call a function on the first signal, for work that can end by itself; the next signal raises Stop.
 
     Parameters
     ----------
-    wish
-        Called in the main thread with the number of the signal, between any two steps of what goes on there. It must
-        return at once, and not raise.
+    callback
+        Called in the main thread with the number of the signal, between any two bytecode instructions. It must return
+        at once, and not raise.
     """
-    watch = _watch
-    if watch is None or threading.current_thread() is not threading.main_thread():
+    state = _state
+    if state is None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before, watch.wish = watch.wish, wish
+    before, state.callback = state.callback, callback
     try:
         yield
     finally:
-        watch.wish = before
+        state.callback = before
 
 
 @contextmanager
-def shielded() -> Iterator[None]:
-    """Let a signal wait until the end of a short piece of work that must not be left in the middle."""
-    watch = _watch
-    if watch is None or threading.current_thread() is not threading.main_thread():
+def defer_signals() -> Iterator[None]:
+    """Defer signals until the end of a short block that must not be interrupted."""
+    state = _state
+    if state is None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    watch.shields += 1
+    state.deferrals += 1
     try:
         yield
     finally:
-        watch.shields -= 1
+        state.deferrals -= 1
 
 
-def at_end(act: Callable[[], object]) -> None:
-    """Have something done at the end of the program, also where a second signal ends it; what is done twice is safe."""
-    _acts.append(act)
-    atexit.register(act)
+def run_at_exit(action: Callable[[], object]) -> None:
+    """Call a function at the end of the program, even if a second signal ends it. It may be called twice."""
+    _exit_actions.append(action)
+    atexit.register(action)
 
 
 def finish(code: int) -> None:
-    """Do what is to be done at the end of the program.
+    """Run the exit actions at the end of the program.
 
-    One that was stopped ends here, and does not wait for threads that are still at work. Of any other, the exit code
-    is settled: a late signal only makes it end sooner.
+    A program that was stopped ends here, without waiting for its threads. For any other, the exit code is fixed: a late
+    signal only makes it end sooner.
     """
-    with shielded():
-        _tidy()
+    with defer_signals():
+        _run_exit_actions()
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
-        if received() is not None:
+        if received_signal() is not None:
             os._exit(code)
-        if _watch is not None:
-            _watch.code = code
+        if _state is not None:
+            _state.code = code
 
 
 @contextmanager
-def concluded() -> Iterator[None]:
-    """Do what is left to do once the result is there: a first signal then comes too late, and nothing is said of it."""
-    watch = _watch
-    with shielded():
+def ignore_first_signal() -> Iterator[None]:
+    """Defer signals in a block after the result is complete, and ignore one that arrives in it."""
+    state = _state
+    with defer_signals():
         yield
-        if watch is not None:
-            watch.first, watch.pending = None, False
+        if state is not None:
+            state.first, state.pending = None, False
 
 
-def received() -> int | None:
-    """Return the number of the first signal that came inside :func:`stopping_signals`; None where none did."""
-    return None if _watch is None else _watch.first
+def received_signal() -> int | None:
+    """Return the number of the first signal received inside :func:`stopping_signals`, or None."""
+    return None if _state is None else _state.first
 
 
-def hung_up() -> bool:
-    """Whether the terminal of the program was closed; that counts as SIGHUP, which comes a moment later."""
-    if _watch is None or all(_is_terminal(fd) for fd in _watch.terminals):
+def terminal_closed() -> bool:
+    """Whether the terminal of the program was closed. It counts as SIGHUP, which arrives a moment later."""
+    if _state is None or all(_is_terminal(fd) for fd in _state.terminals):
         return False
-    with shielded():
-        _watch.first, _watch.at = _watch.first or int(getattr(signal, "SIGHUP", signal.SIGTERM)), time.monotonic()
-        _watch.leave_closed_terminals()
+    with defer_signals():
+        _state.first, _state.received_at = (
+            _state.first or int(getattr(signal, "SIGHUP", signal.SIGTERM)),
+            time.monotonic(),
+        )
+        _state.leave_closed_terminals()
     return True
 
 
 def exit_code(error: BaseException | None = None) -> int:
-    """Return what a program ends with that was stopped, as shells count: 130 for Ctrl-C, 143 for SIGTERM."""
-    signum = error.signum if isinstance(error, Stop) else received()
+    """Return the exit code of a stopped program, by the convention of shells: 130 for Ctrl-C, 143 for SIGTERM."""
+    signum = error.signum if isinstance(error, Stop) else received_signal()
     return 128 + int(signal.SIGINT if signum is None else signum)
 
 
@@ -267,8 +272,8 @@ def _numbers() -> list[signal.Signals]:
     return [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 
-def _delicate(frame: FrameType | None) -> int:
-    """Count the calls around a frame that must not be left by an exception from outside."""
+def _uninterruptible_frames(frame: FrameType | None) -> int:
+    """Count the frames of a stack that must not be interrupted by an exception."""
     count = 0
     while frame is not None:
         code = frame.f_code
@@ -282,7 +287,7 @@ def _delicate(frame: FrameType | None) -> int:
 
 
 def _send(signum: int) -> None:
-    """Send a signal to the main thread, which it wakes where it waits."""
+    """Send a signal to the main thread, which interrupts blocking calls."""
     with suppress(OSError, ValueError, RuntimeError):
         if hasattr(signal, "pthread_kill"):
             signal.pthread_kill(threading.main_thread().ident or 0, signum)
@@ -292,14 +297,14 @@ def _send(signum: int) -> None:
             _thread.interrupt_main(signal.Signals(signum))
 
 
-def _tidy() -> None:
-    for act in reversed(_acts):
+def _run_exit_actions() -> None:
+    for action in reversed(_exit_actions):
         with suppress(Exception):
-            act()
+            action()
 
 
-def _die(signum: int) -> None:
-    _tidy()
+def _terminate(signum: int) -> None:
+    _run_exit_actions()
     if os.name != "nt":
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)
@@ -314,7 +319,7 @@ def _is_terminal(fd: int) -> bool:
 
 
 def _own_stderr(terminals: list[int]) -> list[int]:
-    """Where sys.stderr writes to, if that was a terminal and no longer is file descriptor 2."""
+    """Return the file descriptor of sys.stderr, if it is not 2, and 2 was a terminal."""
     with suppress(OSError, ValueError, AttributeError):
         if 2 in terminals and (fd := sys.stderr.fileno()) > 2:
             return [fd]

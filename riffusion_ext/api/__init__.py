@@ -1,4 +1,4 @@
-"""HTTP routes: the same features as on the pages and the command line, for other programs.
+"""HTTP routes: the features of the pages and the command line, for other programs.
 
 ::
 
@@ -6,6 +6,6 @@
                                             |         ^
                        ids of clips, images, jobs ---
 
-Nothing here knows a webui: :class:`~riffusion_ext.api.context.ApiContext` holds what the routes work with, and
-:func:`~riffusion_ext.api.app.mount` puts them into any FastAPI application. No route takes or gives a path of a file.
+Nothing here depends on a webui: :class:`~riffusion_ext.api.context.ApiContext` holds what the routes need, and
+:func:`~riffusion_ext.api.app.mount` adds them to any FastAPI application. No route accepts or returns a file path.
 """

@@ -1,17 +1,17 @@
-"""What the routes work with: the place they run in, what they keep, and the work they have given out."""
+"""The state shared by all routes: the environment, the stored files and the jobs."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.api.errors import ApiError, not_found
 from riffusion_ext.api.limits import Limits
 from riffusion_ext.api.requests.receive import Transfers
-from riffusion_ext.api.room import Room
+from riffusion_ext.api.result_store import ResultStore
 from riffusion_ext.files import scratch
 from riffusion_ext.jobs import Job, Jobs
 from riffusion_ext.library import LIBRARY, ClipLibrary, ClipRecord
@@ -27,30 +27,30 @@ ROOT = "/riffusion/v1"
 _NO_MODEL = "no model is available here: songs, riffs, loops and interpolations need a webui with a model"
 
 KINDS = {"clips": "clip", "pictures": "image", "archives": "archive"}
-"""Kinds of files, as routes name them, and their names in messages."""
+"""Kinds of stored files as named in URLs, and their names in messages."""
 
 
 class ApiContext:
-    """What the routes work with. One for each program; it outlives the webui's "Reload UI".
+    """The state shared by all routes. A program has one; it survives the webui's "Reload UI".
 
     Parameters
     ----------
     host
-        What the program is, for clients.
+        Name of the program, as reported to clients.
     scratch
-        Returns the folder for what clients upload and are given; None for one that is removed at the end.
+        Returns the folder for uploads and results; None for a temporary one, removed when the program ends.
     device
         Returns the torch device to use.
     model
-        What generates images; None for nothing.
-    others
-        Clips of the pages, which can be fetched and worked on, too. What the routes make does not take their room.
+        The model that generates images; None if there is none.
+    page_clips
+        Clips of the pages. Clients can fetch and use them; results of the routes do not count against their capacity.
     limits
-        How much to take on.
+        Limits for sizes, durations and queues.
     output
-        Returns the folder for results that are to stay; None where there is none.
+        Returns the folder for results that are saved permanently; None if there is none.
     prefix
-        Path below which the program's server lives, such as ``"/sd"``.
+        Path at which the server is mounted, such as ``"/sd"``.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class ApiContext:
         scratch: Callable[[], Path] | None = None,
         device: Callable[[], str] = lambda: "auto",
         model: ModelProvider | None = None,
-        others: ClipLibrary = LIBRARY,
+        page_clips: ClipLibrary = LIBRARY,
         limits: Limits | None = None,
         output: Callable[[], Path] | None = None,
         prefix: str = "",
@@ -70,9 +70,9 @@ class ApiContext:
         self.prefix, self.output = prefix, output
         kept, size, seconds = self.limits.kept_files, self.limits.kept_bytes, self.limits.kept_seconds
         self.files = {kind: ClipLibrary(kept, size, lifetime=seconds) for kind in KINDS}
-        self.room = Room(self.files, kept, size, patience=seconds + 10.0)
-        self._others = others
-        self.jobs = Jobs(self.limits.lanes, around=self.limits.around)
+        self.results = ResultStore(self.files, kept, size, timeout_s=seconds + 10.0)
+        self._page_clips = page_clips
+        self.jobs = Jobs(self.limits.lanes, context=self.limits.job_context)
         self.bodies = Transfers(self.limits.uploads, self.limits.bodies_bytes, seconds=600.0)
         self.uploads = Transfers(self.limits.uploads, self.limits.uploads_bytes, seconds=3600.0)
         self.listeners = 0
@@ -81,7 +81,7 @@ class ApiContext:
         self._lock = threading.Lock()
 
     def folder(self, name: str) -> Path:
-        """Return a folder for files of a kind; it exists."""
+        """Return the folder for files of a kind; it is created if missing."""
         with self._lock:
             if self._scratch is not None:
                 parent = self._scratch() / "api"
@@ -94,28 +94,28 @@ class ApiContext:
         return folder
 
     def backend(self) -> Backend:
-        """Return what generates.
+        """Return the backend that generates images.
 
         Raises
         ------
         ApiError
-            Nothing does.
+            No model is available.
         """
         self.check_backend()
         return self.model.backend()
 
     @property
     def generates(self) -> bool:
-        """Whether there is something that generates."""
+        """Whether a model is available."""
         return self.model.available
 
     def check_backend(self) -> None:
-        """Raise an ApiError where nothing generates."""
+        """Raise an ApiError if no model is available."""
         if not self.model.available:
-            raise ApiError(501, self.model.absence or _NO_MODEL)
+            raise ApiError(501, self.model.unavailable_reason or _NO_MODEL)
 
     def check_sampler(self, name: str) -> None:
-        """Raise an ApiError about a sampler that the backend does not have."""
+        """Raise an ApiError if the backend has no sampler of that name."""
         names = list(self.model.samplers())
         if name and name not in names:
             raise ApiError(422, f"there is no sampler {name[:60]!r}; there are {', '.join(names)}")
@@ -126,11 +126,11 @@ class ApiContext:
         Raises
         ------
         ApiError
-            There is none of this id.
+            No file has this id.
         """
         record = self.files[kind].get(id_)
         if record is None and kind == "clips":
-            record = self._others.get(id_)
+            record = self._page_clips.get(id_)
         if record is None or not record.path.is_file():
             raise not_found(KINDS[kind])
         return record
@@ -141,31 +141,40 @@ class ApiContext:
         Raises
         ------
         ApiError
-            There is none of this id.
+            No job has this id.
         """
         job = self.jobs.get(id_)
         if job is None:
             raise not_found("job")
         return job
 
-    def save(self, kind: str, path: Path, *, title: str, duration: float = 0.0, **more: Any) -> ClipRecord:
-        """Keep a file that belongs to the service, and give it an id."""
-        return self.room.save(kind, path, title=title, duration=duration, **more)
+    def save(
+        self,
+        kind: str,
+        path: Path,
+        *,
+        title: str,
+        duration: float = 0.0,
+        seed: int | None = None,
+        download_name: str = "",
+    ) -> ClipRecord:
+        """Store a file and give it an id. The service owns the file from then on."""
+        return self.results.save(kind, path, title=title, duration=duration, seed=seed, download_name=download_name)
 
     def url(self, kind: str, id_: str) -> str:
-        """Return the path of a URL."""
+        """Return the URL of a stored file, without scheme and host."""
         return f"{self.prefix}{ROOT}/{kind}/{id_}"
 
 
-def file_view(service: ApiContext, kind: str, record: ClipRecord) -> dict[str, Any]:
-    """Return what clients are told of any file."""
+def file_view(service: ApiContext, kind: str, record: ClipRecord) -> dict[str, object]:
+    """Describe a stored file for clients."""
     size = 0
     with suppress(OSError):
         size = record.path.stat().st_size
     return {"id": record.id, "url": service.url(kind, record.id), "name": record.download_name, "bytes": size}
 
 
-def clip_view(service: ApiContext, record: ClipRecord, **more: Any) -> dict[str, Any]:
-    """Return what clients are told of a clip."""
-    view: Mapping[str, Any] = file_view(service, "clips", record)
-    return {**view, "duration": round(record.duration, 6), "seed": record.seed, **more}
+def clip_view(service: ApiContext, record: ClipRecord, **extra: object) -> dict[str, object]:
+    """Describe a stored clip for clients."""
+    view = file_view(service, "clips", record)
+    return {**view, "duration": round(record.duration, 6), "seed": record.seed, **extra}

@@ -1,4 +1,4 @@
-"""The work behind a request to generate: a piece is generated window by window, heard, and kept as a clip."""
+"""Generate a piece for a request: render its windows, reconstruct the audio and store it as a clip."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.api.context import ApiContext, clip_view, file_view
 from riffusion_ext.api.errors import ApiError
@@ -33,109 +33,117 @@ if TYPE_CHECKING:
     from riffusion_ext.params import SpectrogramParams
 
 __all__ = [
-    "Watch",
+    "JobProgress",
     "check_save",
-    "keep_clip",
-    "keep_image",
-    "keep_sound",
     "render",
-    "result_of",
-    "save",
-    "watched",
+    "save_to_output",
+    "store_clip",
+    "store_image",
+    "store_result",
+    "store_sound",
+    "watch_backend",
     "work_folder",
 ]
 
-_GENERATED = 0.95
-"""Share of the whole that is generation; the rest makes the sound."""
+_GENERATION_SHARE = 0.95
+"""Share of the progress for generating the windows; the rest is for reconstructing the audio."""
+
+_MAX_WORK_FOLDERS = 32
+"""Number of pieces whose windows are kept: more than the jobs that can be queued."""
 
 
-_WORK_FOLDERS = 32
-"""More than can be waiting for their turn."""
+class JobProgress:
+    """Reports the progress of generation to a job: windows, and sampling steps within a window."""
 
+    def __init__(self, job: Job, total: int = 0, *, last_message: str = "making the sound") -> None:
+        self._job, self.done, self.total, self._last_message = job, 0, total, last_message
 
-class Watch:
-    """Tells a job how far generation is: windows, and steps within them."""
-
-    def __init__(self, job: Job, total: int = 0, *, after: str = "making the sound") -> None:
-        self._job, self.done, self.total, self._after = job, 0, total, after
-
-    def activity(self, activity: Activity) -> None:
-        """Take in what the backend is at."""
+    def report_activity(self, activity: Activity) -> None:
+        """Report the activity of the backend."""
         if activity.waiting:
-            self._tell(0.0, "waiting until the webui has finished its other work", activity)
+            self._report(0.0, "waiting until the webui has finished its other work", activity)
         elif activity.steps:
             share = (activity.step - 1) / activity.steps
-            self._tell(share, f"step {activity.step} of {activity.steps}", activity)
+            self._report(share, f"step {activity.step} of {activity.steps}", activity)
 
-    def generated(self, done: int, total: int | None = None, seconds_left: float | None = None) -> None:
-        """Take in how many windows are there."""
+    def report_done(self, done: int, total: int | None = None, seconds_left: float | None = None) -> None:
+        """Report how many windows are done."""
         self.done, self.total = done, self.total if total is None else total
-        self._tell(0.0, "" if seconds_left is None else f"{seconds_left:.0f} s left")
+        self._report(0.0, "" if seconds_left is None else f"{seconds_left:.0f} s left")
 
     def __call__(self, item: Activity | Event | Stage) -> None:
-        """Take in what a rendering tells; what was stopped is heard as far as it goes."""
+        """Report an event of :func:`~riffusion_ext.services.rendering.render_piece`; a stop needs no report."""
         if isinstance(item, Progress):
-            self.generated(item.done, item.total, item.seconds_left)
+            self.report_done(item.done, item.total, item.seconds_left)
         elif isinstance(item, Stage):
-            self._job.report(_GENERATED + (1 - _GENERATED) * item.share, item.text)
+            self._job.report(_GENERATION_SHARE + (1 - _GENERATION_SHARE) * item.share, item.text)
         elif isinstance(item, Activity):
-            self.activity(item)
+            self.report_activity(item)
 
-    def _tell(self, share: float, what: str, activity: Activity | None = None) -> None:
+    def _report(self, share: float, detail: str, activity: Activity | None = None) -> None:
         total = max(self.total, 1)
         if self.done >= total:
-            self._job.report(_GENERATED, self._after)
+            self._job.report(_GENERATION_SHARE, self._last_message)
             return
         text = f"window {self.done + 1} of {total}"
         details = None if activity is None else asdict(activity)
-        self._job.report(_GENERATED * (self.done + share) / total, f"{text}, {what}" if what else text, details)
+        self._job.report(
+            _GENERATION_SHARE * (self.done + share) / total, f"{text}, {detail}" if detail else text, details
+        )
 
 
-def watched(backend: Backend, most: int, job: Job, watch: Watch) -> BatchLimit:
-    """Return the backend, held to batches of so many, which stops when the job shall."""
-    return BatchLimit(backend, most, watch.activity, lambda: job.stop_wanted)
+def watch_backend(backend: Backend, max_batch: int, job: Job, progress: JobProgress) -> BatchLimit:
+    """Limit a backend to batches of `max_batch`, report its activity, and stop it when the job is stopped."""
+    return BatchLimit(backend, max_batch, progress.report_activity, lambda: job.stop_requested)
 
 
 def render(
-    service: ApiContext, piece: Piece, job: Job, watch: Watch, *, batch: int = 1, limit: int | None = None
+    service: ApiContext, piece: Piece, job: Job, progress: JobProgress, *, batch: int = 1, limit: int | None = None
 ) -> tuple[Rendered, AudioClip | None]:
-    """Render a piece; returns how that ended, and its sound as far as it goes.
+    """Render a piece; return the outcome, and the audio up to the first missing window.
 
     Raises
     ------
     Exception
-        That of the backend.
+        The backend failed.
     """
     rendered = render_piece(
-        piece, service.backend(), batch=batch, limit=limit, on_progress=watch, cancelled=lambda: job.stop_wanted
+        piece, service.backend(), batch=batch, limit=limit, on_progress=progress, cancelled=lambda: job.stop_requested
     )
     if rendered.error is not None:
         raise rendered.error
-    return rendered, sound_of_piece(piece, rendered, watch)
+    return rendered, sound_of_piece(piece, rendered, progress)
 
 
 def work_folder(service: ApiContext, kind: str) -> Path:
-    """Return the folder for the windows of a kind of piece; the oldest in it go, also those of what was stopped."""
+    """Return the folder for windows of a kind of piece. The oldest pieces in it are removed, unfinished ones too."""
     folder = service.folder(kind)
     with suppress(OSError):
         pieces = [path for path in folder.iterdir() if path.name != "sources"]
-        for path in sorted(pieces, key=lambda path: path.stat().st_mtime)[:-_WORK_FOLDERS]:
+        for path in sorted(pieces, key=lambda path: path.stat().st_mtime)[:-_MAX_WORK_FOLDERS]:
             shutil.rmtree(path, ignore_errors=True)
     return folder
 
 
-def keep_clip(
-    service: ApiContext, clip: AudioClip, form: str, title: str, write: Callable[[Path, AudioClip], object], **more: Any
+def store_clip(
+    service: ApiContext,
+    clip: AudioClip,
+    file_format: str,
+    title: str,
+    write: Callable[[Path, AudioClip], object],
+    seed: int | None = None,
 ) -> ClipRecord:
-    """Write a clip into the service's folder and keep it."""
-    path = service.folder("clips") / f"{secrets.token_hex(8)}.{form}"
+    """Write a clip to the service's folder and store it."""
+    path = service.folder("clips") / f"{secrets.token_hex(8)}.{file_format}"
     write(path, clip)
     name = " ".join(title.split())[:80] or "clip"
-    return service.save("clips", path, title=name, duration=clip.duration, download_name=f"{name}.{form}", **more)
+    return service.save(
+        "clips", path, title=name, duration=clip.duration, download_name=f"{name}.{file_format}", seed=seed
+    )
 
 
-def keep_image(service: ApiContext, image: Image.Image, params: SpectrogramParams, title: str) -> dict[str, Any]:
-    """Keep an image that was generated; returns what the client is told of it."""
+def store_image(service: ApiContext, image: Image.Image, params: SpectrogramParams, title: str) -> dict[str, object]:
+    """Store a generated image and return its description for the client."""
     from riffusion_ext.metadata import save_image
     from riffusion_ext.params import DEFAULT_MAX_VALUE
 
@@ -146,53 +154,65 @@ def keep_image(service: ApiContext, image: Image.Image, params: SpectrogramParam
     return {**file_view(service, "pictures", record), "width": image.width, "height": image.height}
 
 
-def check_save(service: ApiContext, wanted: bool) -> None:
-    """Raise an ApiError where results are to stay, and there is no folder for them."""
-    if wanted and service.output is None:
+def check_save(service: ApiContext, requested: bool) -> None:
+    """Raise an ApiError if results should be saved, but there is no folder for them."""
+    if requested and service.output is None:
         raise ApiError(422, "save cannot be had here: there is no folder for results")
 
 
-def save(service: ApiContext, record: ClipRecord, kind: str, title: str, *, complete: bool) -> dict[str, Any]:
-    """Copy a clip to the results that stay; returns what clients are told: its name below their folder, or why not."""
+def save_to_output(
+    service: ApiContext, record: ClipRecord, kind: str, title: str, *, complete: bool
+) -> dict[str, object]:
+    """Copy a clip to the output folder; return its path relative to that folder, or why it failed, for the client."""
     assert service.output is not None
     folder = service.output()
     path = first = dated_path(folder, kind, title + ("" if complete else " (unfinished)"), record.path.suffix)
     number = 1
-    while path.exists():  # two of one second
+    while path.exists():  # two results within one second
         number += 1
         path = first.with_name(f"{first.stem} {number}{first.suffix}")
     try:
         with record.path.open("rb") as sound:
             write_atomically(path, lambda file: shutil.copyfileobj(sound, file))
-    except (RiffusionError, OSError) as error:  # the clip itself is there, and the work behind it long
+    except (RiffusionError, OSError) as error:  # the clip itself is stored, and took long to make
         return {"saved": None, "not_saved": without_folders(str(error))}
     return {"saved": path.relative_to(folder).as_posix()}
 
 
-def keep_sound(
-    service: ApiContext, piece: Piece, clip: AudioClip, form: str, title: str, *, complete: bool, save_as: str = ""
-) -> dict[str, Any]:
-    """Keep the sound of a piece; returns what the client is told of it. `save_as`: kind of the result that stays."""
-
-    def write(path: Path, sound: AudioClip) -> object:
-        return piece.write(path, sound, title=title)
-
-    record = keep_clip(service, clip, form, title, write, seed=piece.seed)
-    view = clip_view(service, record, sample_rate=clip.sample_rate, channels=clip.channels)
-    saved = save(service, record, save_as, title, complete=complete) if save_as else {}
-    return {"clip": view, **saved}
-
-
-def result_of(
+def store_sound(
     service: ApiContext,
-    piece: WindowedPiece,
+    piece: Piece,
     clip: AudioClip,
-    form: str,
+    file_format: str,
     title: str,
     *,
     complete: bool,
     save_as: str = "",
-) -> dict[str, Any]:
-    """Keep the sound of a piece; returns what the client is told. `save_as`: kind of the result that stays."""
-    kept = keep_sound(service, piece, clip, form, title, complete=complete, save_as=save_as)
-    return {**kept, "complete": complete, "seed": piece.seed, "infotext": piece.infotext()}
+) -> dict[str, object]:
+    """Store the audio of a piece and return its description for the client.
+
+    With `save_as`, the clip is also copied to that subfolder of the output folder.
+    """
+
+    def write(path: Path, sound: AudioClip) -> object:
+        return piece.write(path, sound, title=title)
+
+    record = store_clip(service, clip, file_format, title, write, seed=piece.seed)
+    view = clip_view(service, record, sample_rate=clip.sample_rate, channels=clip.channels)
+    saved = save_to_output(service, record, save_as, title, complete=complete) if save_as else {}
+    return {"clip": view, **saved}
+
+
+def store_result(
+    service: ApiContext,
+    piece: WindowedPiece,
+    clip: AudioClip,
+    file_format: str,
+    title: str,
+    *,
+    complete: bool,
+    save_as: str = "",
+) -> dict[str, object]:
+    """Store the audio of a piece with a folder, and return the result for the client; see :func:`store_sound`."""
+    stored = store_sound(service, piece, clip, file_format, title, complete=complete, save_as=save_as)
+    return {**stored, "complete": complete, "seed": piece.seed, "infotext": piece.infotext()}

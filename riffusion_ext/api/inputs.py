@@ -1,4 +1,4 @@
-"""What clients bring along, checked and opened: images, sounds, texts, parameters."""
+"""Check and decode what clients send: images, audio, texts and spectrogram parameters."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from riffusion_ext.params import SpectrogramParams
 
 __all__ = [
-    "bytes_of",
+    "check_sound",
     "check_text",
-    "checked_sound",
-    "file_name",
-    "kept_image",
-    "kept_sound",
-    "opened_image",
-    "params_of",
+    "clean_file_name",
+    "decode_base64",
+    "decode_image",
+    "open_stored_image",
+    "parse_params",
     "read_sound",
+    "read_stored_sound",
     "sound_suffix",
-    "written_sound",
+    "write_sound",
 ]
 
-_MODEL_SIDE = 512
-"""What images to generate from are scaled to: a line of few pixels and great length would fill the memory."""
+_MIN_SIDE = 512
+"""Side to which images for generation are scaled: a long line of few pixels would fill the memory."""
 
 _DATA_URL = re.compile(r"data:[^,]{0,200},")
-_PIECE = 1 << 20
-_WORDS = re.compile(r"[\x00-\x1f\x7f/\\]+")
+_CHUNK = 1 << 20
+_NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f/\\]+")
 
 _SUFFIXES = {
     "PNG": ".png",
@@ -54,9 +54,9 @@ _SUFFIXES = {
     "GIF": ".gif",
     "AVIF": ".avif",
 }
-"""Formats of images that are taken: those of :data:`riffusion_ext.files.paths.IMAGE_SUFFIXES`."""
+"""Accepted image formats: those of :data:`riffusion_ext.files.paths.IMAGE_SUFFIXES`."""
 
-_HEADS = (
+_SIGNATURES = (
     (0, b"RIFF", ".wav"),
     (0, b"RF64", ".wav"),
     (0, b"fLaC", ".flac"),
@@ -70,34 +70,34 @@ _HEADS = (
 )
 
 
-def bytes_of(text: str, what: str) -> bytes:
-    """Decode base64, in one line or many, with or without ``data:...;base64,`` before it.
+def decode_base64(text: str, name: str) -> bytes:
+    """Decode base64, with or without line breaks and a prefix ``data:...;base64,``.
 
     Raises
     ------
     ApiError
-        It is no base64, or nothing.
+        The text is not base64, or is empty.
     """
     match = _DATA_URL.match(text)
     data, rest = bytearray(), b""
-    # Bit by bit: a large file at once would let nothing else run meanwhile.
-    for start in range(match.end() if match else 0, len(text), _PIECE):
+    # In chunks: decoding a large file in one call would block all other threads.
+    for start in range(match.end() if match else 0, len(text), _CHUNK):
         try:
-            piece = rest + text[start : start + _PIECE].encode("ascii").translate(None, b" \t\n\r\f\v")
-            whole = len(piece) // 4 * 4 if start + _PIECE < len(text) else len(piece)
-            rest = piece[whole:]
-            if data and len(data) % 3:  # it had ended before
+            piece = rest + text[start : start + _CHUNK].encode("ascii").translate(None, b" \t\n\r\f\v")
+            complete = len(piece) // 4 * 4 if start + _CHUNK < len(text) else len(piece)
+            rest = piece[complete:]
+            if data and len(data) % 3:  # the padding of the chunk before ended the text
                 raise ValueError
-            data += base64.b64decode(piece[:whole], validate=True)
+            data += base64.b64decode(piece[:complete], validate=True)
         except (binascii.Error, ValueError):
-            raise ApiError(422, f"{what} is not in base64") from None
+            raise ApiError(422, f"{name} is not in base64") from None
     if not data:
-        raise ApiError(422, f"{what} is empty")
+        raise ApiError(422, f"{name} is empty")
     return bytes(data)
 
 
 def check_text(*texts: str | None) -> None:
-    """Raise an ApiError about a text that cannot be written down: half a surrogate pair."""
+    """Raise an ApiError if a text holds a lone surrogate, which UTF-8 cannot encode."""
     for text in texts:
         try:
             (text or "").encode("utf-8")
@@ -105,31 +105,31 @@ def check_text(*texts: str | None) -> None:
             raise ApiError(422, "a text holds half of a character (a surrogate without the other)") from None
 
 
-def file_name(name: str, suffix: str, otherwise: str) -> str:
-    """Return the name of a file as a client calls it, without folders and signs that do not belong into one."""
-    text = _WORDS.sub("/", name.encode("utf-8", "replace").decode()).split("/")[-1].strip(" .")
+def clean_file_name(name: str, suffix: str, default: str) -> str:
+    """Clean up a client's file name: no folders, no control characters; the given suffix."""
+    text = _NOT_IN_NAMES.sub("/", name.encode("utf-8", "replace").decode()).split("/")[-1].strip(" .")
     stem = text.rpartition(".")[0] or text
-    return shorten_name(stem or otherwise, suffix, longest=120)
+    return shorten_name(stem or default, suffix, max_bytes=120)
 
 
-def opened_image(data: bytes, limits: Limits, pixels: int | None = None, *, side: int = 1) -> tuple[Image.Image, str]:
-    """Open an image of at most so many pixels; returns it, and the suffix of its format.
+def decode_image(data: bytes, limits: Limits, pixels: int | None = None, *, side: int = 1) -> tuple[Image.Image, str]:
+    """Decode an image file of limited size; return the image and the suffix of its format.
 
     Parameters
     ----------
     data
-        The file.
+        Content of the file.
     limits
-        Where the number is, if `pixels` does not say.
+        Gives the maximum number of pixels if `pixels` is None.
     pixels
-        Most pixels.
+        Maximum number of pixels.
     side
-        A shorter side counts as so many, where the image will be scaled to it.
+        Shorter sides count as this many pixels, for images that will be scaled to it.
 
     Raises
     ------
     ApiError
-        It is no image, too large, or damaged.
+        The file is not an image, is too large, or is damaged.
     """
     from PIL import UnidentifiedImageError
 
@@ -138,10 +138,10 @@ def opened_image(data: bytes, limits: Limits, pixels: int | None = None, *, side
     try:
         file = io.BytesIO(data)
         image = open_image(file, tuple(_SUFFIXES))
-        most = limits.pixels if pixels is None else pixels
-        if max(image.width, side) * max(image.height, side) > most:
-            text = f"the image has {image.width} x {image.height} pixels, {most} in all are allowed here"
-            text += f", and the longer side {most // side}" if side > 1 else ""
+        max_pixels = limits.pixels if pixels is None else pixels
+        if max(image.width, side) * max(image.height, side) > max_pixels:
+            text = f"the image has {image.width} x {image.height} pixels, {max_pixels} in all are allowed here"
+            text += f", and the longer side {max_pixels // side}" if side > 1 else ""
             raise ApiError(413, text)
         image = load_image(image, file)
         with suppress(Exception):
@@ -157,13 +157,13 @@ def opened_image(data: bytes, limits: Limits, pixels: int | None = None, *, side
     return image, _SUFFIXES.get(image.format or "", ".jpg")  # else a JPEG of several images
 
 
-def kept_image(service: ApiContext, id_: str | None) -> Image.Image | None:
-    """Open the image of an id, for generation; None for none.
+def open_stored_image(service: ApiContext, id_: str | None) -> Image.Image | None:
+    """Open a stored image as input for generation; None if `id_` is None or empty.
 
     Raises
     ------
     ApiError
-        There is none of this id, or it is too large.
+        No image has this id, or it is too large.
     """
     if not id_:
         return None
@@ -171,29 +171,29 @@ def kept_image(service: ApiContext, id_: str | None) -> Image.Image | None:
         data = service.find("pictures", id_).path.read_bytes()
     except OSError:
         raise ApiError(404, "this image is gone") from None
-    return opened_image(data, service.limits, service.limits.seed_pixels, side=_MODEL_SIDE)[0]
+    return decode_image(data, service.limits, service.limits.seed_pixels, side=_MIN_SIDE)[0]
 
 
-def sound_suffix(head: bytes) -> str:
-    """Return the suffix of a sound file by its first bytes.
+def sound_suffix(first_bytes: bytes) -> str:
+    """Return the suffix of an audio file by its first bytes.
 
-    Lists that name other files, which ffmpeg would follow, are no sound.
+    Playlists, whose entries ffmpeg would open, are refused.
 
     Raises
     ------
     ApiError
-        No kind of sound begins like this.
+        No known audio format begins like this.
     """
-    for place, mark, suffix in _HEADS:
-        if head[place : place + len(mark)] == mark:
+    for offset, signature, suffix in _SIGNATURES:
+        if first_bytes[offset : offset + len(signature)] == signature:
             return suffix
-    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
-        return ".aac" if head[1] & 0x06 == 0 else ".mp3"
+    if len(first_bytes) > 1 and first_bytes[0] == 0xFF and first_bytes[1] & 0xE0 == 0xE0:
+        return ".aac" if first_bytes[1] & 0x06 == 0 else ".mp3"
     raise ApiError(422, "this is not a sound file of a known kind (WAV, FLAC, OGG, MP3, AIFF, AU, M4A, WebM, WMA)")
 
 
-def checked_sound(path: Path, limits: Limits) -> float:
-    """Return the length of a sound file in seconds.
+def check_sound(path: Path, limits: Limits) -> float:
+    """Check an audio file against the limits; return its length in seconds.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def checked_sound(path: Path, limits: Limits) -> float:
 
     try:
         shape = sound_shape(path)
-        if shape is None:  # for ffmpeg, which is not let run on for ever
+        if shape is None:  # only ffmpeg can read it: decode, but stop at the limits
             seconds, samples = 0.0, 0
             for piece in read_pieces(path):
                 seconds, samples = seconds + piece.duration, samples + piece.samples.size
@@ -215,7 +215,7 @@ def checked_sound(path: Path, limits: Limits) -> float:
             frames, channels, rate = shape
             seconds, samples = frames / rate, frames * channels
     except RiffusionError as error:
-        raise ApiError(422, _named(error, path)) from error
+        raise ApiError(422, _without_path(error, path)) from error
     if not seconds > 0:
         raise ApiError(422, "the sound has no samples")
     if not seconds <= limits.sound_seconds:
@@ -225,36 +225,36 @@ def checked_sound(path: Path, limits: Limits) -> float:
     return seconds
 
 
-def kept_sound(service: ApiContext, id_: str, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
-    """Read the sound of an id, or a part of it.
+def read_stored_sound(service: ApiContext, id_: str, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
+    """Read a stored clip, or a part of it.
 
     Raises
     ------
     ApiError
-        There is none of this id, or it cannot be read.
+        No clip has this id, or it cannot be read.
     """
     return read_sound(service.find("clips", id_).path, service.limits, start=start, duration=duration)
 
 
 def read_sound(path: Path, limits: Limits, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
-    """Read a sound file, or a part of it, within the limits; sentences do not name the file."""
+    """Read an audio file within the limits, or a part of it. Error messages do not name the file."""
     from riffusion_ext.audio.io import read_audio
 
-    checked_sound(path, limits)
+    check_sound(path, limits)
     try:
         return read_audio(path, start=start, duration=min(duration or limits.sound_seconds, limits.sound_seconds))
     except RiffusionError as error:
-        raise ApiError(422, _named(error, path)) from error
+        raise ApiError(422, _without_path(error, path)) from error
 
 
-def written_sound(service: ApiContext, data: bytes) -> Path:
-    """Write a sound that came in a body into a file."""
+def write_sound(service: ApiContext, data: bytes) -> Path:
+    """Write audio data from a request body to a file."""
     path = service.folder("clips") / f"{secrets.token_hex(8)}{sound_suffix(data[:16])}"
     return write_atomically(path, lambda file: file.write(data))
 
 
-def params_of(text: str | None) -> SpectrogramParams | None:
-    """Return the parameters that a preset's name or a list of them mean; None for nothing."""
+def parse_params(text: str | None) -> SpectrogramParams | None:
+    """Parse the name of a preset or a list of parameters; None if the text is blank."""
     from riffusion_ext.params import PRESETS, SpectrogramParams
 
     if text is None or not text.strip():
@@ -262,5 +262,5 @@ def params_of(text: str | None) -> SpectrogramParams | None:
     return PRESETS[text] if text in PRESETS else SpectrogramParams.from_text(text)
 
 
-def _named(error: RiffusionError, path: Path) -> str:
+def _without_path(error: RiffusionError, path: Path) -> str:
     return str(error).replace(str(path), "the sound").replace(path.name, "the sound")

@@ -1,4 +1,4 @@
-"""The description of the routes (OpenAPI), with an example for each body. The tests send every one of them."""
+"""The OpenAPI schema of the routes, with an example for each body. The tests send every example."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-__all__ = ["EXAMPLES", "described"]
+__all__ = ["EXAMPLES", "build_schema"]
 
 _CLIP = {
     "id": "qGz0vJx2QmYkTt3p",
@@ -42,7 +42,7 @@ _JOB = {
     "ended": None,
 }
 
-EXAMPLES: dict[str, dict[str, Any]] = {
+EXAMPLES: dict[str, dict[str, object]] = {
     "/image-to-audio": {"picture": _IMAGE["id"], "format": "wav"},
     "/audio-to-images": {"clip": _CLIP["id"], "columns": 512},
     "/songs": {
@@ -66,9 +66,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "/datasets": {"clips": [_CLIP["id"]], "trigger": "mymusic", "target": 200},
 }
-"""Body of a request, by path. The ids stand for those of files that were uploaded."""
+"""Example bodies by path. The ids stand for those of uploaded files."""
 
-_REPLIES: dict[tuple[str, str], tuple[str, Any]] = {
+_REPLIES: dict[tuple[str, str], tuple[str, object]] = {
     ("/image-to-audio", "200"): ("The clip", {**_CLIP, "notes": []}),
     ("/audio-to-images", "200"): ("The images", {"pictures": [{**_IMAGE, "max_value": 1.2e7}], "duration": 5.11}),
     ("/clips", "201"): (
@@ -102,8 +102,8 @@ _REFUSALS = {
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
-def described(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI description of an application; made once, but for where the server says that it is."""
+def build_schema(app: FastAPI) -> dict[str, object]:
+    """Return the OpenAPI schema of an application. It is built once, except for the list of servers."""
     if app.openapi_schema:
         return {**app.openapi_schema, "servers": app.servers}
     schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
@@ -150,10 +150,10 @@ def _describe(path: str, method: str, item: dict[str, Any]) -> None:
         responses[code] = _refusal(text)
 
 
-def _reply(text: str, example: Any) -> dict[str, Any]:
+def _reply(text: str, example: object) -> dict[str, object]:
     return {"description": text, "content": {"application/json": {"schema": {"type": "object"}, "example": example}}}
 
 
-def _refusal(text: str) -> dict[str, Any]:
+def _refusal(text: str) -> dict[str, object]:
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
     return {"description": text, "content": content}

@@ -1,4 +1,4 @@
-"""From a request to a job, and from a job to an answer."""
+"""Queue jobs for requests, and build responses from jobs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from starlette.responses import Response
 
@@ -15,21 +14,21 @@ from riffusion_ext.api.errors import ApiError
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import without_folders
 from riffusion_ext.jobs import Job, Result, Work
-from riffusion_ext.validation.finite import flaw
+from riffusion_ext.validation.finite import find_json_error
 
-__all__ = ["accepted", "ended", "finished", "job_json", "job_reply", "job_view", "jobs_reply"]
+__all__ = ["accept", "job_json", "job_reply", "job_view", "jobs_reply", "run_and_wait", "wait_for"]
 
-_LISTED = 1 << 14
-"""Characters of a job in a list, at most."""
+_MAX_LISTED = 1 << 14
+"""Maximum length of a job's JSON in a list, in characters."""
 
 logger = logging.getLogger(__name__)
 
 
-def job_view(service: ApiContext, job: Job) -> dict[str, Any]:
-    """Return what clients are told of a job."""
+def job_view(service: ApiContext, job: Job) -> dict[str, object]:
+    """Describe a job for clients."""
     return {
         "id": job.id,
-        "url": f"{service.prefix}{ROOT}/jobs/{job.id}",
+        "url": _job_url(service, job),
         "kind": job.kind,
         "state": job.state,
         "progress": round(job.progress, 4),
@@ -43,55 +42,59 @@ def job_view(service: ApiContext, job: Job) -> dict[str, Any]:
     }
 
 
-def job_json(service: ApiContext, job: Job, *, most: int | None = None) -> str:
-    """Return what clients are told of a job as JSON; whatever is in it, other jobs can be told of.
+def _job_url(service: ApiContext, job: Job) -> str:
+    return f"{service.prefix}{ROOT}/jobs/{job.id}"
 
-    With `most`, a result that makes it longer than so many characters is left out.
+
+def job_json(service: ApiContext, job: Job, *, max_characters: int | None = None) -> str:
+    """Describe a job for clients as JSON. A job that cannot be serialised does not affect the others of a list.
+
+    The result is left out if the JSON would be longer than `max_characters`.
     """
     view = job_view(service, job)
     try:
         text = json.dumps(view, allow_nan=False, separators=(",", ":"))
-        if most is None or len(text) <= most:
+        if max_characters is None or len(text) <= max_characters:
             return text
         return json.dumps({**view, "result": None}, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         logger.exception("job %s cannot be told", job.id)
-        plain = {name: value for name, value in view.items() if flaw(value) is None}
+        plain = {name: value for name, value in view.items() if find_json_error(value) is None}
         error = "something of this job cannot be told; the server's log has the details"
         return json.dumps({**dict.fromkeys(view), **plain, "error": error}, separators=(",", ":"))
 
 
 def jobs_reply(service: ApiContext, jobs: Sequence[Job]) -> Response:
-    """Return a reply with many jobs, to be made in a thread; for large results, clients ask the job itself."""
-    texts = ",".join([job_json(service, job, most=_LISTED) for job in jobs])
+    """Return a response with many jobs. Call it in a thread. Clients fetch large results from the job itself."""
+    texts = ",".join([job_json(service, job, max_characters=_MAX_LISTED) for job in jobs])
     return Response(f'{{"jobs":[{texts}]}}', media_type="application/json")
 
 
 def job_reply(service: ApiContext, job: Job, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a reply with one job."""
+    """Return a response with one job."""
     return Response(job_json(service, job), status, dict(headers or {}), "application/json")
 
 
-def _submitted(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
-    """Queue a job whose files are kept until those who are told of them can fetch them."""
+def _submit(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
+    """Queue a job whose files are kept until clients have had time to fetch them."""
 
     def run(job: Job) -> Result:
-        with service.room.holding():
+        with service.results.hold_results():
             result = work(job)
-            if (wrong := flaw(result)) is not None:  # and no files stay that nobody is told of
-                raise RiffusionError(f"what came of this cannot be told: {wrong}")
+            if (problem := find_json_error(result)) is not None:  # so that its files are removed
+                raise RiffusionError(f"what came of this cannot be told: {problem}")
             return result
 
     return service.jobs.submit(kind, lane, run)
 
 
-def accepted(service: ApiContext, kind: str, lane: str, work: Work) -> Response:
-    """Queue a job, and answer 202 with it."""
-    job = _submitted(service, kind, lane, work)
-    return job_reply(service, job, 202, {"Location": job_view(service, job)["url"]})
+def accept(service: ApiContext, kind: str, lane: str, work: Work) -> Response:
+    """Queue a job and return a 202 response with it."""
+    job = _submit(service, kind, lane, work)
+    return job_reply(service, job, 202, {"Location": _job_url(service, job)})
 
 
-async def finished(job: Job) -> None:
+async def wait_for(job: Job) -> None:
     """Wait until a job has ended, without holding a thread."""
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -100,24 +103,24 @@ async def finished(job: Job) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(over.set)
 
-    job.when_over(wake)
+    job.add_done_callback(wake)
     await over.wait()
 
 
-async def ended(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
-    """Queue a job and wait for it; returns it with its result.
+async def run_and_wait(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
+    """Queue a job, wait for it and return it with its result.
 
     Raises
     ------
     ApiError
-        There is none: why. Unexpected errors of the work come through as they are.
+        The job was cancelled or ran out of time. An exception of the work is raised unchanged.
     """
-    job = _submitted(service, kind, lane, work)
-    await finished(job)
+    job = _submit(service, kind, lane, work)
+    await wait_for(job)
     if job.state == "done":
         return job
     if (cause := job.cause) is not None:
-        job.cause = None  # raised, it keeps the request with its body
+        job.cause = None  # once raised, it keeps the request and its body alive
         raise cause
     if job.state == "cancelled":
         raise ApiError(409, "somebody cancelled this")

@@ -1,7 +1,7 @@
-"""Bodies of requests.
+"""Schemas of request bodies.
 
-Written for pydantic 1 and 2 alike, as webuis have either: plain types, ranges, nothing else. What these cannot say, the
-core checks, whose sentences reach the client as they are.
+Written for both pydantic 1 and 2, as webuis have either: plain types and ranges only. The core checks everything else,
+and its error messages are returned to the client.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from riffusion_ext.options.song import KEYFRAME, SONG
 from riffusion_ext.options.sound import control
 
 __all__ = [
+    "LIST_MODELS",
     "MAX_TEXT_LENGTH",
-    "PARTS",
     "AudioToImages",
     "Dataset",
     "Generate",
@@ -66,13 +66,13 @@ else:
 
 _SAMPLER = "as the host names it; empty for its usual one"
 _BATCH = "images at once, at most"
-_LONGEST_ID = 64
-_LONGEST_MODEL = 1000
-_ID = Field(None, max_length=_LONGEST_ID, description="id of an uploaded image")
+_MAX_ID_LENGTH = 64
+_MAX_MODEL_LENGTH = 1000
+_ID = Field(None, max_length=_MAX_ID_LENGTH, description="id of an uploaded image")
 
 
-def _of(option: Option, *, description: str | None = None) -> Any:
-    """Return the field of a declared option: its default in the API, its bounds or length, its help."""
+def _option_field(option: Option, *, description: str | None = None) -> Any:
+    """Build the field of a declared option: its default in the API, its bounds or maximum length, its help."""
     rules: dict[str, Any] = {"description": description or option.help}
     if option.is_number:
         rules |= {"ge": option.minimum, "le": option.maximum}
@@ -80,222 +80,228 @@ def _of(option: Option, *, description: str | None = None) -> Any:
         rules["max_length"] = option.max_length
     default = option.in_api
     if isinstance(default, int) and option.is_number and not option.is_whole:
-        default = float(default)  # as a client's value arrives
+        default = float(default)  # as JSON numbers of clients are converted
     return Field(default, **rules)
 
 
-def _within(bounds: tuple[float, float], default: Any, description: str | None = None) -> Any:
-    """Return a field for a number within bounds."""
+def _number_field(bounds: tuple[float, float], default: float | None, description: str | None = None) -> Any:
+    """Build the field of a number within bounds."""
     return Field(default, ge=bounds[0], le=bounds[1], description=description)
 
 
 class _Strict(BaseModel, extra="forbid"):
-    """Names that are not known are refused: a typing error shall not pass for a default."""
+    """Base model that refuses unknown names, so that a typo is not taken for a default."""
 
 
 class ImageToAudio(_Strict):
-    """A spectrogram image to be heard."""
+    """A spectrogram image to convert to audio."""
 
-    picture: str | None = Field(None, max_length=_LONGEST_ID, description="id of an uploaded image; or give image")
+    picture: str | None = Field(None, max_length=_MAX_ID_LENGTH, description="id of an uploaded image; or give image")
     image: str | None = Field(None, description="the image itself in base64, with or without data:...;base64,")
-    engine: Engine = _of(control("engine"))
-    level: Level = _of(control("level"))
-    channels: Channels = _of(control("channels"))
-    preset: str | None = _of(
+    engine: Engine = _option_field(control("engine"))
+    level: Level = _option_field(control("level"))
+    channels: Channels = _option_field(control("channels"))
+    preset: str | None = _option_field(
         replace(PRESET_TEXT, api_default=None, help=f"instead of the image's own record: {PRESET_TEXT.help}")
     )
-    format: Format = _of(control("format"))
+    format: Format = _option_field(control("format"))
     inline: bool = Field(False, description="give the sound itself, too: audio is a data URL in base64")
 
 
 class AudioToImages(_Strict):
-    """A sound to be drawn."""
+    """Audio to convert to spectrogram images."""
 
-    clip: str | None = Field(None, max_length=_LONGEST_ID, description="id of a clip; or give audio")
+    clip: str | None = Field(None, max_length=_MAX_ID_LENGTH, description="id of a clip; or give audio")
     audio: str | None = Field(None, description="the sound file itself in base64")
-    columns: int | None = _of(TO_IMAGES["columns"], description="width of each image; null for one image")
-    level: TileLevel = _of(TO_IMAGES["tile_level"], description="one scale for all images, or each its own")
-    start: float = _of(PART["start"])
-    duration: float | None = _of(PART["duration"])
-    preset: str = _of(PRESET_TEXT)
+    columns: int | None = _option_field(TO_IMAGES["columns"], description="width of each image; null for one image")
+    level: TileLevel = _option_field(TO_IMAGES["tile_level"], description="one scale for all images, or each its own")
+    start: float = _option_field(PART["start"])
+    duration: float | None = _option_field(PART["duration"])
+    preset: str = _option_field(PRESET_TEXT)
     inline: bool = Field(False, description="give the images themselves, too: image is a data URL in base64")
 
 
 class _Sound(_Strict):
-    """How what is generated becomes a sound file."""
+    """How generated images are converted to an audio file."""
 
-    engine: Engine = _of(control("engine"))
-    format: Format = _of(control("format"))
+    engine: Engine = _option_field(control("engine"))
+    format: Format = _option_field(control("format"))
 
 
 class _Generation(_Sound):
-    """What all that is generated has in common."""
+    """The fields that all generating requests have in common."""
 
-    steps: int = _of(generation.STEPS)
-    sampler: str = _of(generation.SAMPLER, description=_SAMPLER)
-    batch: int = _of(generation.BATCH, description=_BATCH)
+    steps: int = _option_field(generation.STEPS)
+    sampler: str = _option_field(generation.SAMPLER, description=_SAMPLER)
+    batch: int = _option_field(generation.BATCH, description=_BATCH)
     save: bool = Field(False, description="keep the sound in the host's folder for results, too, as its pages do")
 
 
 class Keyframe(_Strict):
-    """A part of a song: what is heard, and how long it takes to the next."""
+    """A keyframe of a song: its prompt, and the time until the next keyframe."""
 
-    prompt: str = _of(KEYFRAME["prompt"])
-    negative: str = _of(KEYFRAME["negative"])
-    seed: int = _of(KEYFRAME["seed"])
-    denoise: float = _of(KEYFRAME["denoise"])
-    cfg: float = _of(KEYFRAME["cfg"])
-    seconds: float | None = _of(KEYFRAME["seconds"])
-    bars: float | None = _of(KEYFRAME["bars"])
+    prompt: str = _option_field(KEYFRAME["prompt"])
+    negative: str = _option_field(KEYFRAME["negative"])
+    seed: int = _option_field(KEYFRAME["seed"])
+    denoise: float = _option_field(KEYFRAME["denoise"])
+    cfg: float = _option_field(KEYFRAME["cfg"])
+    seconds: float | None = _option_field(KEYFRAME["seconds"])
+    bars: float | None = _option_field(KEYFRAME["bars"])
 
 
 class Song(_Generation):
-    """A song, from prompts over time."""
+    """A song from prompts over time."""
 
-    score: str | None = _of(SONG["score"], description="a line for each part, as on the page; or keyframes")
+    score: str | None = _option_field(SONG["score"], description="a line for each part, as on the page; or keyframes")
     keyframes: list[Keyframe] | None = None
-    seed: int = _of(SONG["seed"], description="of the parts that name none; -1 chooses one")
-    bpm: float | None = _of(SONG["bpm"])
-    beats_per_bar: int = _of(SONG["beats_per_bar"])
-    power: float = _of(SONG["power"])
-    loop: bool = _of(SONG["back"])
-    join: Join = _of(SONG["join"])
-    beat: Beat = _of(SONG["beat"])
-    bridge_denoise: float = _of(SONG["bridge_denoise"])
-    width: int = _of(SONG["width"])
-    overlap: int = _of(SONG["overlap"])
-    seeds: Seeds = _of(SONG["seeds"])
-    level: Level = _of(generation.LEVEL)
+    seed: int = _option_field(SONG["seed"], description="of the parts that name none; -1 chooses one")
+    bpm: float | None = _option_field(SONG["bpm"])
+    beats_per_bar: int = _option_field(SONG["beats_per_bar"])
+    power: float = _option_field(SONG["power"])
+    loop: bool = _option_field(SONG["back"])
+    join: Join = _option_field(SONG["join"])
+    beat: Beat = _option_field(SONG["beat"])
+    bridge_denoise: float = _option_field(SONG["bridge_denoise"])
+    width: int = _option_field(SONG["width"])
+    overlap: int = _option_field(SONG["overlap"])
+    seeds: Seeds = _option_field(SONG["seeds"])
+    level: Level = _option_field(generation.LEVEL)
     seed_picture: str | None = _ID
     mask: str | None = _ID
     before: str | None = _ID
 
 
 class Riff(_Generation):
-    """A song to be regenerated."""
+    """A new version of a song."""
 
-    clip: str = Field(..., max_length=_LONGEST_ID, description="id of the song")
+    clip: str = Field(..., max_length=_MAX_ID_LENGTH, description="id of the song")
     keyframes: list[Keyframe] | None = None
-    prompt: str | None = _of(RIFF["prompt"], description="instead of keyframes")
-    negative: str = _of(RIFF["negative"])
-    seed: int = _of(RIFF["seed"])
-    denoise: str = _of(RIFF["denoise"], description="a number, or as in 0:00 0.2, 0:30 0.4")
-    cfg: str = _of(RIFF["cfg"], description="a number, or as in 0:00 5, 0:30 8")
-    wet: str = _of(RIFF["wet"])
-    start: float = _of(PART["start"])
-    duration: float | None = _of(PART["duration"])
-    channels: RiffChannels = _of(RIFF["channels"])
-    spread: float = _of(RIFF["spread"])
-    law: Law = _of(RIFF["law"])
-    width: int = _of(RIFF["width"])
-    overlap: int = _of(RIFF["overlap"])
-    seeds: Seeds = _of(RIFF["seeds"])
-    level: Level = _of(RIFF_LEVEL)
+    prompt: str | None = _option_field(RIFF["prompt"], description="instead of keyframes")
+    negative: str = _option_field(RIFF["negative"])
+    seed: int = _option_field(RIFF["seed"])
+    denoise: str = _option_field(RIFF["denoise"], description="a number, or as in 0:00 0.2, 0:30 0.4")
+    cfg: str = _option_field(RIFF["cfg"], description="a number, or as in 0:00 5, 0:30 8")
+    wet: str = _option_field(RIFF["wet"])
+    start: float = _option_field(PART["start"])
+    duration: float | None = _option_field(PART["duration"])
+    channels: RiffChannels = _option_field(RIFF["channels"])
+    spread: float = _option_field(RIFF["spread"])
+    law: Law = _option_field(RIFF["law"])
+    width: int = _option_field(RIFF["width"])
+    overlap: int = _option_field(RIFF["overlap"])
+    seeds: Seeds = _option_field(RIFF["seeds"])
+    level: Level = _option_field(RIFF_LEVEL)
     preview: bool = Field(False, description="only the first window")
 
 
 class Loop(_Generation):
-    """A few bars that go round without a seam."""
+    """A seamless loop of a few bars."""
 
-    prompt: str = _of(LOOP["prompt"])
-    negative: str = _of(LOOP["negative"])
-    seed: int = _of(LOOP["seed"])
-    cfg: float = _of(LOOP["cfg"])
-    denoise: float = _of(LOOP["denoise"])
-    bars: float = _of(LOOP["bars"])
-    bpm: float = _of(LOOP["bpm"])
-    beats_per_bar: int = _of(LOOP["beats_per_bar"])
-    beat: Beat = _of(LOOP["beat"])
-    level: Level = _of(generation.LEVEL)
+    prompt: str = _option_field(LOOP["prompt"])
+    negative: str = _option_field(LOOP["negative"])
+    seed: int = _option_field(LOOP["seed"])
+    cfg: float = _option_field(LOOP["cfg"])
+    denoise: float = _option_field(LOOP["denoise"])
+    bars: float = _option_field(LOOP["bars"])
+    bpm: float = _option_field(LOOP["bpm"])
+    beats_per_bar: int = _option_field(LOOP["beats_per_bar"])
+    beat: Beat = _option_field(LOOP["beat"])
+    level: Level = _option_field(generation.LEVEL)
     seed_picture: str | None = _ID
 
 
 class InterpolateEnd(_Strict):
     """One end of an interpolation."""
 
-    prompt: str = _of(END["prompt"])
-    negative: str = _of(END["negative"])
-    seed: int = _of(END["seed"])
-    denoise: float = _of(END["denoise"])
-    cfg: float = _of(END["cfg"])
+    prompt: str = _option_field(END["prompt"])
+    negative: str = _option_field(END["negative"])
+    seed: int = _option_field(END["seed"])
+    denoise: float = _option_field(END["denoise"])
+    cfg: float = _option_field(END["cfg"])
 
 
 class Interpolate(_Generation):
-    """Images on the way from one prompt to another, and their sound."""
+    """Images between two prompts, and their audio."""
 
     start: InterpolateEnd
     end: InterpolateEnd
-    count: int = _of(INTERPOLATION["count"])
-    power: float = _of(INTERPOLATION["power"])
-    seed_image: str | None = Field(None, max_length=_LONGEST_ID, description="agile, marim, motorway, og_beat or vibes")
+    count: int = _option_field(INTERPOLATION["count"])
+    power: float = _option_field(INTERPOLATION["power"])
+    seed_image: str | None = Field(
+        None, max_length=_MAX_ID_LENGTH, description="agile, marim, motorway, og_beat or vibes"
+    )
     seed_picture: str | None = _ID
     mask_image: str | None = Field(
-        None, max_length=_LONGEST_ID, description="a mask by the name it has in the original"
+        None, max_length=_MAX_ID_LENGTH, description="a mask by the name it has in the original"
     )
     mask: str | None = _ID
-    width: int = _of(INTERPOLATION["width"])
-    level: Level = _of(control("level"))
+    width: int = _option_field(INTERPOLATION["width"])
+    level: Level = _option_field(control("level"))
 
 
 class Generate(_Strict):
-    """One image to be generated, as the host's own pages ask for it."""
+    """A single image to generate, with the fields of the core's request."""
 
     prompts: list[str] = Field(..., description="two: from and to; their embeddings are mixed linearly")
-    alpha: float = _within(bounds.ALPHA, 0.0, "where between the two")
+    alpha: float = _number_field(bounds.ALPHA, 0.0, "where between the two")
     negatives: list[str] = Field(["", ""], description="two, mixed in the same way")
     seeds: list[int] = Field([0, 0], description="two, whose noises are mixed on a sphere; taken modulo 2 ** 32")
-    cfg: float = _within(bounds.IMAGE_CFG, float(generation.CFG.default))
-    denoise: float | None = _within(bounds.DENOISE, None, "denoising strength of img2img from init; only with init")
-    steps: int = _of(generation.STEPS)
-    sampler: str = _of(generation.SAMPLER, description=_SAMPLER)
-    width: int = _within(bounds.WIDTH, generation.WIDTH.default, "a multiple of 64")
-    height: int = _within(bounds.WIDTH, generation.WIDTH.default, "a multiple of 64")
-    init: str | None = Field(None, max_length=_LONGEST_ID, description="id of an image of that size to start from")
+    cfg: float = _number_field(bounds.IMAGE_CFG, float(generation.CFG.default))
+    denoise: float | None = _number_field(
+        bounds.DENOISE, None, "denoising strength of img2img from init; only with init"
+    )
+    steps: int = _option_field(generation.STEPS)
+    sampler: str = _option_field(generation.SAMPLER, description=_SAMPLER)
+    width: int = _number_field(bounds.WIDTH, generation.WIDTH.default, "a multiple of 64")
+    height: int = _number_field(bounds.WIDTH, generation.WIDTH.default, "a multiple of 64")
+    init: str | None = Field(None, max_length=_MAX_ID_LENGTH, description="id of an image of that size to start from")
     mask: str | None = Field(
-        None, max_length=_LONGEST_ID, description="id of an image of that size: white is regenerated"
+        None, max_length=_MAX_ID_LENGTH, description="id of an image of that size: white is regenerated"
     )
     loop: bool = Field(False, description="the right edge leads into the left one")
 
 
 class Generations(_Strict):
-    """Images to be generated: what songs, riffs and loops are made of."""
+    """A batch of single images, such as the windows of songs, riffs and loops."""
 
     requests: list[Generate]
-    model: str | None = Field(None, max_length=_LONGEST_MODEL, description="refuse (409) where another one is loaded")
-    batch: int = _of(generation.BATCH, description=_BATCH)
+    model: str | None = Field(
+        None, max_length=_MAX_MODEL_LENGTH, description="refuse (409) where another one is loaded"
+    )
+    batch: int = _option_field(generation.BATCH, description=_BATCH)
 
 
 class Dataset(_Strict):
-    """Songs to become a training set. Each part takes the names of the command line's settings."""
+    """Songs to convert to a training set. The names are those of the command line."""
 
     clips: list[str] = Field(..., description="ids of the songs")
-    trigger: str = _of(DATASET["trigger"])
-    caption: str | None = _of(DATASET["template"], description="template")
-    formats: list[DatasetFormat] = _of(DATASET["formats"])
-    preset: str = _of(PRESET_TEXT)
-    columns: int = _of(DATASET["columns"])
-    overlap: float = _of(DATASET["overlap"])
-    align: Align = _of(DATASET["align"])
-    last: Last = _of(DATASET["last"])
-    scale: Scale = _of(DATASET["scale"])
-    first: int = _of(DATASET["first"], description="windows left out at the beginning of each song")
-    final: int = _of(DATASET["final"], description="windows left out at the end of each song")
-    silence_db: float | None = _of(DATASET["silence_db"])
-    transition: float | None = _of(DATASET["transition"])
-    duplicate: float | None = _of(DATASET["duplicate"])
-    clipping: float | None = _of(DATASET["clipping"])
-    broken: bool = _of(DATASET["broken"])
-    target: int | None = _of(DATASET["target"])
+    trigger: str = _option_field(DATASET["trigger"])
+    caption: str | None = _option_field(DATASET["template"], description="template")
+    formats: list[DatasetFormat] = _option_field(DATASET["formats"])
+    preset: str = _option_field(PRESET_TEXT)
+    columns: int = _option_field(DATASET["columns"])
+    overlap: float = _option_field(DATASET["overlap"])
+    align: Align = _option_field(DATASET["align"])
+    last: Last = _option_field(DATASET["last"])
+    scale: Scale = _option_field(DATASET["scale"])
+    first: int = _option_field(DATASET["first"], description="windows left out at the beginning of each song")
+    final: int = _option_field(DATASET["final"], description="windows left out at the end of each song")
+    silence_db: float | None = _option_field(DATASET["silence_db"])
+    transition: float | None = _option_field(DATASET["transition"])
+    duplicate: float | None = _option_field(DATASET["duplicate"])
+    clipping: float | None = _option_field(DATASET["clipping"])
+    broken: bool = _option_field(DATASET["broken"])
+    target: int | None = _option_field(DATASET["target"])
 
 
-PARTS: dict[Any, dict[str, type[BaseModel]]] = {
+LIST_MODELS: dict[type[BaseModel], dict[str, type[BaseModel]]] = {
     Song: {"keyframes": Keyframe},
     Riff: {"keyframes": Keyframe},
     Generations: {"requests": Generate},
 }
-"""Lists of models, by model and name."""
+"""Models of the items of lists, by model and field."""
 
 
-def given(body: BaseModel, *names: str) -> dict[str, Any]:
-    """Return some fields of a body by name."""
+def pick_fields(body: BaseModel, *names: str) -> dict[str, Any]:
+    """Return the named fields of a body."""
     return {name: getattr(body, name) for name in names}

@@ -1,11 +1,11 @@
-"""The server of the tab by itself.
+"""The standalone server of the tab.
 
 ::
 
-    browser ──► Door ──► Login ──► our routes   /riffusion/…, and with --api those for other programs
-                                └► GradioGate ──► gradio: the pages
+    browser ──► AllowListMiddleware ──► Login ──► our routes   /riffusion/…, and with --api those for other programs
+                                               └► GradioGate ──► gradio: the pages
 
-All of it is in place before the port listens.
+Everything is mounted before the port starts to listen.
 """
 
 from __future__ import annotations
@@ -18,19 +18,18 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from riffusion_ext.addresses import is_loopback
-from riffusion_ext.api.access.door import Door, Visitors, adding, header_values
+from riffusion_ext.api.access.allow_list import AllowList, AllowListMiddleware, header_values, with_headers
 from riffusion_ext.api.access.gradio_gate import BODY_BYTES, GradioGate
 from riffusion_ext.api.access.login import Login
-from riffusion_ext.api.requests.asgi import Asgi
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["EVERYWHERE", "Access", "application", "listen", "protected", "run_until_stopped"]
+__all__ = ["EVERYWHERE", "Access", "build_application", "listen", "protect", "run_until_stopped"]
 
 _SAFE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -40,7 +39,7 @@ _SAFE_HEADERS = [
 _API = ("/riffusion/v1", "/run_inference", "/run_vst")
 MountPage = Callable[[FastAPI], str]
 EVERYWHERE = ("0.0.0.0", "::", "[::]", "")
-_GRACE_S = 3
+_SHUTDOWN_S = 3
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,14 @@ class Access:
     Parameters
     ----------
     host, port
-        Where to listen; port 0 takes a free one.
+        Address and port to listen on; port 0 takes a free one.
     credentials
-        Passwords by user that everything asks for; empty: none is asked for.
+        Passwords by user, required for everything; empty: no password is required.
     api_credentials
-        Those that the routes for other programs ask for; the others count there, too.
+        Further passwords by user for the routes for other programs.
     hosts, origins
-        Further names of the server, and origins of pages that may call it; see
-        :class:`~riffusion_ext.api.access.door.Visitors`.
+        Further host names of the server, and origins of pages that may call it; see
+        :class:`~riffusion_ext.api.access.allow_list.AllowList`.
     """
 
     host: str = "127.0.0.1"
@@ -68,7 +67,7 @@ class Access:
     origins: Sequence[str] = ()
 
     def check(self) -> None:
-        """Raise a RiffusionError where strangers could get in."""
+        """Raise a RiffusionError if strangers could reach the server."""
         if not is_loopback(self.host) and not self.credentials:
             raise RiffusionError(
                 f"other machines could reach this server at {self.host or 'all addresses'}: choose a password with "
@@ -79,85 +78,87 @@ class Access:
                 "--allow-host * lets pages of any site in, by a name that they lead here: choose a password with "
                 "--auth USER:PASSWORD, or allow names one by one"
             )
-        self.visitors()
+        self.allow_list()
 
-    def visitors(self) -> Visitors:
-        """Return who may come in."""
+    def allow_list(self) -> AllowList:
+        """Return the allowed hosts and origins."""
         everywhere = self.host in EVERYWHERE
-        names = [*self.hosts] if everywhere else [_in_brackets(self.host), *self.hosts]
-        return Visitors.named(names, self.origins, any_address=everywhere)
+        hosts = [*self.hosts] if everywhere else [_in_brackets(self.host), *self.hosts]
+        return AllowList.from_names(hosts, self.origins, any_address=everywhere)
 
     @property
     def is_private(self) -> bool:
-        """Whether only this machine's own browser is meant to reach the pages."""
+        """Whether only browsers on this machine can reach the pages."""
         return is_loopback(self.host) and not (self.hosts or self.origins)
 
     @property
     def url(self) -> str:
-        """Address by which this machine reaches the server, without the port."""
+        """URL of the server for this machine, without the port."""
         return f"http://{'127.0.0.1' if self.host in EVERYWHERE else _in_brackets(self.host)}"
 
-    def others_for(self, scope: Mapping[str, Any]) -> Mapping[str, str]:
-        """Return the passwords that count for a request besides those of the pages, by its scope."""
+    def extra_credentials(self, scope: Scope) -> Mapping[str, str]:
+        """Return the passwords that a request may use besides those of the pages, given its scope."""
         path = str(scope.get("path", ""))
         return self.api_credentials if any(path == top or path.startswith(f"{top}/") for top in _API) else {}
 
 
-def protected(app: Asgi, access: Access, is_own: Callable[[Mapping[str, Any]], bool]) -> Asgi:
-    """Put an application behind the door and, where there is a password, the login."""
-    inner = _with_headers(app)
+def protect(app: ASGIApp, access: Access, is_own: Callable[[Scope], bool]) -> ASGIApp:
+    """Wrap an application in the allow-list and, if there are passwords, the login."""
+    inner = _add_safe_headers(app)
     if access.credentials:
-        inner = Login(inner, access.credentials, others=access.others_for, is_own=is_own)
-    return Door(inner, access.visitors(), cross_origin=True)
+        inner = Login(inner, access.credentials, extra_credentials=access.extra_credentials, is_own=is_own)
+    return AllowListMiddleware(inner, access.allow_list(), cross_origin=True)
 
 
-def application(mount_page: MountPage, access: Access, cache: Path, add_routes: Callable[[Any], None]) -> Asgi:
-    """Return everything that the server has, protected.
+def build_application(
+    mount_page: MountPage, access: Access, cache: Path, add_routes: Callable[[FastAPI], None]
+) -> ASGIApp:
+    """Build the whole application of the server, protected.
 
     Parameters
     ----------
     mount_page
-        Puts gradio's page into a FastAPI application, at its root. Returns the token by which gradio 3 calls the
-        functions of the page over HTTP; "" where gradio has no need of that.
+        Mounts gradio's page at the root of a FastAPI application. Returns the token with which gradio 3 calls the
+        functions of the page over HTTP; "" if gradio does not need one.
     access
-        Who may reach it.
+        Who may reach the server.
     cache
-        gradio's folder for uploads and for what it shows.
+        gradio's folder for uploads and for the files it shows.
     add_routes
-        Puts our own routes into the FastAPI application.
+        Adds our own routes to the FastAPI application.
     """
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     token = mount_page(web)
     page = web.router.routes[-1]  # what was mounted just now
     page.app = GradioGate(page.app, cache)  # type: ignore[attr-defined]
     add_routes(web)
-    return protected(web, access, _bearer_of(token))
+    return protect(web, access, _token_check(token))
 
 
-def _bearer_of(token: str) -> Callable[[Mapping[str, Any]], bool]:
-    """Return whether a request, by its scope, carries a token."""
-    wanted = f"Bearer {token}".encode()
+def _token_check(token: str) -> Callable[[Scope], bool]:
+    """Return a check whether a request, given its scope, carries a bearer token."""
+    expected = f"Bearer {token}".encode()
 
-    def own(scope: Mapping[str, Any]) -> bool:
-        given = header_values(scope, "authorization")
-        return bool(token) and len(given) == 1 and secrets.compare_digest(given[0].encode("latin-1"), wanted)
+    def carries_token(scope: Scope) -> bool:
+        values = header_values(scope, "authorization")
+        return bool(token) and len(values) == 1 and secrets.compare_digest(values[0].encode("latin-1"), expected)
 
-    return own
+    return carries_token
 
 
 def listen(access: Access) -> socket.socket:
-    """Return a socket that is bound, and not yet open.
+    """Return a socket that is bound, but does not listen yet.
 
     Raises
     ------
     OSError
-        The port is taken, or the address is not this machine's.
+        The port is in use, or the address does not belong to this machine.
     """
     host = access.host.strip("[]") or "0.0.0.0"
     family, kind, protocol, _, address = socket.getaddrinfo(host, access.port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, kind, protocol)
     try:
-        if os.name != "nt":  # there, it would let two servers have one port
+        if os.name != "nt":  # on Windows, it would let two servers share a port
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
     except BaseException:
@@ -166,15 +167,15 @@ def listen(access: Access) -> socket.socket:
     return bound
 
 
-def run_until_stopped(app: Asgi, bound: socket.socket, on_started: Callable[[], None]) -> None:
+def run_until_stopped(app: ASGIApp, bound: socket.socket, on_started: Callable[[], None]) -> None:
     """Serve until KeyboardInterrupt.
 
-    The server has a thread of its own, so that the signal comes to the main one, whatever the server is doing.
+    The server runs in a thread of its own, so that the main thread receives the signal whatever the server is doing.
 
     Raises
     ------
     RiffusionError
-        The server could not start, or ended by itself.
+        The server could not start, or stopped by itself.
     """
     server = uvicorn.Server(
         uvicorn.Config(
@@ -183,10 +184,10 @@ def run_until_stopped(app: Asgi, bound: socket.socket, on_started: Callable[[], 
             server_header=False,
             ws_max_size=BODY_BYTES,
             ws_max_queue=2,
-            timeout_graceful_shutdown=_GRACE_S,
+            timeout_graceful_shutdown=_SHUTDOWN_S,
         )
     )
-    ended = threading.Event()  # not Thread.join: interrupted, it takes the thread for ended (bpo-45274)
+    ended = threading.Event()  # not Thread.join: when interrupted, it marks the thread as ended (bpo-45274)
 
     def serve() -> None:
         try:
@@ -206,19 +207,19 @@ def run_until_stopped(app: Asgi, bound: socket.socket, on_started: Callable[[], 
     except KeyboardInterrupt:
         return
     finally:
-        # Pages keep a connection open; that it is cut now is no error worth a traceback.
+        # Pages keep a connection open. Closing it now is not worth a traceback.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         server.should_exit = True
-        ended.wait(_GRACE_S + 5)
+        ended.wait(_SHUTDOWN_S + 5)
 
 
-def _with_headers(app: Asgi) -> Asgi:
-    """Add to each answer what keeps other sites from framing it, and browsers from guessing types."""
+def _add_safe_headers(app: ASGIApp) -> ASGIApp:
+    """Add headers to each response that prevent framing by other sites and MIME sniffing."""
 
-    async def answer(scope: Any, receive: Any, send: Any) -> None:
-        await app(scope, receive, adding(_SAFE_HEADERS, send, keep=True) if scope["type"] == "http" else send)
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, with_headers(_SAFE_HEADERS, send, keep=True) if scope["type"] == "http" else send)
 
-    return answer
+    return wrapped
 
 
 def _in_brackets(host: str) -> str:

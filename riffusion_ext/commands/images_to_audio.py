@@ -19,7 +19,7 @@ from riffusion_ext.commands.shared.options import (
 from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import Existing, Result, explain
 from riffusion_ext.convert.targets import planned
-from riffusion_ext.files.paths import IMAGE_SUFFIXES, expand, fits, is_folder_name, user_path
+from riffusion_ext.files.paths import IMAGE_SUFFIXES, expand, is_folder_name, matches_any, user_path
 from riffusion_ext.options.convert.to_audio import BITS, SUBTYPES, TO_AUDIO
 from riffusion_ext.options.crop import CROP_CONTROLS, crop_settings
 from riffusion_ext.params import SpectrogramParams
@@ -84,8 +84,8 @@ def run(args: argparse.Namespace) -> int:
     check_device(args)
     passed: list[Path] = []
     files, missing = expand(args.image, IMAGE_SUFFIXES, sort_named=args.order == "natural", passed=passed)
-    passed = [path for path in passed if fits(path.name, args.glob)]
-    files = [path for path in files if fits(path.name, args.glob)]
+    passed = [path for path in passed if matches_any(path.name, args.glob)]
+    files = [path for path in files if matches_any(path.name, args.glob)]
     if args.glob and not files and not missing:
         missing = [(Path(args.image[0]), f"no image fits --glob {args.glob}")]
     if args.preview:

@@ -13,7 +13,7 @@ from riffusion_ext.commands.shared.options import add_control
 from riffusion_ext.commands.shared.webui import add_webui_option, webuis_of
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.server import SERVER
-from riffusion_ext.signals import exit_code, received
+from riffusion_ext.signals import exit_code, received_signal
 
 if TYPE_CHECKING:
     from riffusion_ext.api.server import Access
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     from riffusion_ext.ui.app import serve
 
     code = serve(access, Path(args.output_dir), open_browser=args.open, api=args.api, webuis=webuis_of(args))
-    if received() is None:
+    if received_signal() is None:
         return code
     sys.stderr.write(f"stopped; results and recordings are in {args.output_dir}\n")
     return exit_code()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.files.atomic import why_not
+from riffusion_ext.files.atomic import write_failure
 
 __all__ = ["Existing", "Progress", "Result", "already_there", "explain"]
 
@@ -56,7 +56,7 @@ def already_there(source: Path, targets: Sequence[Path], existing: Existing) -> 
         try:
             there += [target] if target.exists() else []
         except OSError as error:
-            return Result(source, error=why_not(target, error))
+            return Result(source, error=write_failure(target, error))
     if any(_same_file(source, target) for target in there):
         return Result(source, error=f"the result would replace its own source: {source}")
     if not there or existing == "overwrite":

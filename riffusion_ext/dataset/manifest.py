@@ -14,7 +14,7 @@ from typing import Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.validation.names import bare_name, is_relative
 from riffusion_ext.validation.numbers import shown
-from riffusion_ext.validation.typed import typed
+from riffusion_ext.validation.typed import read_fields
 
 __all__ = ["Manifest", "SongEntry", "WindowEntry", "reason_text", "round_finite"]
 
@@ -126,7 +126,7 @@ class Manifest:
         """
         try:
             settings = dict(values["settings"])
-            songs = [SongEntry(**typed(SongEntry, song)) for song in values["songs"]]
+            songs = [SongEntry(**read_fields(SongEntry, song)) for song in values["songs"]]
             windows = [_parse_window(window) for window in values["windows"]]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             why = str(error) if isinstance(error, RiffusionError) else f"{type(error).__name__}: {error}"
@@ -152,7 +152,7 @@ class Manifest:
 
 def _parse_window(values: Mapping[str, Any]) -> WindowEntry:
     """Build a window from JSON values, and check all of them."""
-    window = WindowEntry(**{**typed(WindowEntry, values), "reasons": tuple(values["reasons"])})
+    window = WindowEntry(**{**read_fields(WindowEntry, values), "reasons": tuple(values["reasons"])})
     bare_name(window.file, "an image")
     if not window.file.lower().endswith(".png"):
         raise RiffusionError(f"an image must end in .png, got {shown(window.file)}")

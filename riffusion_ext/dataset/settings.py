@@ -12,7 +12,7 @@ from typing import Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.validation.numbers import in_range, is_finite, shown
-from riffusion_ext.validation.typed import typed
+from riffusion_ext.validation.typed import read_fields
 
 __all__ = [
     "ALIGNMENTS",
@@ -263,7 +263,7 @@ class DatasetSettings:
 
 
 def _known_values(kind: type[object], values: object) -> dict[str, Any]:
-    return typed(kind, values or {})
+    return read_fields(kind, values or {})
 
 
 def _digest(values: Mapping[str, object]) -> str:

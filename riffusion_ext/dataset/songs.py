@@ -82,7 +82,7 @@ def find_songs(
             return False
         return outside is None or folder == collection or folder.resolve() != outside
 
-    for folder, names in folders_below(collection, enter=should_enter, closed=on_error):
+    for folder, names in folders_below(collection, enter=should_enter, on_error=on_error):
         paths = [folder / name for name in names if not name.startswith(".")]
         found += [
             Song(path, path.relative_to(collection).as_posix()) for path in paths if is_known(path, SOUND_SUFFIXES)

@@ -34,8 +34,8 @@ from riffusion_ext.files.atomic import remove_leftovers, write_atomically
 from riffusion_ext.files.regular import read_regular
 from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.names import bare_name, check_folders, is_bare, is_link, is_relative
-from riffusion_ext.validation.numbers import LONGEST, read_float
-from riffusion_ext.validation.typed import typed
+from riffusion_ext.validation.numbers import MAX_CHARACTERS, read_float
+from riffusion_ext.validation.typed import read_fields
 
 __all__ = ["MAX_JSON_BYTES", "Store", "record_key"]
 
@@ -148,7 +148,7 @@ class Store:
             values = loads(bytes(arrays.pop("record")), finite=False)  # silence has a loudness of -inf
             if values.pop("format") != _FORMAT:
                 return None
-            values = typed(SongRecord, values, finite=False)
+            values = read_fields(SongRecord, values, finite=False)
             record = SongRecord(**values, features=Features.from_arrays(arrays))
             lengths = {len(part) for part in (record.files, record.starts, record.blacks, record.features)}
             if len(lengths) > 1 or not is_relative(record.name) or not all(map(is_bare, record.files)):
@@ -173,7 +173,7 @@ class Store:
     def load_loudest(self, key: str) -> float | None:
         """Load the largest mel magnitude of a song; None if no earlier run saved it."""
         try:
-            return read_float(read_regular(self.work_folder / "loudest" / f"{key}.txt", LONGEST).decode("ascii"))
+            return read_float(read_regular(self.work_folder / "loudest" / f"{key}.txt", MAX_CHARACTERS).decode("ascii"))
         except (OSError, ValueError):
             return None
 

@@ -1,4 +1,4 @@
-"""Which files of a folder are images and sound, and what is said about the others.
+"""Tell images and audio files in a folder from others, and report the files that are skipped.
 
 Standard library only.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 __all__ = ["IMAGE_SUFFIXES", "SOUND_SUFFIXES", "is_known", "passed_over", "passed_over_line", "suffix_of"]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
-"""What is taken from a folder as an image. A file named outright is tried whatever its suffix."""
+"""Suffixes of images in a folder. A file named explicitly is tried whatever its suffix."""
 
 # fmt: off
 _BY_FFMPEG = frozenset(
@@ -25,7 +25,7 @@ _BY_FFMPEG = frozenset(
     }
 )
 # fmt: on
-"""Sound that ffmpeg alone reads: taken from a folder where it is installed, else among the files passed over."""
+"""Suffixes of audio that only ffmpeg reads. Without ffmpeg, such files are skipped."""
 
 # fmt: off
 SOUND_SUFFIXES = _BY_FFMPEG | frozenset(
@@ -35,7 +35,7 @@ SOUND_SUFFIXES = _BY_FFMPEG | frozenset(
     }
 )
 # fmt: on
-"""What is taken from a folder as sound."""
+"""Suffixes of audio files in a folder."""
 
 # fmt: off
 _COMPANIONS = frozenset(
@@ -46,20 +46,20 @@ _COMPANIONS = frozenset(
     }
 )
 # fmt: on
-"""Texts and lists that lie beside songs and images, and are neither; passed over without a word."""
+"""Suffixes of texts and lists that often accompany songs and images; skipped without a message."""
 
 _FFMPEG = "RIFFUSION_FFMPEG"  # as in audio.ffmpeg
 
-_MOST_KINDS = 6
+_MAX_KINDS = 6
 
 
 def suffix_of(path: Path) -> str:
-    """Return the suffix in lower case; spaces and dots that a name ends with do not hide it: ``"a.WAV "``."""
+    """Return the suffix in lower case, ignoring spaces and dots at the end of the name: ``"a.WAV "``."""
     return Path(path.name.rstrip(" .\t\u00a0")).suffix.lower()
 
 
 def is_known(path: Path, suffixes: Iterable[str]) -> bool:
-    """Whether a file found in a folder is of one of the kinds, and there is something that reads it."""
+    """Whether a file has one of the suffixes, and can be read here."""
     suffix = suffix_of(path)
     return suffix in suffixes and (suffix not in _BY_FFMPEG or _has_ffmpeg())
 
@@ -69,9 +69,9 @@ def _has_ffmpeg() -> bool:
 
 
 def passed_over(files: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
-    """Return those files of a folder that somebody may miss: neither of the kinds, nor something that lies beside them.
+    """Return the skipped files of a folder that should be reported: neither of the kinds, nor their usual companions.
 
-    Images lie beside songs, and sound beside images, as our own results do.
+    Images beside songs, and audio beside images, are companions: our own results lie there.
     """
     wanted = frozenset(suffixes)
     beside = (IMAGE_SUFFIXES | SOUND_SUFFIXES | _COMPANIONS) - (_BY_FFMPEG if wanted & SOUND_SUFFIXES else frozenset())
@@ -79,17 +79,17 @@ def passed_over(files: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
 
 
 def passed_over_line(files: Sequence[Path]) -> str:
-    """Return one line about files that were passed over: ``"2 files passed over: 2 .mid (a.mid, ...)"``.
+    """Return one line about skipped files: ``"2 files passed over: 2 .mid (a.mid, ...)"``.
 
-    Kinds that only ffmpeg reads say that it is missing.
+    For kinds that only ffmpeg reads, it says so.
     """
     kinds = Counter(suffix_of(path) for path in files)
     shown = []
-    for suffix, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0]))[:_MOST_KINDS]:
+    for suffix, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0]))[:_MAX_KINDS]:
         example = next(path.name for path in files if suffix_of(path) == suffix)
         more = ", ..." if count > 1 else ""
         need = "; needs ffmpeg" if suffix in _BY_FFMPEG else ""
         shown.append(f"{count} {suffix or 'without suffix'} ({example}{more}{need})")
-    if len(kinds) > _MOST_KINDS:
+    if len(kinds) > _MAX_KINDS:
         shown.append("...")
     return f"{len(files)} {'files' if len(files) != 1 else 'file'} passed over: {', '.join(shown)}"

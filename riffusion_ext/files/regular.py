@@ -1,7 +1,7 @@
-"""Files of the user, opened only where they are files.
+"""Open files of the user, but no pipes or devices.
 
-To open a named pipe waits until somebody writes into it, and a device such as ``/dev/zero`` has no end: whatever their
-names, or the names of links to them, say. Standard library only.
+Opening a named pipe blocks until somebody writes to it, and a device such as ``/dev/zero`` has no end, whatever their
+names or those of links to them. Standard library only.
 """
 
 from __future__ import annotations
@@ -26,58 +26,58 @@ _KINDS = (
 
 
 def check_regular(path: str | PathLike[str]) -> os.stat_result:
-    """Return the state of a file; for programs and libraries that open it by its name.
+    """Check a file before a program or library opens it by name; return its status.
 
     Raises
     ------
     OSError
-        It is missing, or is no regular file.
+        The file is missing or not a regular file.
     """
     try:
         state = Path(path).stat()
-    except ValueError:  # a NUL, or half surrogates that stand for no byte
+    except ValueError:  # a NUL, or surrogates that cannot be encoded
         raise OSError(errno.EINVAL, "no file can have that name", os.fspath(path)) from None
     _check(state, path)
     return state
 
 
 def open_regular(path: str | PathLike[str]) -> BinaryIO:
-    """Open a file to read its bytes.
+    """Open a file for reading bytes.
 
     Raises
     ------
     OSError
-        It is missing or may not be read, or is no regular file.
+        The file is missing, not readable, or not a regular file.
     """
-    check_regular(path)  # some devices act when they are opened
-    number = os.open(path, _FLAGS)
+    check_regular(path)  # opening some devices has side effects
+    fd = os.open(path, _FLAGS)
     try:
-        _check(os.fstat(number), path)  # again: it may have become another one
-        return os.fdopen(number, "rb")
+        _check(os.fstat(fd), path)  # again: it may have been replaced
+        return os.fdopen(fd, "rb")
     except BaseException:
-        os.close(number)
+        os.close(fd)
         raise
 
 
-def read_regular(path: str | PathLike[str], largest: int | None = None) -> bytes:
-    """Return the bytes of a file.
+def read_regular(path: str | PathLike[str], max_bytes: int | None = None) -> bytes:
+    """Read the bytes of a file.
 
     Parameters
     ----------
     path
         The file.
-    largest
-        Bytes that it may have; None for any number.
+    max_bytes
+        Maximum size; None for any.
 
     Raises
     ------
     OSError
-        As :func:`open_regular`, or it is larger.
+        As for :func:`open_regular`, or the file is larger.
     """
     with open_regular(path) as file:
-        data = file.read(-1 if largest is None else largest + 1)
-    if largest is not None and len(data) > largest:
-        raise OSError(errno.EFBIG, f"it has more than {largest} bytes", str(Path(path)))
+        data = file.read(-1 if max_bytes is None else max_bytes + 1)
+    if max_bytes is not None and len(data) > max_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {max_bytes} bytes", str(Path(path)))
     return data
 
 

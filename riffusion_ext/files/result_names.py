@@ -1,9 +1,9 @@
-"""What the results of many inputs are called.
+"""Choose the file names of results.
 
-Each input has names of its own, from short to long: ``song``, ``song_ogg``, ``song_ogg_album``, ``song_ogg_3f2a91c0``.
-It gets the short one, unless another input of the run has the same: then each of them gets the next. So neither the
-order of the inputs nor which of them came first decides whose a file is. A file that is there already and tells what it
-was made from stays that input's. Standard library only.
+Each input has candidate names, from short to long: ``song``, ``song_ogg``, ``song_ogg_album``, ``song_ogg_3f2a91c0``.
+It gets the first, unless another input of the run has the same: then both get the next one. So the result does not
+depend on the order of the inputs. An existing file that records its input stays the result of that input. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from riffusion_ext.files.paths import shorten_name
 
 __all__ = ["names_of", "result_names"]
 
-_MOST_TOLD = 3
+_MAX_NOTES = 3
 
 MadeFrom = Callable[[Path], "str | None"]
-"""Says what a file was made from, by name; "" where the file is not there, None where it does not tell."""
+"""Returns the name of the input of a file; "" if the file does not exist, None if it does not record it."""
 
 
 def names_of(source: Path, ending: str) -> list[str]:
-    """Return the names that the result of an input may have, the usual one first; they depend on its path alone."""
+    """Return the candidate names for the result of an input, the usual one first. They depend only on its path."""
     kind = f"{source.stem}_{source.suffix.strip(' .').lower()}"
     folder = source.parent.name
     number = zlib.crc32(source.as_posix().encode("utf-8", "surrogateescape"))
@@ -40,27 +40,27 @@ def result_names(
     taken: Iterable[Path] = (),
     made_from: MadeFrom = lambda path: "",
 ) -> tuple[list[Path], list[str]]:
-    """Name the results of a run, each once: ``a.png`` and ``a.jpg`` must not both become ``a.wav``.
+    """Choose unique names for the results of a run: ``a.png`` and ``a.jpg`` must not both become ``a.wav``.
 
     Parameters
     ----------
     sources
         The inputs.
     folder
-        Says where the result of an input goes.
+        Returns the folder for the result of an input.
     ending
-        What its name ends with.
+        End of all names.
     taken
-        Paths that no result may have.
+        Paths that must not be used.
     made_from
-        Says what a file that is there was made from.
+        Returns the input of an existing file.
 
     Returns
     -------
     targets
-        One for each input.
+        One path for each input.
     notes
-        Sentences about names that more than one would have had.
+        Sentences about names that several inputs share.
     """
     names = [[folder(source) / name for name in names_of(source, ending)] for source in sources]
     forbidden = {_key(path) for path in taken}
@@ -70,25 +70,25 @@ def result_names(
     used = Counter(map(_key, targets)) + Counter(forbidden)
     for number, source in enumerate(sources):
         used[_key(targets[number])] -= 1
-        kept = _kept(source, names[number], levels[number], used, made_from)
-        if kept != targets[number] and kept not in names[number][: levels[number]]:
-            notes.append(f"{targets[number].name} belongs to another input; that of {source.name} is {kept.name}")
-        targets[number] = kept
-        used[_key(kept)] += 1
-    return targets, [*_shared_notes(sources, names, levels, targets), *_cut_short(notes)]
+        target = _choose_target(source, names[number], levels[number], used, made_from)
+        if target != targets[number] and target not in names[number][: levels[number]]:
+            notes.append(f"{targets[number].name} belongs to another input; that of {source.name} is {target.name}")
+        targets[number] = target
+        used[_key(target)] += 1
+    return targets, [*_shared_notes(sources, names, levels, targets), *_limit_notes(notes)]
 
 
-def _cut_short(notes: list[str]) -> list[str]:
-    more = len(notes) - _MOST_TOLD
-    return notes if more <= 0 else [*notes[:_MOST_TOLD], f"{more} more names belong to other inputs"]
+def _limit_notes(notes: list[str]) -> list[str]:
+    more = len(notes) - _MAX_NOTES
+    return notes if more <= 0 else [*notes[:_MAX_NOTES], f"{more} more names belong to other inputs"]
 
 
 def _key(path: Path) -> str:
-    return str(path).casefold()  # many file systems do not tell cases apart
+    return str(path).casefold()  # many file systems ignore case
 
 
 def _levels(keys: Sequence[Sequence[str]], forbidden: set[str]) -> list[int]:
-    """Return which of its names each input gets, so that no two have one."""
+    """Return the index of the name that each input gets, so that all names are unique."""
     levels = [0] * len(keys)
     while True:
         present = [own[level] for own, level in zip(keys, levels, strict=True)]
@@ -104,8 +104,8 @@ def _levels(keys: Sequence[Sequence[str]], forbidden: set[str]) -> list[int]:
             levels[number] += 1
 
 
-def _kept(source: Path, paths: Sequence[Path], level: int, used: Counter[str], made_from: MadeFrom) -> Path:
-    """Return the target of an input: the file that was made from it, else the first that is not another one's."""
+def _choose_target(source: Path, paths: Sequence[Path], level: int, used: Counter[str], made_from: MadeFrom) -> Path:
+    """Return the target of an input: the file that was made from it, else the first free name."""
     free = [path for path in paths if not used[_key(path)]]
     for path in free:
         if made_from(path) == source.name:
@@ -129,13 +129,15 @@ def _shared_notes(
         if level:
             groups.setdefault(_key(names[number][0]), []).append(number)
     notes = []
-    for group in list(groups.values())[:_MOST_TOLD]:
-        inputs = ", ".join(sources[number].name for number in group[:_MOST_TOLD])
-        given = ", ".join(targets[number].name for number in group[:_MOST_TOLD])
-        more = ", ..." if len(group) > _MOST_TOLD else ""
-        notes.append(f"{names[group[0]][0].name} would be the result of {inputs}{more}; they are called {given}{more}")
-    if len(groups) > _MOST_TOLD:
+    for group in list(groups.values())[:_MAX_NOTES]:
+        inputs = ", ".join(sources[number].name for number in group[:_MAX_NOTES])
+        assigned = ", ".join(targets[number].name for number in group[:_MAX_NOTES])
+        more = ", ..." if len(group) > _MAX_NOTES else ""
         notes.append(
-            f"{len(groups) - _MOST_TOLD} more names would be those of several results, and are made longer too"
+            f"{names[group[0]][0].name} would be the result of {inputs}{more}; they are called {assigned}{more}"
+        )
+    if len(groups) > _MAX_NOTES:
+        notes.append(
+            f"{len(groups) - _MAX_NOTES} more names would be those of several results, and are made longer too"
         )
     return notes

@@ -1,14 +1,14 @@
-"""Folders for files that go with the program: removed at its end, and where it was killed, by the next one.
+"""Temporary folders: removed at the end of the program or, if it was killed, by the next one.
 
 ::
 
     <temporary folder>/riffusion-k3b9x1_p/
-      .riffusion-scratch     our mark: one line of text, and locked as long as the owner lives
+      .riffusion-scratch     marker file: one line of text, locked as long as the owner runs
 
-A folder is swept only if it holds that mark, belongs to the same user, and nobody holds the lock. The system lets go of
-the lock when its owner ends, however it ends; and it sees the lock of an owner in another container or of another user,
-which a process number would not show. The mark gets its text once it is locked, so a folder that is just being made is
-nobody's prey. Links are never followed.
+A folder is swept only if it holds the marker, belongs to the same user, and nobody holds the lock. The system releases
+the lock when its owner ends, however it ends. Unlike process ids, locks also work across containers and users. The
+marker gets its text once it is locked, so a folder that is just being created is never swept. Links are never
+followed.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from riffusion_ext.signals import at_end
+from riffusion_ext.signals import run_at_exit
 
 __all__ = ["MARK", "claim", "close", "new", "release", "sweep"]
 
 MARK = ".riffusion-scratch"
-"""Name of the file that says whose a folder is."""
+"""Name of the marker file."""
 
 _PREFIX = "riffusion-"
 _TEXT = b"Scratch of riffusion-ext: removed once nobody holds the lock of this file.\n"
-_BYTE = 1 << 20  # the locked byte of Windows, whose locked bytes nobody else can read
+_BYTE = 1 << 20  # byte to lock on Windows, where locked bytes cannot be read by others
 
-_own: dict[Path, tuple[int, int]] = {}  # descriptor of the mark, and the process that made it
+_claimed: dict[Path, tuple[int, int]] = {}  # folder -> file descriptor of its marker, id of the process that created it
 _lock = threading.RLock()
 _swept: set[Path] = set()
 
 
 def new(parent: Path | None = None) -> Path:
-    """Make a folder that is removed at the end of the program; only its user may look into it.
+    """Create a folder that is removed at the end of the program. Only its user can access it.
 
     Parameters
     ----------
     parent
-        Where; None for the system's folder for temporary files. What killed programs have left there is removed.
+        Folder to create it in; None for the system's temporary folder. Remains of killed programs there are removed.
     """
     parent = Path(tempfile.gettempdir() if parent is None else parent).absolute()
     with _lock:
@@ -57,48 +57,48 @@ def new(parent: Path | None = None) -> Path:
 
 
 def claim(folder: Path) -> None:
-    """Take a folder of this program's own, empty as yet, for scratch; it is made where it is missing.
+    """Mark an empty folder of this program as temporary; it is created if missing.
 
-    Where the system has no locks, it stays after a kill.
+    On systems without file locks, it stays if the program is killed.
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with _lock:
-        if folder in _own:
+        if folder in _claimed:
             return
-        _own[folder] = (-1, os.getpid())
+        _claimed[folder] = (-1, os.getpid())
         with suppress(OSError):
-            number = os.open(folder / MARK, os.O_RDWR | os.O_CREAT | os.O_EXCL | _flags(), 0o600)
-            _own[folder] = (number, os.getpid())
-            if _locked(number):
-                os.write(number, _TEXT)
+            fd = os.open(folder / MARK, os.O_RDWR | os.O_CREAT | os.O_EXCL | _flags(), 0o600)
+            _claimed[folder] = (fd, os.getpid())
+            if _try_lock(fd):
+                os.write(fd, _TEXT)
 
 
 def release(folder: Path) -> None:
-    """Remove a folder that this process has made, as it is done with it; any other is left."""
+    """Remove a temporary folder of this process; others are left alone."""
     with _lock:
-        number, maker = _own.pop(folder.absolute(), (-1, 0))
-    if maker == os.getpid():
-        _remove(folder.absolute(), number)
+        fd, owner = _claimed.pop(folder.absolute(), (-1, 0))
+    if owner == os.getpid():
+        _remove(folder.absolute(), fd)
 
 
 def close() -> None:
-    """Remove all folders that this process has made. Called at its end, too."""
+    """Remove all temporary folders of this process. Also called when the program ends."""
     with _lock:
-        folders = list(_own)
+        folders = list(_claimed)
     for folder in folders:
         release(folder)
 
 
 def sweep(parent: Path, prefix: str = _PREFIX) -> int:
-    """Remove the scratch folders in a folder whose programs were killed; returns how many.
+    """Remove temporary folders of killed programs; return their number.
 
     Parameters
     ----------
     parent
-        Looked through, but not the folders in it.
+        Folder to search, without its subfolders.
     prefix
-        What their names begin with; "" for any.
+        Prefix of their names; "" for any.
     """
     count = 0
     with suppress(OSError), os.scandir(parent) as entries:
@@ -110,28 +110,31 @@ def sweep(parent: Path, prefix: str = _PREFIX) -> int:
 
 
 def _sweep(folder: Path) -> bool:
-    """Remove a folder if it is stale; returns whether it was."""
-    mark = folder / MARK
-    seen = mark.lstat()
-    if not stat.S_ISREG(seen.st_mode) or not _ours(folder.lstat()) or not _ours(seen):
+    """Remove a folder if its program was killed; return whether it was removed."""
+    marker = folder / MARK
+    marker_status = marker.lstat()
+    if not stat.S_ISREG(marker_status.st_mode) or not _is_own(folder.lstat()) or not _is_own(marker_status):
         return False
-    number = os.open(mark, os.O_RDWR | _flags())
+    fd = os.open(marker, os.O_RDWR | _flags())
     try:
-        found = os.fstat(number)
-        whole = (found.st_dev, found.st_ino) == (seen.st_dev, seen.st_ino) and found.st_nlink == 1
-        if not (whole and _locked(number) and os.read(number, len(_TEXT) + 1) == _TEXT):
-            os.close(number)
+        status = os.fstat(fd)
+        is_intact = (status.st_dev, status.st_ino) == (
+            marker_status.st_dev,
+            marker_status.st_ino,
+        ) and status.st_nlink == 1
+        if not (is_intact and _try_lock(fd) and os.read(fd, len(_TEXT) + 1) == _TEXT):
+            os.close(fd)
             return False
     except BaseException:
-        os.close(number)
+        os.close(fd)
         raise
-    _remove(folder, number)
+    _remove(folder, fd)
     return not folder.exists()
 
 
-def _remove(folder: Path, number: int) -> None:
-    """Remove a folder whose mark is open under a number, and locked; the mark last, so that a rest is swept later."""
-    for _ in range(3):  # a thread of ours may be writing into it still
+def _remove(folder: Path, fd: int) -> None:
+    """Remove a folder whose marker is open and locked. The marker goes last, so that remains can be swept later."""
+    for _ in range(3):  # one of our threads may still be writing to it
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name == MARK:
@@ -141,19 +144,19 @@ def _remove(folder: Path, number: int) -> None:
                 else:
                     with suppress(OSError):
                         Path(entry.path).unlink()
-        if os.name == "nt" and number >= 0:  # an open file stays there
-            os.close(number)
-            number = -1
+        if os.name == "nt" and fd >= 0:  # open files cannot be deleted
+            os.close(fd)
+            fd = -1
         with suppress(OSError):
             if {path.name for path in folder.iterdir()} <= {MARK}:
                 (folder / MARK).unlink(missing_ok=True)
                 folder.rmdir()
                 break
-    if number >= 0:
-        os.close(number)
+    if fd >= 0:
+        os.close(fd)
 
 
-def _ours(status: os.stat_result) -> bool:
+def _is_own(status: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
 
 
@@ -161,22 +164,22 @@ def _flags() -> int:
     return getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-def _locked(number: int) -> bool:
-    """Take the lock of an open file; returns whether nobody else has it."""
+def _try_lock(fd: int) -> bool:
+    """Try to lock an open file; return whether that succeeded."""
     try:
         if os.name == "nt":
             import msvcrt
 
-            os.lseek(number, _BYTE, os.SEEK_SET)
-            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-            os.lseek(number, 0, os.SEEK_SET)
+            os.lseek(fd, _BYTE, os.SEEK_SET)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            os.lseek(fd, 0, os.SEEK_SET)
         else:
             import fcntl
 
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
 
 
-at_end(close)
+run_at_exit(close)

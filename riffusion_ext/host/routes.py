@@ -58,7 +58,7 @@ class Routes:
 
         if self._api_context is None:
             self._api_context = self._new_api_context()
-        mount(app, self._api_context, credentials, visitors=api_visitors())
+        mount(app, self._api_context, credentials, allow_list=api_visitors())
 
     def _credentials(self) -> dict[str, str]:
         """Return the passwords of the host's API, or raise a RiffusionError if they cannot be read."""

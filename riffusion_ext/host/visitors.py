@@ -7,7 +7,7 @@ from collections.abc import Callable
 from modules import shared
 
 from riffusion_ext.addresses import is_loopback
-from riffusion_ext.api.access.door import Visitors, parse_host, parse_origin
+from riffusion_ext.api.access.allow_list import AllowList, parse_host, parse_origin
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host.base import HostObject
 
@@ -18,7 +18,7 @@ _ORIGINS = ("cors_allow_origins", "cors_origins")
 _PATTERNS = ("cors_allow_origins_regex", "cors_regex")
 
 
-def page_visitors() -> Visitors:
+def page_visitors() -> AllowList:
     """Return who may use the routes of the pages.
 
     Only the pages know the ids of clips and jams. So if the webui is open to other machines, possibly under host names
@@ -27,19 +27,19 @@ def page_visitors() -> Visitors:
     return _visitors(any_host=_has_password("gradio_auth", "gradio_auth_path", "auth", "auth_file") or _is_exposed())
 
 
-def api_visitors() -> Visitors:
+def api_visitors() -> AllowList:
     """Return who may use the routes for other programs."""
     return _visitors(any_host=_has_password("api_auth", "auth", "auth_file"))
 
 
-def _visitors(any_host: bool) -> Visitors:
+def _visitors(any_host: bool) -> AllowList:
     names = _split_flag("riffusion_allow_host")
     origins = [text.rstrip("/") for flag in _ORIGINS for text in _split_flag(flag)]
     patterns = [str(_flag(flag)) for flag in _PATTERNS if _flag(flag)]
     if "*" in origins:
         patterns = [".*"]
     server_name = str(_flag("server_name") or "")
-    return Visitors.named(
+    return AllowList.from_names(
         [name for name in (*names, server_name) if name == "*" or _is_valid(parse_host, name)],
         [text for text in origins if _is_valid(parse_origin, text)],
         any_host=any_host,

@@ -245,7 +245,7 @@ class OwnModel:
     """The model that is selected in the webui."""
 
     available = True
-    absence = ""
+    unavailable_reason = ""
 
     def backend(self) -> Backend:
         """Return a backend for the selected checkpoint."""
@@ -265,7 +265,7 @@ class OwnModel:
 
         return generation.usual_sampler()
 
-    def doubt(self) -> str:
+    def checkpoint_warning(self) -> str:
         """Return a warning if the checkpoint does not look like a Riffusion model, else ""."""
         known, name = HOST.checkpoint_is_riffusion()
         warn = HOST.setting("riffusion_warn", settings.DEFAULTS["riffusion_warn"])
@@ -275,7 +275,7 @@ class OwnModel:
         """Return the names of the webui's prompt styles; None if it has no styles."""
         return list(shared.prompt_styles.styles) if hasattr(shared, "prompt_styles") else None
 
-    def styled(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+    def apply_styles(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
         """Apply styles to a prompt and a negative prompt, as the webui does."""
         database = shared.prompt_styles
         return (

@@ -1,1 +1,1 @@
-"""What pages, command line, HTTP routes and hosts share: rendering a piece, saving a clip, the model on offer."""
+"""Services shared by pages, command line, HTTP routes and hosts: rendering pieces, and access to the model."""

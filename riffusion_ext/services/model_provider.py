@@ -1,4 +1,4 @@
-"""The model that a place offers: what generates images for songs, riffs, loops and live music there."""
+"""Provide the model that generates images for songs, riffs, loops and live music."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["BackendModel", "ModelProvider", "NoModel", "RemoteModel"]
 
 
 class ModelProvider(Protocol):
-    """What a place can generate with.
+    """A source of a backend, with its samplers and prompt styles.
 
     Attributes
     ----------
     available
         Whether there is a model.
-    absence
-        One sentence why there is none; empty where each interface says it in its own words.
+    unavailable_reason
+        One sentence why there is none; empty if each interface has its own message.
     """
 
     @property
@@ -31,12 +31,12 @@ class ModelProvider(Protocol):
         ...
 
     @property
-    def absence(self) -> str:
+    def unavailable_reason(self) -> str:
         """One sentence why there is none."""
         ...
 
     def backend(self) -> Backend:
-        """Return what generates the images; a RiffusionError where nothing does."""
+        """Return the backend; a RiffusionError if there is no model."""
         ...
 
     def samplers(self) -> Sequence[str]:
@@ -44,27 +44,27 @@ class ModelProvider(Protocol):
         ...
 
     def usual_sampler(self) -> str:
-        """Return the name of the sampler for those who name none; empty where only the backend knows."""
+        """Return the name of the default sampler; empty if only the backend knows it."""
         ...
 
-    def doubt(self) -> str:
-        """Return one sentence where the checkpoint seems to be made for something else; else nothing."""
+    def checkpoint_warning(self) -> str:
+        """Return one sentence if the checkpoint does not seem to be a Riffusion model; else an empty text."""
         ...
 
     def styles(self) -> Sequence[str] | None:
-        """Return the names of the prompt styles that users keep; None where there are no such things."""
+        """Return the names of the saved prompt styles; None if styles are not supported."""
         ...
 
-    def styled(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
-        """Put styles, by name, into a prompt and a negative prompt."""
+    def apply_styles(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+        """Apply named styles to a prompt and a negative prompt."""
         ...
 
 
 class _Plain:
-    """A model without a sampler of choice, doubts or styles."""
+    """Base class of models without a default sampler, checkpoint warning or styles."""
 
     available = True
-    absence = ""
+    unavailable_reason = ""
 
     def samplers(self) -> Sequence[str]:
         """Return the names of the samplers."""
@@ -74,55 +74,55 @@ class _Plain:
         """Leave the choice to the backend."""
         return ""
 
-    def doubt(self) -> str:
-        """Return nothing: the checkpoint is not known."""
+    def checkpoint_warning(self) -> str:
+        """Return an empty text: the checkpoint is not known."""
         return ""
 
     def styles(self) -> Sequence[str] | None:
-        """Return None: nobody keeps styles here."""
+        """Return None: styles are not supported."""
         return None
 
-    def styled(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
-        """Return both prompts as they are."""
+    def apply_styles(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+        """Return both prompts unchanged."""
         return prompt, negative
 
 
 class NoModel(_Plain):
-    """No model at all.
+    """A provider without a model.
 
     Parameters
     ----------
-    absence
+    unavailable_reason
         See :class:`ModelProvider`.
     """
 
     available = False
 
-    def __init__(self, absence: str = "") -> None:
-        self.absence = absence
+    def __init__(self, unavailable_reason: str = "") -> None:
+        self.unavailable_reason = unavailable_reason
 
     def backend(self) -> Backend:
-        """Raise a RiffusionError with the sentence why there is none."""
-        raise RiffusionError(self.absence or "there is no model here to generate images with")
+        """Raise a RiffusionError that says why there is no model."""
+        raise RiffusionError(self.unavailable_reason or "there is no model here to generate images with")
 
 
 @dataclass(frozen=True)
 class BackendModel(_Plain):
-    """A backend of one's own, such as a stand-in for a model.
+    """A provider of a given backend, such as a substitute for a model in tests.
 
     Attributes
     ----------
     make
         Returns the backend.
     names
-        Samplers.
-    usual
-        The usual one.
+        Names of the samplers.
+    default_sampler
+        Name of the default sampler.
     """
 
     make: Callable[[], Backend]
     names: Sequence[str] = ()
-    usual: str = ""
+    default_sampler: str = ""
 
     def backend(self) -> Backend:
         """Return the backend."""
@@ -133,38 +133,38 @@ class BackendModel(_Plain):
         return list(self.names)
 
     def usual_sampler(self) -> str:
-        """Return the usual one."""
-        return self.usual
+        """Return the name of the default sampler."""
+        return self.default_sampler
 
 
 class RemoteModel(_Plain):
-    """The model of remote webuis, which all have the same one chosen.
+    """The model of remote webuis, all of which must use the same checkpoint.
 
     Parameters
     ----------
     addresses
-        At least one.
+        Addresses of the webuis, at least one.
 
     Raises
     ------
     RiffusionError
-        An address is none, none of the webuis is there, or their models differ.
+        An address is invalid, no webui can be reached, or their checkpoints differ.
     """
 
     def __init__(self, addresses: Sequence[str]) -> None:
         from riffusion_ext.generate.backends.remotes import Webuis
 
         self._webuis = Webuis(addresses)
-        self._webuis.backend()  # for the names of the samplers, and so that a typing error shows at once
+        self._webuis.backend()  # for the names of the samplers, and to report a typo at once
 
     def backend(self) -> Backend:
-        """Ask all webuis what they are, and return them as one backend."""
+        """Query all webuis, and return them as one backend."""
         return self._webuis.backend()
 
     def samplers(self) -> Sequence[str]:
-        """Return the samplers that all of them have."""
+        """Return the samplers that all webuis have."""
         return self._webuis.samplers()
 
     def usual_sampler(self) -> str:
-        """Return the usual sampler of the first one."""
+        """Return the default sampler of the first webui."""
         return self._webuis.usual_sampler()

@@ -1,11 +1,11 @@
-"""Render a song, riff, loop or interpolation: the one way of pages, command line and HTTP routes from piece to sound.
+"""Render a song, riff, loop or interpolation: from a piece to its audio, for pages, command line and HTTP routes alike.
 
 ::
 
     piece + backend --render_piece--> images --sound_of_piece--> clip --piece.write--> file
 
-A song, riff or loop keeps its images in a folder and does not generate again what is there: rendering it once more
-resumes it. An interpolation keeps its images in memory.
+The images of a song, riff or loop are kept in its folder and are not generated again, so rendering can be resumed. An
+interpolation keeps its images in memory.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["OnProgress", "Rendered", "render_piece", "sound_of_piece", "sound_progress"]
 
 OnProgress = Callable[["Activity | Event | Stage"], object]
-"""Is told what the backend does, how many windows there are, and how far the sound is."""
+"""Called with the activity of the backend, the events of the piece, and the stages of the audio."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """How generating the windows ended: how many there are and were wanted, whether it was stopped, or failed."""
+    """Outcome of generating windows: number done and total, and whether it was stopped or failed."""
 
     done: int
     total: int
@@ -39,7 +39,7 @@ class Rendered:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing."""
+        """Whether all windows were generated."""
         return not self.stopped and self.error is None
 
 
@@ -53,7 +53,7 @@ def render_piece(
     cancelled: Callable[[], bool] = lambda: False,
     after_batch: Callable[[], object] = lambda: None,
 ) -> Rendered:
-    """Generate the windows of a piece that are not there yet; never raises an error of the backend or the files.
+    """Generate the missing windows of a piece. Errors of the backend and of files are returned, not raised.
 
     Parameters
     ----------
@@ -62,15 +62,15 @@ def render_piece(
     backend
         Generates the images.
     batch
-        Images at once, at most.
+        Maximum number of images at once.
     limit
         See :meth:`~riffusion_ext.generate.piece.Piece.generate`.
     on_progress
-        Is told the backend's activity and the events of the piece, from the thread that calls or one of the backend's.
+        Called with the backend's activity and the events of the piece, from this thread or one of the backend's.
     cancelled
-        Whether to stop; asked again and again. What is finished is kept.
+        Polled for whether to stop. Finished windows are kept.
     after_batch
-        Called after each batch, such as to decode what can be heard already. Its errors end the work.
+        Called after each batch, for example to decode a preview. Its errors stop the rendering.
     """
     from riffusion_ext.generate.backends.batch_limit import BatchLimit
     from riffusion_ext.generate.checkpoint.runner import Progress, Stopped
@@ -95,20 +95,20 @@ def render_piece(
 
 
 def sound_of_piece(piece: Piece, rendered: Rendered, on_progress: OnProgress = lambda item: None) -> AudioClip | None:
-    """Return the sound of a piece as far as it is rendered without a gap; None: nothing can be heard.
+    """Return the audio of a piece up to the first missing window; None if there is none.
 
     Parameters
     ----------
     piece
         After :func:`render_piece`.
     rendered
-        What that returned.
+        Its result.
     on_progress
-        Is told a :class:`~riffusion_ext.progress.Stage` as the sound is made, where the piece can say how far it is.
+        Called with a :class:`~riffusion_ext.progress.Stage` while the audio is made, if the piece reports progress.
     """
     return piece.sound(progress=sound_progress(rendered, on_progress) if piece.in_parts else None)
 
 
 def sound_progress(rendered: Rendered, on_progress: OnProgress) -> Callable[[float], None]:
-    """Return what takes in the part of the sound that is made, 0 to 1, and tells it as a stage in windows."""
+    """Return a callback that takes the share of finished audio, 0 to 1, and reports it as a stage in windows."""
     return Stages(on_progress).begin_parts("making the sound", "windows", max(rendered.done, 1))

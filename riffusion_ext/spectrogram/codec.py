@@ -25,7 +25,7 @@ from riffusion_ext.audio.resampling import resampled_length
 from riffusion_ext.audio.workload import allowed_now, check
 from riffusion_ext.errors import ImageError, RiffusionError
 from riffusion_ext.metadata import TEXT_KEY, record_text
-from riffusion_ext.params import DEFAULT_MAX_VALUE, LEAST_MAX_VALUE, PRESETS, SpectrogramParams
+from riffusion_ext.params import DEFAULT_MAX_VALUE, MIN_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 from riffusion_ext.spectrogram.encode import mel_pieces, mel_spectrogram
 from riffusion_ext.spectrogram.image import mel_to_image, read_image
@@ -338,7 +338,7 @@ def audio_to_image(
     RiffusionError
         The clip is shorter than one column, or `max_value` is not a positive number.
     """
-    if max_value is not None and not LEAST_MAX_VALUE <= max_value < math.inf:
+    if max_value is not None and not MIN_MAX_VALUE <= max_value < math.inf:
         raise RiffusionError(f"the magnitude of black must be a positive number, got {max_value:g}")
     mel = _mel_of(clip, params)
     peak = float(mel.max()) if max_value is None else max_value
@@ -384,7 +384,7 @@ def audio_to_images(
 
 def _encoded(mel: np.ndarray, params: SpectrogramParams, peak: float) -> EncodedImage:
     """Draw mel magnitudes; the image in memory carries its parameters as a file would."""
-    if peak < LEAST_MAX_VALUE:  # nobody hears it, and numbers that small overflow where they are divided by
+    if peak < MIN_MAX_VALUE:  # nobody hears it, and numbers that small overflow where they are divided by
         peak = 0.0
     image = mel_to_image(mel, params, peak)
     peak = peak or DEFAULT_MAX_VALUE

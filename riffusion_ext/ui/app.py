@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import riffusion_ext
-from riffusion_ext.api.server import Access, application, listen, run_until_stopped
+from riffusion_ext.api.server import Access, build_application, listen, run_until_stopped
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files import scratch
 from riffusion_ext.files.paths import user_path
@@ -170,7 +170,7 @@ def _serve(
             webbrowser.open(url)
 
     try:
-        run_until_stopped(application(mount_page, access, cache, add_routes), bound, started)
+        run_until_stopped(build_application(mount_page, access, cache, add_routes), bound, started)
     except RiffusionError as error:
         return _failed(str(error))
     finally:

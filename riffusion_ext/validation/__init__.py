@@ -1,1 +1,1 @@
-"""Values from files, requests and texts that anybody may have written."""
+"""Validate values from untrusted files, requests and texts."""

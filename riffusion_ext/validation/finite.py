@@ -1,4 +1,4 @@
-"""What JSON cannot hold, found before it leaves: numbers that are not finite, and things of other types."""
+"""Find values that JSON cannot hold before they are sent: non-finite numbers and objects of other types."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import math
 from collections import deque
 from collections.abc import Mapping
 
-__all__ = ["flaw"]
+__all__ = ["find_json_error"]
 
-_LOOKED_AT = 100_000
+_MAX_VISITED = 100_000
 
 
-def flaw(value: object) -> str | None:
-    """Return why a result cannot be written as JSON, which has no numbers that are not finite; None where it can."""
+def find_json_error(value: object) -> str | None:
+    """Return why a value cannot be written as JSON, which has no non-finite numbers; None if it can."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        return _flaw_within(value) or f"{type(error).__name__}: {str(error)[:200]}"
+        return _first_not_finite(value) or f"{type(error).__name__}: {str(error)[:200]}"
     return None
 
 
-def _flaw_within(value: object) -> str | None:
-    """Return the first number that is not finite, by its place."""
+def _first_not_finite(value: object) -> str | None:
+    """Describe the first non-finite number and its place in the value."""
     waiting: deque[tuple[str, object]] = deque([("", value)])
-    for _ in range(_LOOKED_AT):
+    for _ in range(_MAX_VISITED):
         if not waiting:
             break
         name, inner = waiting.popleft()

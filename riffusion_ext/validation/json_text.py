@@ -1,4 +1,4 @@
-"""JSON out of files and answers that anybody may have written. Standard library only."""
+"""Parse JSON from untrusted files and responses. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,45 +7,48 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["DEEPEST", "loads"]
+__all__ = ["MAX_DEPTH", "loads"]
 
-DEEPEST = 64
-"""Levels of objects and lists within each other. Ours have fewer than ten."""
+MAX_DEPTH = 64
+"""Maximum depth of nested objects and lists. Our own files have fewer than ten levels."""
 
 
 def loads(text: str | bytes, *, finite: bool = True) -> Any:
-    """Return what a JSON text says.
+    """Parse a JSON text.
 
     Parameters
     ----------
     text
         The text.
     finite
-        Whether numbers must be finite; else ``NaN`` and ``Infinity`` are numbers, as Python writes them.
+        Whether numbers must be finite. Otherwise ``NaN`` and ``Infinity`` are accepted, as Python writes them.
 
     Raises
     ------
     ValueError
-        It is no JSON, holds a number that is not finite and must be, or is nested deeper than :data:`DEEPEST` levels.
+        The text is not JSON, holds a non-finite number although `finite` is set, or is nested deeper than
+        :data:`MAX_DEPTH` levels.
     """
     try:
-        value = json.loads(text, parse_constant=_refused, parse_float=_finite) if finite else json.loads(text)
+        value = (
+            json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_finite) if finite else json.loads(text)
+        )
     except RecursionError:
-        raise ValueError(f"it is nested deeper than {DEEPEST} levels") from None
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels") from None
     level = [value]
-    for _ in range(DEEPEST):
-        level = [item for holder in level for item in _children(holder) if isinstance(item, (dict, list))]
+    for _ in range(MAX_DEPTH):
+        level = [item for container in level for item in _children(container) if isinstance(item, (dict, list))]
         if not level:
             return value
-    raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+    raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
 
 
-def _refused(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no number in JSON")
 
 
-def _finite(text: str) -> float:
-    """Read a number; 1e999 is none."""
+def _parse_finite(text: str) -> float:
+    """Parse a number; 1e999 is refused."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is not finite")

@@ -1,4 +1,4 @@
-"""Numbers out of texts and files that anybody may have written: finite, of bounded length, within their range.
+"""Parse and check numbers from untrusted texts and files: finite, of limited length, within a range.
 
 Standard library only.
 """
@@ -11,28 +11,28 @@ from typing import TypeVar
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["LONGEST", "in_range", "is_finite", "read_float", "read_int", "shown"]
+__all__ = ["MAX_CHARACTERS", "in_range", "is_finite", "read_float", "read_int", "shown"]
 
-LONGEST = 400
-"""Characters of a number: enough for the smallest ``float`` written without an exponent."""
+MAX_CHARACTERS = 400
+"""Maximum length of a number: enough for the smallest ``float`` written without an exponent."""
 
-_SHOWN = 40
-_LARGEST_WHOLE = 2**63
+_MAX_SHOWN = 40
+_MAX_INT = 2**63
 
 _Number = TypeVar("_Number", int, float)
 
 
 def read_float(text: str) -> float:
-    """Return the number that a text is.
+    """Parse a number.
 
     Raises
     ------
     RiffusionError
-        It is none, is not finite, or has more than :data:`LONGEST` characters.
+        The text is not a number, is not finite, or has more than :data:`MAX_CHARACTERS` characters.
     """
     text = text.strip()
     try:
-        value = float(text) if len(text) <= LONGEST else math.inf
+        value = float(text) if len(text) <= MAX_CHARACTERS else math.inf
     except ValueError:
         raise RiffusionError(f"{shown(text)} is no number") from None
     if not math.isfinite(value):
@@ -41,30 +41,30 @@ def read_float(text: str) -> float:
 
 
 def read_int(text: str) -> int:
-    """Return the whole number that a text is.
+    """Parse a whole number.
 
     Raises
     ------
     RiffusionError
-        It is none, or does not fit into 64 bits.
+        The text is not a whole number, or does not fit into 64 bits.
     """
     text = text.strip()
     try:
-        value = int(text) if len(text) <= LONGEST else _LARGEST_WHOLE
+        value = int(text) if len(text) <= MAX_CHARACTERS else _MAX_INT
     except ValueError:
         raise RiffusionError(f"{shown(text)} is no whole number") from None
-    if not -_LARGEST_WHOLE < value < _LARGEST_WHOLE:
+    if not -_MAX_INT < value < _MAX_INT:
         raise RiffusionError(f"{shown(text)} is too large")
     return value
 
 
 def is_finite(value: object) -> bool:
-    """Whether a value is a number (truth values are none) that a ``float`` can hold."""
+    """Whether a value is a finite number that a ``float`` can hold; booleans are not numbers."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:  # a whole number of hundreds of digits
+    except OverflowError:  # an integer of hundreds of digits
         return False
 
 
@@ -78,27 +78,27 @@ def in_range(
     unit: str = "",
     error: type[RiffusionError] = RiffusionError,
 ) -> _Number:
-    """Return a number that lies within its range.
+    """Check that a number lies within its range, and return it.
 
     Parameters
     ----------
     name
-        What it is, for the message: "the tempo".
+        What the number is, for the error message: "the tempo".
     value
-        What somebody gave.
+        The value to check.
     low, high
-        The range, both ends included.
+        The range, including both ends.
     whole
-        Whether it must be an integer.
+        Whether the number must be an integer.
     unit
-        What is counted, for the message: "Hz".
+        Unit for the error message: "Hz".
     error
-        Kind of the error.
+        Class of the error.
 
     Raises
     ------
     RiffusionError
-        It is no number, not finite, not whole, or out of range.
+        The value is not a number, not finite, not whole, or out of range.
     """
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         raise error(f"{name} must be a {'whole ' * whole}number, got {shown(value)}")
@@ -108,11 +108,11 @@ def in_range(
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it: never long, whatever it is."""
-    if isinstance(value, int) and abs(value) >= 10**_SHOWN:
-        return f"a number of more than {_SHOWN} digits"
+    """Format a value for a message; the result is short for every value."""
+    if isinstance(value, int) and abs(value) >= 10**_MAX_SHOWN:
+        return f"a number of more than {_MAX_SHOWN} digits"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(value, str):
-        return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
-    return type(value).__name__ if isinstance(value, (list, tuple, dict)) else repr(value)[:_SHOWN]
+        return repr(value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…")
+    return type(value).__name__ if isinstance(value, (list, tuple, dict)) else repr(value)[:_MAX_SHOWN]

@@ -213,11 +213,11 @@ def test_host_with_generation_has_pages_with_its_samplers(bench: Bench, generati
     model = webui._model()
     model.backend()
     assert generating == [16]
-    assert model.doubt() == ""
+    assert model.checkpoint_warning() == ""
     bench.host.opts.data["sd_model_checkpoint"] = "cats.safetensors"
-    assert "cats.safetensors does not look like a Riffusion model" in model.doubt()
+    assert "cats.safetensors does not look like a Riffusion model" in model.checkpoint_warning()
     bench.host.opts.data["riffusion_warn"] = False
-    assert model.doubt() == ""
+    assert model.checkpoint_warning() == ""
 
 
 def test_equal_labels_have_equal_defaults(bench: Bench, generating: list[int]) -> None:

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.exif_block import with_tags
-from riffusion_ext.metadata import EXIF_TAGS, exif_bytes, read_record, record_text, tags_of
+from riffusion_ext.metadata import EXIF_TAGS, exif_bytes, exif_tags, read_record, record_text
 from riffusion_ext.params import PRESETS
 from tests.contract.fake_sdnext import user_comment
 
-TAGS = tags_of(record_text(PRESETS["20khz-stereo"], 3e7))
+TAGS = exif_tags(record_text(PRESETS["20khz-stereo"], 3e7))
 TEXT = "a prompt, with ümläuts\nSteps: 1"
 
 

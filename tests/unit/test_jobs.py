@@ -87,7 +87,7 @@ def test_a_job_is_late_when_its_time_is_up() -> None:
     jobs = Jobs({"short": Lane(seconds=0.05)})
 
     def work(job: Job) -> dict[str, Any]:
-        while not job.stop_wanted:
+        while not job.stop_requested:
             threading.Event().wait(0.01)
         return {"complete": False, "part": 1}
 
@@ -127,12 +127,12 @@ def test_the_end_is_announced_once(jobs: Jobs) -> None:
         return {}
 
     job = jobs.submit("kind", "one", work)
-    job.when_over(lambda: calls.append(1))
+    job.add_done_callback(lambda: calls.append(1))
     go.set()
     assert job.wait(10)
-    job.when_over(lambda: calls.append(2))
+    job.add_done_callback(lambda: calls.append(2))
     end = threading.Event()
-    job.when_over(end.set)
+    job.add_done_callback(end.set)
     assert end.wait(10)
     jobs.submit("kind", "one", nothing).wait(10)
     assert sorted(calls) == [1, 2]
@@ -157,8 +157,8 @@ def test_lane_survives_callbacks_that_raise(jobs: Jobs) -> None:
 
     heard = threading.Event()
     first = jobs.submit("kind", "one", work)
-    first.when_over(gone)
-    first.when_over(heard.set)
+    first.add_done_callback(gone)
+    first.add_done_callback(heard.set)
     go.set()
     assert heard.wait(10)
     assert jobs.submit("kind", "one", nothing).wait(10)

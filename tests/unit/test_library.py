@@ -118,19 +118,20 @@ def test_recent_clips_are_kept_and_new_ones_refused_when_full(tmp_path: Path, si
 def test_reserved_room_is_available_and_its_clips_are_kept(tmp_path: Path) -> None:
     clock = Clock()
     library = ClipLibrary(3, 300, lifetime=60.0, clock=clock)
-    hold = library.reserve(2, 150)
+    reservation = library.reserve(2, 150)
     library.add(made(tmp_path, "other"), title="", duration=1.0, temporary=True)
     with pytest.raises(FullError, match="try again in 60 s"):
         library.reserve(2, 0)
     with pytest.raises(FullError):
         library.reserve(1, 51)
     records = [
-        library.add(made(tmp_path, name, 70), title="", duration=1.0, temporary=True, hold=hold) for name in ("a", "b")
+        library.add(made(tmp_path, name, 70), title="", duration=1.0, temporary=True, reservation=reservation)
+        for name in ("a", "b")
     ]
     clock.now = 1000.0
     with pytest.raises(FullError, match="try again in 60 s"):  # of those two nobody knows when they are done
         library.reserve(2, 0)
-    hold.close()
+    reservation.close()
     clock.now += 59.0
     with pytest.raises(FullError, match="try again in 1 s"):
         library.reserve(3, 300)
@@ -143,13 +144,13 @@ def test_reserved_room_is_available_and_its_clips_are_kept(tmp_path: Path) -> No
 
 def test_more_than_was_promised_needs_room_of_its_own(tmp_path: Path) -> None:
     library = ClipLibrary(10, 300, lifetime=60.0, clock=Clock())
-    hold = library.reserve(1, 50)
-    library.add(made(tmp_path, "a", 200), title="", duration=1.0, temporary=True, hold=hold)
+    reservation = library.reserve(1, 50)
+    library.add(made(tmp_path, "a", 200), title="", duration=1.0, temporary=True, reservation=reservation)
     with pytest.raises(FullError):
-        library.add(made(tmp_path, "b", 150), title="", duration=1.0, temporary=True, hold=hold)
-    library.add(made(tmp_path, "c", 100), title="", duration=1.0, temporary=True, hold=hold)
-    hold.abandon()
-    hold.close()
+        library.add(made(tmp_path, "b", 150), title="", duration=1.0, temporary=True, reservation=reservation)
+    library.add(made(tmp_path, "c", 100), title="", duration=1.0, temporary=True, reservation=reservation)
+    reservation.discard()
+    reservation.close()
     assert len(library) == 0
     assert library.reserve(10, 300)
 

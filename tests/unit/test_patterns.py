@@ -55,7 +55,7 @@ def test_expressions_that_are_made_at_run_time_are_few() -> None:
     """They are looked at by hand: escaped names, and classes of characters that do not meet."""
     made = {where.partition(":")[0] for where, expression, _, _ in redos.expressions() if not expression}
     assert made == {
-        "riffusion_ext/api/access/door.py",  # the user's own, for origins of 300 characters at most
+        "riffusion_ext/api/access/allow_list.py",  # the user's own, for origins of 300 characters at most
         "riffusion_ext/audio/formats/mp3_frames.py",
         "riffusion_ext/convert/to_images.py",
         "riffusion_ext/dataset/captions/template.py",

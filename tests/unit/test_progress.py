@@ -35,7 +35,7 @@ def test_a_stage_begins_counts_and_ends_by_the_clock(monkeypatch: pytest.MonkeyP
     count = Stages(told.append).begin("verifying", "pictures", 2)
     count(1)
     count(2)
-    assert [(stage.done, stage.share, stage.seconds, stage.left) for stage in told] == [
+    assert [(stage.done, stage.share, stage.seconds, stage.seconds_left) for stage in told] == [
         (0, 0.0, 0.0, None),
         (1, 0.5, 2.0, 2.0),
         (2, 1.0, 6.0, 0.0),

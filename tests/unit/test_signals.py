@@ -18,7 +18,15 @@ import pytest
 
 from riffusion_ext import signals
 from riffusion_ext.cli import main
-from riffusion_ext.signals import Stop, concluded, exit_code, received, shielded, stopping_signals, wished
+from riffusion_ext.signals import (
+    Stop,
+    defer_signals,
+    exit_code,
+    ignore_first_signal,
+    on_first_signal,
+    received_signal,
+    stopping_signals,
+)
 from tests.unit.processes import Program
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -60,7 +68,7 @@ def test_nothing_is_changed_by_an_import_or_outside_the_main_thread() -> None:
     seen: list[object] = []
 
     def look() -> None:
-        with stopping_signals(), shielded(), wished(lambda number: None):
+        with stopping_signals(), defer_signals(), on_first_signal(lambda number: None):
             seen.extend(signal.getsignal(number) for number in ALL)
 
     thread = threading.Thread(target=look)
@@ -90,9 +98,9 @@ def test_two_within_a_moment_are_one() -> None:
             signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)  # such as those of `timeout`, which sends two
         signal.raise_signal(signal.SIGHUP)
-        reached.append(received())
+        reached.append(received_signal())
     assert reached == [signal.SIGTERM]
-    assert received() is None
+    assert received_signal() is None
 
 
 def test_signal_during_an_import_is_deferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +151,7 @@ def test_saving_by_libsndfile_is_not_left_inside_its_calls_back(tmp_path: Path) 
 
     class File(__import__("io").BytesIO):  # type: ignore[misc]
         def write(self, data: object) -> int:
-            if received() is None:
+            if received_signal() is None:
                 signal.raise_signal(signal.SIGTERM)
             return int(super().write(data))
 
@@ -157,7 +165,7 @@ def test_saving_by_libsndfile_is_not_left_inside_its_calls_back(tmp_path: Path) 
 def test_a_shield_holds_until_its_end() -> None:
     steps = []
     with stopping_signals(), pytest.raises(Stop):
-        with shielded():
+        with defer_signals():
             signal.raise_signal(signal.SIGHUP)
             time.sleep(0.1)
             steps.append("whole")
@@ -167,20 +175,20 @@ def test_a_shield_holds_until_its_end() -> None:
 
 def test_signal_after_the_work_is_ignored() -> None:
     with stopping_signals():
-        with concluded():
+        with ignore_first_signal():
             signal.raise_signal(signal.SIGTERM)
         time.sleep(0.1)
-        assert received() is None
+        assert received_signal() is None
 
 
 def test_stop_request_is_reported_once_and_the_next_signal_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
     with stopping_signals():
-        with wished(told.append):
+        with on_first_signal(told.append):
             signal.raise_signal(signal.SIGTERM)
-            assert (told, received()) == ([signal.SIGTERM], signal.SIGTERM)
+            assert (told, received_signal()) == ([signal.SIGTERM], signal.SIGTERM)
             assert exit_code() == 143
-            monkeypatch.setattr(signals, "_SAME", 0.0)
+            monkeypatch.setattr(signals, "_SAME_S", 0.0)
             with pytest.raises(Stop):
                 signal.raise_signal(signal.SIGINT)
                 spin()
@@ -191,9 +199,9 @@ def test_stop_request_with_a_closed_output_does_not_fail() -> None:
     def wish(number: int) -> None:
         raise OSError("the terminal is gone")
 
-    with stopping_signals(), wished(wish):
+    with stopping_signals(), on_first_signal(wish):
         signal.raise_signal(signal.SIGHUP)
-        assert received() == signal.SIGHUP
+        assert received_signal() == signal.SIGHUP
 
 
 SECOND = """

@@ -65,7 +65,7 @@ def webui(model: Model | None, folder: Path, credentials: str = "", *, samplers:
         scratch=lambda: folder,
         device=lambda: "cpu",
         model=None if model is None else BackendModel(lambda: model, samplers, samplers[-1]),
-        others=others,
+        page_clips=others,
     )
     app = FastAPI()
     mount(app, service, parse_credentials(credentials))

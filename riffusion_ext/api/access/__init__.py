@@ -1,1 +1,1 @@
-"""Who may send requests: hosts, origins, credentials, and limits for what is sent."""
+"""Access control: hosts, origins, credentials, and size limits of requests."""

@@ -1,6 +1,6 @@
-"""What stands before the routes: who may come in, and how much may be brought along.
+"""Credentials and size limits of the routes.
 
-A wrapper for any ASGI application, so that nothing behind it reads a byte of what is refused.
+:class:`Guard` wraps any ASGI application, which therefore never reads a byte of a refused request.
 """
 
 from __future__ import annotations
@@ -10,33 +10,33 @@ import base64
 import binascii
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from riffusion_ext.api.errors import ApiError, refusal
-from riffusion_ext.api.requests.asgi import Asgi, Message, Receive, Scope, Send
-from riffusion_ext.api.requests.receive import GoneError, Transfers, promised_bytes
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from riffusion_ext.api.errors import ApiError, Refuse, refusal
+from riffusion_ext.api.requests.receive import DisconnectedError, Transfers, parse_content_length
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["READING", "Credentials", "Guard", "is_allowed", "parse_credential", "parse_credentials", "replay"]
+__all__ = ["SEND_TIMEOUT_S", "Credentials", "Guard", "is_allowed", "parse_credential", "parse_credentials", "replay"]
 
-READING = 20.0
-"""Seconds in which a client must take the next part of a large reply."""
+SEND_TIMEOUT_S = 20.0
+"""Seconds within which a client must accept the next chunk of a large response."""
 
-_PIECE = 1 << 18
-_TARGET = 1 << 13
-_HEADERS = 1 << 16
+_CHUNK_BYTES = 1 << 18
+_MAX_TARGET = 1 << 13
+_MAX_HEADERS = 1 << 16
 
 Credentials = Mapping[str, str]
 """Passwords by user."""
 
 
 def parse_credential(text: str) -> tuple[str, str]:
-    """Read ``user:password``. The first colon ends the user; the password may hold anything.
+    """Parse ``user:password``. The user ends at the first colon; the password may contain anything.
 
     Raises
     ------
     RiffusionError
-        One of them is missing. The message does not repeat the text.
+        One of them is missing. The message does not contain the text.
     """
     user, _, password = text.partition(":")
     if not user.strip() or not password.strip():
@@ -45,12 +45,12 @@ def parse_credential(text: str) -> tuple[str, str]:
 
 
 def parse_credentials(text: str) -> dict[str, str]:
-    """Read ``user:password,user2:password2``, as the webui's --api-auth takes it: no comma or colon in a password.
+    """Parse ``user:password,user2:password2`` like the webui's --api-auth: no comma or colon in a password.
 
     Raises
     ------
     RiffusionError
-        A part is no credential, or could be read in another way than the webui reads it.
+        A part is not a credential, or the webui would parse it differently.
     """
     parts = text.split(",") if text else []
     if any(part.count(":") != 1 for part in parts):
@@ -68,118 +68,120 @@ def is_allowed(authorization: str, credentials: Credentials) -> bool:
     except (binascii.Error, ValueError):
         return False
     expected = credentials.get(user)
-    # Compared in any case, so that the time taken does not tell which users there are.
-    known = (expected if expected is not None else "").encode("utf-8", "surrogateescape")  # as a terminal gives it
+    # Compared even for unknown users, so that the time does not reveal which users exist.
+    known = (expected if expected is not None else "").encode("utf-8", "surrogateescape")  # decoded like argv
     right = secrets.compare_digest(password.encode(), known)
     return bool(colon) and expected is not None and right
 
 
 class Guard:
-    """An application behind a password and a limit of size.
+    """Middleware that requires a password and limits the size of requests.
 
     Parameters
     ----------
     app
-        What is guarded.
+        The application to protect.
     credentials
-        None or empty: everybody may come in.
+        Passwords by user. None or empty: no password is required.
     body_bytes
-        Returns the largest body of a request, by its scope.
+        Returns the maximum body size of a request, given its scope.
     bodies
-        Those of all guarded applications together.
+        The bodies of all protected applications.
     streamed
-        Whether a request, by its scope, reads its own body bit by bit: then the limit is its own.
-    answer
-        Makes the refusal, from status, sentence and headers.
+        Whether the route of a request, given its scope, reads the body as a stream and limits it itself.
+    refuse
+        Builds the error response from a status, a sentence and headers.
     """
 
     def __init__(
         self,
-        app: Asgi,
+        app: ASGIApp,
         *,
         credentials: Credentials | None,
-        body_bytes: Callable[[Mapping[str, Any]], int],
+        body_bytes: Callable[[Scope], int],
         bodies: Transfers,
-        streamed: Callable[[Mapping[str, Any]], bool] = lambda scope: False,
-        answer: Callable[..., Any] = refusal,
+        streamed: Callable[[Scope], bool] = lambda scope: False,
+        refuse: Refuse = refusal,
     ) -> None:
-        self._app, self._credentials, self._most, self._bodies = app, credentials, body_bytes, bodies
-        self._streamed, self._answer = streamed, answer
+        self._app, self._credentials, self._body_bytes, self._bodies = app, credentials, body_bytes, bodies
+        self._streamed, self._refuse = streamed, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1000})
             return
-        if len(scope.get("query_string", b"")) + len(scope["path"]) > _TARGET:
-            await self._answer(414, f"the address is longer than {_TARGET} characters")(scope, receive, send)
+        if len(scope.get("query_string", b"")) + len(scope["path"]) > _MAX_TARGET:
+            await self._refuse(414, f"the address is longer than {_MAX_TARGET} characters")(scope, receive, send)
             return
-        if sum(len(name) + len(value) for name, value in scope.get("headers", ())) > _HEADERS:
-            await self._answer(431, f"the headers have more than {_HEADERS} bytes")(scope, receive, send)
+        if sum(len(name) + len(value) for name, value in scope.get("headers", ())) > _MAX_HEADERS:
+            await self._refuse(431, f"the headers have more than {_MAX_HEADERS} bytes")(scope, receive, send)
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
         if self._credentials and not is_allowed(headers.get(b"authorization", ""), self._credentials):
-            reply = self._answer(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
+            reply = self._refuse(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
             await reply(scope, receive, send)
             return
         if self._streamed(scope) or scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            await self._app(scope, receive, _in_pieces(send))
+            await self._app(scope, receive, _in_chunks(send))
             return
         try:
-            await self._whole(headers.get(b"content-length", ""), scope, receive, send)
-        except GoneError:
+            await self._forward_whole(headers.get(b"content-length", ""), scope, receive, send)
+        except DisconnectedError:
             return
-        except ApiError as error:  # of receiving the body, so nothing was answered yet; what else comes, nobody reads
-            reply = self._answer(error.status, str(error), error.headers)
+        except ApiError as error:  # raised while receiving the body, so no response has started
+            reply = self._refuse(error.status, str(error), error.headers)
             await reply(scope, receive, send)
 
-    async def _whole(self, length: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take in the body up to the limit, and hand it on as one."""
-        promised = promised_bytes(length)
+    async def _forward_whole(self, length: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Receive the whole body, up to the limit, and pass it on as one message."""
+        content_length = parse_content_length(length)
         async with self._bodies.enter() as transfer:
             body = bytearray()
-            async for piece in transfer.pieces(receive, most=self._most(scope), promised=promised):
-                body += piece
-            whole = replay(body, receive)
+            async for chunk in transfer.chunks(
+                receive, max_bytes=self._body_bytes(scope), content_length=content_length
+            ):
+                body += chunk
+            receive_whole = replay(body, receive)
             del body
 
-            async def answer(message: Message) -> None:
-                transfer.release()  # how slowly the reply is read is no matter of the body
+            async def send_released(message: Message) -> None:
+                transfer.release()  # a client that reads slowly must not hold the space of its body
                 await send(message)
 
-            await self._app(scope, whole, _in_pieces(answer))
+            await self._app(scope, receive_whole, _in_chunks(send_released))
 
 
-def _in_pieces(send: Send) -> Send:
-    """Return a send that gives a large reply away bit by bit, and breaks off where the client does not take it."""
+def _in_chunks(send: Send) -> Send:
+    """Return a `send` that splits large responses into chunks, and stops if the client does not accept them."""
     broken = False
 
-    async def pieces(message: Message) -> None:
+    async def send_chunks(message: Message) -> None:
         nonlocal broken
         body = message.get("body", b"")
-        if len(body) <= _PIECE or broken:
-            if not broken:  # else the server closes the connection, once the application has returned
+        if len(body) <= _CHUNK_BYTES or broken:
+            if not broken:  # otherwise the server closes the connection once the application returns
                 await send(message)
             return
-        for start in range(0, len(body), _PIECE):
-            more = message.get("more_body", False) or start + _PIECE < len(body)
-            part = {"type": message["type"], "body": body[start : start + _PIECE], "more_body": more}
+        for start in range(0, len(body), _CHUNK_BYTES):
+            more = message.get("more_body", False) or start + _CHUNK_BYTES < len(body)
+            chunk = {"type": message["type"], "body": body[start : start + _CHUNK_BYTES], "more_body": more}
             try:
-                await asyncio.wait_for(send(part), READING)
+                await asyncio.wait_for(send(chunk), SEND_TIMEOUT_S)
             except asyncio.TimeoutError:
                 broken = True
                 return
 
-    return pieces
+    return send_chunks
 
 
 def replay(body: bytearray | bytes, receive: Receive) -> Receive:
-    """Return a receive that gives the whole body, not copied, and after it what comes from the client."""
-    given = [body]
+    """Return a `receive` that yields the whole body, without copying it, and then the client's further messages."""
+    unread = [body]
     del body
 
-    async def take() -> Message:
-        return {"type": "http.request", "body": given.pop(), "more_body": False} if given else await receive()
+    async def receive_body() -> Message:
+        return {"type": "http.request", "body": unread.pop(), "more_body": False} if unread else await receive()
 
-    return take
+    return receive_body

@@ -1,45 +1,50 @@
-"""One password for everything that a server has: pages, files, WebSockets and routes."""
+"""Password protection of a whole server: pages, files, WebSockets and routes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from riffusion_ext.api.access.allow_list import header_values
 from riffusion_ext.api.access.auth import Credentials, is_allowed
-from riffusion_ext.api.access.door import header_values
 from riffusion_ext.api.errors import refusal
-from riffusion_ext.api.requests.asgi import Asgi, Receive, Scope, Send
 
 __all__ = ["Login"]
 
 
 class Login:
-    """An application behind HTTP Basic authentication, which browsers ask the user for by themselves.
+    """Middleware for HTTP Basic authentication, for which browsers prompt the user themselves.
 
     Parameters
     ----------
     app
-        What is behind it.
+        The application to protect.
     credentials
-        Passwords by user, for everything.
-    others
-        Returns further passwords by user that count for a request, by its scope.
+        Passwords by user, valid for everything.
+    extra_credentials
+        Returns further passwords by user that are valid for a request, given its scope.
     is_own
-        Whether a request is one that the server sends to itself, by its scope.
+        Whether the server sent a request to itself, given its scope.
     """
 
     def __init__(
         self,
-        app: Asgi,
+        app: ASGIApp,
         credentials: Credentials,
         *,
-        others: Callable[[Mapping[str, Any]], Credentials] = lambda scope: {},
-        is_own: Callable[[Mapping[str, Any]], bool] = lambda scope: False,
+        extra_credentials: Callable[[Scope], Credentials] = lambda scope: {},
+        is_own: Callable[[Scope], bool] = lambda scope: False,
     ) -> None:
-        self._app, self._credentials, self._others, self._is_own = app, credentials, others, is_own
+        self._app, self._credentials, self._extra_credentials, self._is_own = (
+            app,
+            credentials,
+            extra_credentials,
+            is_own,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it with 401."""
+        """Pass a request on, or refuse it with 401."""
         if scope["type"] not in ("http", "websocket") or self._is_right(scope) or self._is_own(scope):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -49,6 +54,6 @@ class Login:
             await refusal(401, "Incorrect username or password", headers)(scope, receive, send)
 
     def _is_right(self, scope: Scope) -> bool:
-        given = header_values(scope, "authorization")
-        known = (self._credentials, self._others(scope))
-        return len(given) == 1 and any(is_allowed(given[0], passwords) for passwords in known)
+        values = header_values(scope, "authorization")
+        known = (self._credentials, self._extra_credentials(scope))
+        return len(values) == 1 and any(is_allowed(values[0], passwords) for passwords in known)

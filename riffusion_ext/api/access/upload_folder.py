@@ -1,9 +1,9 @@
-"""The folder into which gradio puts uploads: it has an end, and what did not become whole does not stay there.
+"""gradio's folder for uploads: limited in size, and cleared of interrupted uploads.
 
 ::
 
-    FOLDER/tmp1a2b3c      an upload that is being received; gradio forgets it where it breaks off or is refused
-    FOLDER/id/name        one that is whole; gradio keeps it until the program ends
+    FOLDER/tmp1a2b3c      an upload in progress; gradio leaves it behind if it is interrupted or refused
+    FOLDER/id/name        a completed upload; gradio keeps it until the program ends
 """
 
 from __future__ import annotations
@@ -21,88 +21,90 @@ from pathlib import Path
 
 from riffusion_ext.api.errors import ApiError
 
-__all__ = ["YOUNG", "Incoming", "UploadFolder"]
+__all__ = ["MIN_AGE_S", "Incoming", "UploadFolder"]
 
-YOUNG = 3600.0
-"""Seconds that an upload stays at least."""
+MIN_AGE_S = 3600.0
+"""Minimum age in seconds at which an upload may be removed."""
 
-_SPARE = 1 << 30
-"""Bytes of the disk that are left to others."""
+_RESERVED_BYTES = 1 << 30
+"""Free bytes of the disk that are left to other programs."""
 
-_CLOCK = 1.0
-"""Seconds that the times of files may be behind."""
+_CLOCK_ERROR_S = 1.0
+"""Maximum delay of file times, in seconds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Incoming:
-    """An upload that is being received: since when, and how large it may become."""
+    """An upload in progress: its start time and its maximum size."""
 
-    begun: float
+    started: float
     size: int
 
 
 class UploadFolder:
-    """The folder of uploads. Its methods look at the disk; they are for threads.
+    """The folder of uploads. Its methods access the disk: call them in a thread.
 
     Parameters
     ----------
     folder
-        gradio's.
-    most
-        Bytes that there is room for; less where the disk is nearly full.
+        gradio's folder.
+    max_bytes
+        Maximum size of all uploads; less if the disk is nearly full.
     clock
-        Returns seconds since 1970, for tests.
+        Returns the time in seconds since 1970, for tests.
     """
 
-    def __init__(self, folder: Path, most: int, *, clock: Callable[[], float] = time.time) -> None:
-        self._folder, self._most, self._clock = folder, most, clock
+    def __init__(self, folder: Path, max_bytes: int, *, clock: Callable[[], float] = time.time) -> None:
+        self._folder, self._max_bytes, self._clock = folder, max_bytes, clock
         self._incoming: set[Incoming] = set()
         self._lock = threading.Lock()
 
     def admit(self, size: int) -> Incoming:
-        """Take an upload of at most so many bytes in; old ones leave where there is no room. To be ended by `leave`.
+        """Reserve space for an upload of at most `size` bytes; old uploads are removed if necessary.
+
+        Call :meth:`release` at its end.
 
         Raises
         ------
         ApiError
-            There is no room, and what is there is young (503).
+            There is no space, and all uploads are too new to be removed (503).
         """
         with self._lock:
-            coming = size + sum(item.size for item in self._incoming)
-            whole = sorted(self._whole())
-            used = sum(size for _, size, _ in whole)
-            most = min(self._most, used + shutil.disk_usage(self._folder).free - _SPARE)
+            incoming = size + sum(item.size for item in self._incoming)
+            completed = sorted(self._completed())
+            used = sum(size for _, size, _ in completed)
+            available = min(self._max_bytes, used + shutil.disk_usage(self._folder).free - _RESERVED_BYTES)
             now = self._clock()
-            for written, own, path in whole:
-                if used + coming <= most or now - written < YOUNG:
+            for written, size_of_file, path in completed:
+                if used + incoming <= available or now - written < MIN_AGE_S:
                     break
                 with suppress(OSError):
                     path.unlink()
-                    used -= own
-            if used + coming > most:
-                text = f"the uploads of the last hour have {used} bytes, there is room for {max(most, 0)}"
+                    used -= size_of_file
+            if used + incoming > available:
+                text = f"the uploads of the last hour have {used} bytes, there is room for {max(available, 0)}"
                 raise ApiError(503, f"{text}; try again later", {"Connection": "close", "Retry-After": "60"})
             item = Incoming(now, size)
             self._incoming.add(item)
             return item
 
-    def leave(self, item: Incoming) -> None:
-        """Take an upload out of the books. What older ones have left at the top of the folder is removed."""
+    def release(self, item: Incoming) -> None:
+        """Give back the space of an upload. Remains of older ones at the top of the folder are removed."""
         with self._lock:
             self._incoming.discard(item)
-            oldest = min((item.begun for item in self._incoming), default=math.inf)
+            oldest = min((item.started for item in self._incoming), default=math.inf)
             for written, _, path in self._files(self._folder):
-                if written < oldest - _CLOCK and not path.name.startswith("."):  # the mark of the folder itself
+                if written < oldest - _CLOCK_ERROR_S and not path.name.startswith("."):  # the marker
                     with suppress(OSError):
                         path.unlink()
 
-    def _whole(self) -> Iterator[tuple[float, int, Path]]:
+    def _completed(self) -> Iterator[tuple[float, int, Path]]:
         for folder, _, _ in os.walk(self._folder):
             if Path(folder) != self._folder:
                 yield from self._files(Path(folder))
 
     def _files(self, folder: Path) -> Iterator[tuple[float, int, Path]]:
-        """When each file right in a folder was written, its bytes and its path."""
+        """Yield modification time, size and path of each file directly in a folder."""
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
                 with suppress(OSError):

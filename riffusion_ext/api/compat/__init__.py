@@ -1,1 +1,1 @@
-"""Routes that other programs expect: the original Riffusion server and the RiffusionVST plugin."""
+"""Compatible routes: those of the original Riffusion server and of the RiffusionVST plugin."""

@@ -1,7 +1,7 @@
-"""Seed images and masks under the names that clients of the original server ask for.
+"""Seed images and masks under the names that clients of the original server use.
 
-The original's files are not ours to give away. These are made here: rhythms and short figures of the same use, each a
-whole number of beats in 512 columns, so that clips follow each other in time; and masks that keep the same parts.
+The original's files may not be redistributed. These are synthesised: rhythms and short figures of the same purpose,
+each a whole number of beats in 512 columns, so that clips join in time; and masks that keep the same parts.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from riffusion_ext.generate.windows.init_images import beat_clip
 from riffusion_ext.generate.windows.masks import ramp
 from riffusion_ext.params import PRESETS, SpectrogramParams
 
-__all__ = ["MASKS", "SEEDS", "mask_image", "seed_picture"]
+__all__ = ["MASKS", "SEEDS", "mask_image", "seed_image"]
 
 SIDE = 512
 _PARAMS = PRESETS["riffusion-v1"]
 _BEATS = 8  # in 512 columns: 93.75 a minute
-_FAST = 12  # 140.6 a minute
+_FAST_BEATS = 12  # 140.6 a minute
 
 Rows = npt.NDArray[np.float64]
 
 
 @lru_cache(maxsize=8)
-def seed_picture(name: str) -> Image.Image:
-    """Return a seed image, RGB, 512 by 512; always the same. KeyError for other names than those of :data:`SEEDS`."""
+def seed_image(name: str) -> Image.Image:
+    """Return a seed image (RGB, 512 x 512), always the same. KeyError if the name is not in :data:`SEEDS`."""
     from riffusion_ext.spectrogram.codec import audio_to_image
 
     count = SIDE * _PARAMS.hop_length
-    once = _CLIPS[name](_PARAMS, count)
-    around = AudioClip(np.tile(once.samples, 3), once.sample_rate)  # the last notes ring in the first columns
-    return audio_to_image(around, _PARAMS).image.crop((SIDE, 0, 2 * SIDE, SIDE))
+    clip = _CLIPS[name](_PARAMS, count)
+    repeated = AudioClip(np.tile(clip.samples, 3), clip.sample_rate)  # the last notes decay into the first columns
+    return audio_to_image(repeated, _PARAMS).image.crop((SIDE, 0, 2 * SIDE, SIDE))
 
 
 @lru_cache(maxsize=8)
 def mask_image(name: str) -> Image.Image:
-    """Return a mask, L, 512 by 512: white is regenerated. KeyError for names that are not in :data:`MASKS`."""
+    """Return a mask (L, 512 x 512): white is regenerated. KeyError if the name is not in :data:`MASKS`."""
     return Image.fromarray(np.rint(255 * _MASKS[name]()).astype(np.uint8))
 
 
@@ -50,14 +50,14 @@ def _tempo(beats: int, params: SpectrogramParams, count: int) -> float:
 
 
 def _drums(pattern: str, beats: int, params: SpectrogramParams, count: int) -> AudioClip:
-    # From the second time round on, so that what rings from the end of the first is there.
+    # The second repetition, which contains the decay of the first.
     return beat_clip(_tempo(beats, params, count), pattern, params.sample_rate, first=count, count=count)
 
 
 def _notes(
     pitches: tuple[float | None, ...], decay: float, overtones: tuple[float, ...], params: SpectrogramParams, count: int
 ) -> AudioClip:
-    """Play notes of equal length, in semitones over A3, each ringing on for `decay` seconds; None is a rest."""
+    """Synthesise notes of equal length, in semitones above A3, that decay over `decay` seconds; None is a rest."""
     rate = params.sample_rate
     sound = np.zeros(count)
     time = np.arange(int(min(6 * decay * rate, count))) / rate
@@ -75,27 +75,27 @@ def _notes(
     return AudioClip((0.5 * sound / max(np.abs(sound).max(), 1e-9))[None].astype(np.float32), rate)
 
 
-def _mixed(*clips: tuple[AudioClip, float]) -> AudioClip:
+def _mix(*clips: tuple[AudioClip, float]) -> AudioClip:
     total = sum(level * clip.samples for clip, level in clips)
     return AudioClip(np.asarray(total, np.float32), clips[0][0].sample_rate)
 
 
 def _agile(params: SpectrogramParams, count: int) -> AudioClip:
     line = (0, None, 12, 7, None, 3, 10, None, 0, 12, None, 7, 3, None, 10, 5, 0, None, 12, 7, None, 3, 10, 14)
-    return _mixed(
-        (_drums("offbeat", _FAST, params, count), 0.8), (_notes(line, 0.06, (1.0, 0.5, 0.3), params, count), 0.6)
+    return _mix(
+        (_drums("offbeat", _FAST_BEATS, params, count), 0.8), (_notes(line, 0.06, (1.0, 0.5, 0.3), params, count), 0.6)
     )
 
 
 def _marim(params: SpectrogramParams, count: int) -> AudioClip:
     line = (0, 7, 12, 7, 3, 10, 15, 10, 5, 12, 17, 12, 3, 10, 15, 7)
-    return _notes(line, 0.15, (1.0, 0.0, 0.0, 0.35), params, count)  # a marimba's bar sounds two octaves up as well
+    return _notes(line, 0.15, (1.0, 0.0, 0.0, 0.35), params, count)  # a marimba bar also sounds two octaves above
 
 
 def _motorway(params: SpectrogramParams, count: int) -> AudioClip:
     bass = (-12, -12, -12, -12, -12, -12, -9, -9, -9, -9, -9, -9, -7, -7, -7, -7, -7, -7, -14, -14, -14, -14, -14, -14)
-    return _mixed(
-        (_drums("four on the floor", _FAST, params, count), 0.7),
+    return _mix(
+        (_drums("four on the floor", _FAST_BEATS, params, count), 0.7),
         (_notes(bass, 0.12, (1.0, 0.7, 0.5, 0.35, 0.25), params, count), 0.7),
     )
 
@@ -103,7 +103,7 @@ def _motorway(params: SpectrogramParams, count: int) -> AudioClip:
 def _vibes(params: SpectrogramParams, count: int) -> AudioClip:
     chords = [(0, 3, 7, 10), (5, 8, 12, 15), (-2, 2, 5, 9), (3, 7, 10, 14)]
     voices = zip(*chords, strict=True)
-    return _mixed(*((_notes(voice, 0.9, (1.0, 0.0, 0.15), params, count), 0.25) for voice in voices))
+    return _mix(*((_notes(voice, 0.9, (1.0, 0.0, 0.15), params, count), 0.25) for voice in voices))
 
 
 _CLIPS: dict[str, Callable[[SpectrogramParams, int], AudioClip]] = {
@@ -115,23 +115,23 @@ _CLIPS: dict[str, Callable[[SpectrogramParams, int], AudioClip]] = {
 }
 
 
-def _from_top(share: float, least: float) -> Rows:
-    """Mask [512, 512] that regenerates `least` at the top and all below a share of the height, in a smooth way."""
+def _from_top(share: float, min_level: float) -> Rows:
+    """Return a mask [512, 512] that rises smoothly from `min_level` at the top to 1 at `share` of the height."""
     rows = np.ones(SIDE)
     edge = round(share * SIDE)
-    rows[:edge] = least + (1.0 - least) * ramp(edge)
+    rows[:edge] = min_level + (1.0 - min_level) * ramp(edge)
     return np.repeat(rows[:, None], SIDE, axis=1)
 
 
 def _top_part(share: float, level: float) -> Rows:
-    """Mask [512, 512] that regenerates so much of the top, and all below it."""
+    """Return a mask [512, 512] that is `level` in the top `share` of the height, and 1 below."""
     rows = np.ones((SIDE, SIDE))
     rows[: round(share * SIDE)] = level
     return rows
 
 
 def _beat_lines() -> Rows:
-    """Mask [512, 512] that keeps a fifth of the first columns of each beat, where its hit is."""
+    """Return a mask [512, 512] that is 0.8 in the first columns of each beat, where its hit is, and 1 elsewhere."""
     places = np.arange(SIDE) % (SIDE // _BEATS)
     return np.repeat(np.where(places < 8, 0.8, 1.0)[None], SIDE, axis=0)
 

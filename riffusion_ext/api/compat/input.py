@@ -1,10 +1,9 @@
-"""Bodies of the original server and of the DAW plugin: read leniently, refused in a sentence."""
+"""Parse bodies of the original server and of the DAW plugin, as leniently as the original."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from riffusion_ext.api.requests.body import read_json
 from riffusion_ext.errors import RiffusionError
@@ -13,21 +12,21 @@ from riffusion_ext.generate.interpolation import PromptInput
 from riffusion_ext.options.generation import CFG, DENOISE, MAX_TEXT_LENGTH
 from riffusion_ext.validation.numbers import in_range
 
-__all__ = ["Ask", "read_ask", "read_object", "text_of"]
+__all__ = ["InferenceInput", "read_inference_input", "read_object", "text_of"]
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What both servers are asked for: a place between two prompts.
+class InferenceInput:
+    """The fields that both servers share: an image between two prompts.
 
     Attributes
     ----------
     start, end
         The prompts.
     alpha
-        Where between them, 0 to 1.
+        Interpolation weight: 0 is `start`, 1 is `end`.
     steps
-        Of the sampler.
+        Sampling steps.
     mask
         Name of a mask; "" for none.
     """
@@ -39,43 +38,47 @@ class Ask:
     mask: str
 
 
-def read_object(body: bytes, most: int) -> Mapping[str, Any]:
-    """Read a body as JSON, whatever its content type says; `most`: bytes of all but a file in base64.
+def read_object(body: bytes, max_bytes: int) -> Mapping[str, object]:
+    """Parse a body as a JSON object, whatever its content type.
+
+    `max_bytes` is the maximum size without files in base64.
 
     Raises
     ------
     RiffusionError
-        It is no JSON object, or is larger or deeper than allowed.
+        The body is not a JSON object, or is larger or deeper than allowed.
     """
-    values = read_json(body, most=most)
+    values = read_json(body, max_bytes=max_bytes)
     if not isinstance(values, dict):
         raise RiffusionError("the body must be a JSON object")
     return values
 
 
-def read_ask(values: Mapping[str, Any], *, most_steps: int) -> Ask:
-    """Read what both servers are asked for. Names that are not known are passed over, as in the original.
+def read_inference_input(values: Mapping[str, object], *, max_steps: int) -> InferenceInput:
+    """Read the fields that both servers share. Unknown fields are ignored, as by the original.
 
     Raises
     ------
     RiffusionError
         A value is missing, of another type, or out of range.
     """
-    alpha = _number(values, "alpha", None, *bounds.ALPHA)
-    steps = _whole(values, "num_inference_steps", 50)
-    in_range("num_inference_steps", steps, bounds.STEPS[0], most_steps)
-    return Ask(_end(values, "start"), _end(values, "end"), alpha, steps, text_of(values, "mask_image_id", ""))
+    alpha = _read_float(values, "alpha", None, *bounds.ALPHA)
+    steps = _read_int(values, "num_inference_steps", 50)
+    in_range("num_inference_steps", steps, bounds.STEPS[0], max_steps)
+    return InferenceInput(
+        _read_end(values, "start"), _read_end(values, "end"), alpha, steps, text_of(values, "mask_image_id", "")
+    )
 
 
-def text_of(values: Mapping[str, Any], name: str, default: str | None) -> str:
-    """Return a text; null is the default."""
+def text_of(values: Mapping[str, object], name: str, default: str | None) -> str:
+    """Return a text field. If it is missing or null, return the default."""
     value = values.get(name)
     if value is None:
         value = default
     if value is None:
         raise RiffusionError(f'missing value for field "{name}"')
     if not isinstance(value, str):
-        raise _wrong(name, "str", value)
+        raise _wrong_type(name, "str", value)
     if len(value) > MAX_TEXT_LENGTH:
         raise RiffusionError(f"{name} has {len(value)} characters, {MAX_TEXT_LENGTH} are allowed")
     try:
@@ -85,45 +88,45 @@ def text_of(values: Mapping[str, Any], name: str, default: str | None) -> str:
     return value
 
 
-def _end(values: Mapping[str, Any], name: str) -> PromptInput:
-    found = values.get(name)
-    if found is None:
+def _read_end(values: Mapping[str, object], name: str) -> PromptInput:
+    end = values.get(name)
+    if end is None:
         raise RiffusionError(f'missing value for field "{name}"')
-    if not isinstance(found, dict):
-        raise _wrong(name, "PromptInput", found)
-    if found.get("seed") is None:
+    if not isinstance(end, dict):
+        raise _wrong_type(name, "PromptInput", end)
+    if end.get("seed") is None:
         raise RiffusionError(f'missing value for field "{name}.seed"')
     return PromptInput(
-        text_of(found, "prompt", None),
-        text_of(found, "negative_prompt", ""),
-        _whole(found, "seed", 0) % 2**32,  # a plugin's are hashes in 32 bits, half of them negative
-        _number(found, "denoising", DENOISE.default, *bounds.DENOISE),
-        # Below 1 the original does not guide, as at 1.
-        max(_number(found, "guidance", CFG.default, 0, bounds.IMAGE_CFG[1]), float(bounds.IMAGE_CFG[0])),
+        text_of(end, "prompt", None),
+        text_of(end, "negative_prompt", ""),
+        _read_int(end, "seed", 0) % 2**32,  # the plugin sends 32-bit hashes, half of them negative
+        _read_float(end, "denoising", DENOISE.default, *bounds.DENOISE),
+        # Below 1, the original applies no guidance, as at 1.
+        max(_read_float(end, "guidance", CFG.default, 0, bounds.IMAGE_CFG[1]), float(bounds.IMAGE_CFG[0])),
     )
 
 
-def _whole(values: Mapping[str, Any], name: str, default: int) -> int:
+def _read_int(values: Mapping[str, object], name: str, default: int) -> int:
     value = values.get(name)
     if value is None:
         return default
-    if isinstance(value, float) and value.is_integer():  # clients in JavaScript have no other numbers
+    if isinstance(value, float) and value.is_integer():  # JavaScript has only floats
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong(name, "int", value)
+        raise _wrong_type(name, "int", value)
     return value
 
 
-def _number(values: Mapping[str, Any], name: str, default: float | None, low: float, high: float) -> float:
+def _read_float(values: Mapping[str, object], name: str, default: float | None, low: float, high: float) -> float:
     value = values.get(name)
     if value is None:
         value = default
     if value is None:
         raise RiffusionError(f'missing value for field "{name}"')
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise _wrong(name, "float", value)
+        raise _wrong_type(name, "float", value)
     return float(in_range(name, value, low, high))
 
 
-def _wrong(name: str, kind: str, value: object) -> RiffusionError:
+def _wrong_type(name: str, kind: str, value: object) -> RiffusionError:
     return RiffusionError(f'wrong value type for field "{name}" - should be "{kind}" instead of {type(value).__name__}')

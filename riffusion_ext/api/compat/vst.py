@@ -1,8 +1,8 @@
-"""``POST /run_vst/``, what the plugin for music programs (RiffusionVST) talks to.
+"""``POST /run_vst/``, the route for the DAW plugin RiffusionVST.
 
-The plugin sends 5 s of 16-bit mono as a WAV file in bare base64. Its header says 44100 Hz and may say no samples at
-all, whatever the music program's rate; so the bytes are counted, and neither number believed. What goes back must be as
-long as what came, less the header, in one line of base64: the plugin's buffer ends there.
+The plugin sends 5 s of 16-bit mono as a WAV file in plain base64. The header gives 44100 Hz and possibly no samples,
+whatever the rate of the DAW, so the bytes are counted and neither number is used. The response must have the length of
+the input without its header, in one line of base64: that is the size of the plugin's buffer.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import base64
 import binascii
 import io
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from riffusion_ext.api.compat.assets import MASKS, mask_image
-from riffusion_ext.api.compat.input import Ask
+from riffusion_ext.api.compat.input import InferenceInput
 from riffusion_ext.api.context import ApiContext
-from riffusion_ext.api.generation import Watch, watched
+from riffusion_ext.api.generation import JobProgress, watch_backend
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.batches import generate_images
 from riffusion_ext.generate.interpolation import InterpolationSettings
@@ -31,31 +31,31 @@ if TYPE_CHECKING:
 
     from riffusion_ext.audio import AudioClip
 
-__all__ = ["LONGEST_SECONDS", "check_mask", "read_plugin_audio", "run_vst"]
+__all__ = ["MAX_SECONDS", "check_mask", "read_plugin_audio", "run_vst"]
 
-LONGEST_SECONDS = 30.0
+MAX_SECONDS = 30.0
 _RATE = 44100
 _HEADER = 44
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _WIDTH = WIDTH.default  # columns of an image, as the model was trained
 
 
-def read_plugin_audio(values: Mapping[str, Any]) -> AudioClip:
-    """Read the sound of a request: its 16-bit samples, as if at 44.1 kHz.
+def read_plugin_audio(values: Mapping[str, object]) -> AudioClip:
+    """Decode the audio of a request: 16-bit samples, taken as 44.1 kHz.
 
     Raises
     ------
     RiffusionError
-        There is none, it is too short or too long, or its header says that it is not 16-bit mono.
+        The audio is missing, too short or too long, or its header is not that of 16-bit mono.
     """
     from riffusion_ext.audio import AudioClip
 
     text = values.get("audio")
     if not isinstance(text, str):
         raise RiffusionError('missing value for field "audio"')
-    most = int(LONGEST_SECONDS * _RATE)
-    if len(text) > 4 * most:
-        raise RiffusionError(f"the sound is longer than the {LONGEST_SECONDS:g} s that are allowed")
+    max_samples = int(MAX_SECONDS * _RATE)
+    if len(text) > 4 * max_samples:
+        raise RiffusionError(f"the sound is longer than the {MAX_SECONDS:g} s that are allowed")
     try:
         data = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
@@ -63,43 +63,43 @@ def read_plugin_audio(values: Mapping[str, Any]) -> AudioClip:
     _check_form(data)
     start = _data_start(data)
     samples = np.frombuffer(data[start : start + (len(data) - start) // 2 * 2], "<i2")
-    if not _RATE // 10 <= len(samples) <= most:
+    if not _RATE // 10 <= len(samples) <= max_samples:
         raise RiffusionError(
-            f"the sound must be 0.1 to {LONGEST_SECONDS:g} s long, got {len(samples) / _RATE:.2f} s at {_RATE} Hz"
+            f"the sound must be 0.1 to {MAX_SECONDS:g} s long, got {len(samples) / _RATE:.2f} s at {_RATE} Hz"
         )
     return AudioClip((samples / np.float32(32768.0)).astype(np.float32)[None], _RATE)
 
 
 def _check_form(data: bytes) -> None:
-    """Raise a RiffusionError where a header says that the samples are something else than 16-bit mono."""
-    place = data.find(b"fmt ", 12, 4096) if data[:4] == b"RIFF" else -1
-    if place < 0 or len(data) < place + 24:
+    """Raise a RiffusionError if a header gives a format other than 16-bit mono."""
+    position = data.find(b"fmt ", 12, 4096) if data[:4] == b"RIFF" else -1
+    if position < 0 or len(data) < position + 24:
         return
-    kind, channels, _, _, _, bits = struct.unpack_from("<HHIIHH", data, place + 8)
-    if kind == _EXTENSIBLE and len(data) >= place + 34:
-        (kind,) = struct.unpack_from("<H", data, place + 32)
+    kind, channels, _, _, _, bits = struct.unpack_from("<HHIIHH", data, position + 8)
+    if kind == _EXTENSIBLE and len(data) >= position + 34:
+        (kind,) = struct.unpack_from("<H", data, position + 32)
     if (kind, channels, bits) != (_PCM, 1, 16):
-        what = {_PCM: f"{bits}-bit", _FLOAT: f"{bits}-bit float"}.get(kind, f"WAVE format {kind},")
-        sides = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
-        raise RiffusionError(f"the sound must be a WAV file of 16-bit mono, got {what} {sides}")
+        bit_depth = {_PCM: f"{bits}-bit", _FLOAT: f"{bits}-bit float"}.get(kind, f"WAVE format {kind},")
+        channel_text = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
+        raise RiffusionError(f"the sound must be a WAV file of 16-bit mono, got {bit_depth} {channel_text}")
 
 
 def _data_start(data: bytes) -> int:
-    """Return where the samples begin; 0 where there is no header at all."""
+    """Return the offset of the samples; 0 if there is no header."""
     if data[:4] != b"RIFF":
         return 0
-    place = data.find(b"data", 12, 4096)
-    return place + 8 if place >= 0 else min(_HEADER, len(data))
+    position = data.find(b"data", 12, 4096)
+    return position + 8 if position >= 0 else min(_HEADER, len(data))
 
 
 def check_mask(mask: str) -> None:
-    """Raise a RiffusionError about a mask that there is not."""
+    """Raise a RiffusionError if the mask is unknown."""
     if mask and mask not in MASKS:
         raise RiffusionError(f"Invalid mask image: {mask[:100]}")
 
 
-def run_vst(service: ApiContext, ask: Ask, clip: AudioClip, job: Job) -> dict[str, Any]:
-    """Generate on top of a sound, and return the reply."""
+def run_vst(service: ApiContext, inputs: InferenceInput, clip: AudioClip, job: Job) -> dict[str, object]:
+    """Regenerate a clip by img2img and return the response."""
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.codec import audio_to_image, image_to_audio
     from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -107,20 +107,22 @@ def run_vst(service: ApiContext, ask: Ask, clip: AudioClip, job: Job) -> dict[st
     length = clip.samples.shape[1]
     encoded = audio_to_image(clip, PRESETS["riffusion-v1"])
     tiles = _tiles(encoded.image)
-    mask = mask_image(ask.mask) if ask.mask else None
-    settings = [InterpolationSettings(ask.start, ask.end, ask.steps, "", tile, mask) for tile in tiles]
-    requests = [item.request(ask.alpha) for item in settings]
-    watch = Watch(job, len(tiles))
+    mask = mask_image(inputs.mask) if inputs.mask else None
+    settings = [InterpolationSettings(inputs.start, inputs.end, inputs.steps, "", tile, mask) for tile in tiles]
+    requests = [item.request(inputs.alpha) for item in settings]
+    progress = JobProgress(job, len(tiles))
     backend = service.backend()
-    images = generate_images(requests, watched(backend, backend.max_batch, job, watch), on_image=watch.generated)
+    images = generate_images(
+        requests, watch_backend(backend, backend.max_batch, job, progress), on_image=progress.report_done
+    )
     if len(images) < len(tiles):
         return {"complete": False}
-    whole = Image.new("RGB", (_WIDTH * len(images), encoded.image.height))
+    joined = Image.new("RGB", (_WIDTH * len(images), encoded.image.height))
     for number, image in enumerate(images):
-        whole.paste(image, (_WIDTH * number, 0))
-    whole.info.update(encoded.image.info)  # how loud black is
+        joined.paste(image, (_WIDTH * number, 0))
+    joined.info.update(encoded.image.info)  # with the magnitude of a black pixel
     decode = DecodeSettings(level="recorded", channels="mono", device=service.device())
-    generated = image_to_audio(whole, decode).clip.samples
+    generated = image_to_audio(joined, decode).clip.samples
     fitted = np.zeros((1, length - _HEADER // 2), np.float32)
     count = min(fitted.shape[1], generated.shape[1])
     fitted[:, :count] = generated[:, :count]
@@ -128,7 +130,7 @@ def run_vst(service: ApiContext, ask: Ask, clip: AudioClip, job: Job) -> dict[st
 
 
 def _tiles(image: Image.Image) -> list[Image.Image]:
-    """Cut an image into windows of the model's width; silence fills the last."""
+    """Split an image into windows of the model's width; the last is padded with silence."""
     image = image.convert("RGB")
     tiles = []
     for start in range(0, image.width, _WIDTH):

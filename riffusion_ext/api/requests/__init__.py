@@ -1,1 +1,1 @@
-"""How request bodies are received, parsed and validated."""
+"""Receive, parse and validate request bodies."""

@@ -1,17 +1,17 @@
-"""What a body must call itself.
+"""Check the content type of request bodies.
 
-A browser sends some content types to other sites without asking them first (Fetch standard, "CORS-safelisted"), and a
-body of no type at all. JSON is not among them, so a route that takes nothing else cannot be called blindly.
+Browsers send some content types to other sites without a preflight request (Fetch standard, "CORS-safelisted"), and
+also bodies without a type. JSON is not among them, so other sites cannot call a route that accepts only JSON.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from riffusion_ext.api.access.door import header_values
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from riffusion_ext.api.access.allow_list import header_values
 from riffusion_ext.api.errors import refusal
-from riffusion_ext.api.requests.asgi import Asgi, Receive, Scope, Send
 
 __all__ = ["TypedBodies", "is_from_browser", "is_json"]
 
@@ -19,40 +19,40 @@ _SAFELISTED = frozenset({"", "text/plain", "multipart/form-data", "application/x
 _NAMES = ("origin", "sec-fetch-site")  # Node.js adds Sec-Fetch-Mode, too
 
 
-def is_from_browser(scope: Mapping[str, Any]) -> bool:
-    """Whether a request carries what only browsers add."""
+def is_from_browser(scope: Scope) -> bool:
+    """Whether a request has headers that only browsers add."""
     return any(header_values(scope, name) for name in _NAMES)
 
 
-def content_type(scope: Mapping[str, Any]) -> str:
-    """Return the media type of a body, in lower case and without parameters; "" where none or several are named."""
+def content_type(scope: Scope) -> str:
+    """Return the media type of a body, in lower case and without parameters; "" if there is none or more than one."""
     values = header_values(scope, "content-type")
     return values[0].partition(";")[0].strip().lower() if len(values) == 1 else ""
 
 
-def is_json(scope: Mapping[str, Any]) -> bool:
-    """Whether a body calls itself JSON."""
+def is_json(scope: Scope) -> bool:
+    """Whether the content type of a body is JSON."""
     kind = content_type(scope)
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 class TypedBodies:
-    """An application that takes JSON, and files at some of its routes; other bodies are refused (415).
+    """Middleware that accepts JSON, and files on some routes; other bodies are refused (415).
 
     Parameters
     ----------
     app
-        What is behind it.
+        The application to protect.
     takes_file
-        Whether the body of a request, by its scope, is a file. Programs may call it what they like (curl says
-        ``application/x-www-form-urlencoded``), pages in a browser must not call it what needs no leave.
+        Whether the body of a request, given its scope, is a file. Programs may send any content type (curl sends
+        ``application/x-www-form-urlencoded``); pages in a browser must send one that needs a preflight request.
     """
 
-    def __init__(self, app: Asgi, takes_file: Callable[[Mapping[str, Any]], bool]) -> None:
+    def __init__(self, app: ASGIApp, takes_file: Callable[[Scope], bool]) -> None:
         self._app, self._takes_file = app, takes_file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
+        """Pass a request on, or refuse it."""
         objection = self._objection(scope) if scope["type"] == "http" and _has_body(scope) else ""
         if objection:
             await refusal(415, objection)(scope, receive, send)

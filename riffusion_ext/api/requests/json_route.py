@@ -1,7 +1,7 @@
-"""Routes that take JSON: the body is read and checked in a thread, before FastAPI would do so for all to wait.
+"""Routes that accept JSON: the body is parsed and validated in a thread, where FastAPI would block the event loop.
 
-The description of a route stays FastAPI's. What it is given in the place of the body is the model, which it need not
-check again (https://fastapi.tiangolo.com/how-to/custom-request-and-route/).
+The route is still described by FastAPI. It receives the finished model in place of the body, and does not validate it
+again (https://fastapi.tiangolo.com/how-to/custom-request-and-route/).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, get_type_hints
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
@@ -19,36 +19,36 @@ from starlette.responses import Response
 from riffusion_ext.api.errors import ApiError, first_sentence
 from riffusion_ext.api.requests.body import read_json
 from riffusion_ext.api.requests.content_type import is_json
-from riffusion_ext.api.requests.receive import GoneError
+from riffusion_ext.api.requests.receive import DisconnectedError
 from riffusion_ext.api.requests.threads import PARSING, in_pool
-from riffusion_ext.api.schemas import PARTS
+from riffusion_ext.api.schemas import LIST_MODELS
 
 if TYPE_CHECKING:
     from riffusion_ext.api.limits import Limits
 
 __all__ = ["json_route", "read_model"]
 
-_BREATH = 50
+_YIELD_EVERY = 50
 
-_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+_Handler = Callable[[Request], Coroutine[None, None, Response]]
 
 
-class _Read(Request):
-    """A request whose body was read: it is a model."""
+class _ParsedRequest(Request):
+    """A request whose body is already parsed into a model."""
 
     model: BaseModel
 
     async def body(self) -> bytes:
-        """Return something, so that the body is asked for as JSON."""
+        """Return a placeholder, so that FastAPI calls :meth:`json`."""
         return b"{}"
 
-    async def json(self) -> Any:
+    async def json(self) -> BaseModel:
         """Return the model."""
         return self.model
 
 
 def json_route(limits: Limits) -> type[APIRoute]:
-    """Return the class of routes whose argument ``body`` is read within these limits."""
+    """Return a route class that reads the argument ``body`` within these limits."""
 
     class JsonRoute(APIRoute):
         def get_route_handler(self) -> _Handler:
@@ -59,9 +59,9 @@ def json_route(limits: Limits) -> type[APIRoute]:
 
             async def read(request: Request) -> Response:
                 _check_type(request)
-                whole = _Read(request.scope, request.receive)
-                whole.model = await in_pool(PARSING, read_model, model, await _body(request), limits)
-                return await handler(whole)
+                parsed = _ParsedRequest(request.scope, request.receive)
+                parsed.model = await in_pool(PARSING, read_model, model, await _body(request), limits)
+                return await handler(parsed)
 
             return read
 
@@ -69,15 +69,15 @@ def json_route(limits: Limits) -> type[APIRoute]:
 
 
 async def _body(request: Request) -> bytes | bytearray:
-    """Return the body, not copied. The request, which lives until all is sent, does not keep it."""
-    pieces, more = [], True
+    """Return the body without copying it. The request, which lives until the response is sent, does not hold it."""
+    chunks, more = [], True
     while more:
         message = await request.receive()
         if message["type"] != "http.request":
-            raise GoneError
-        pieces.append(message.get("body", b""))
+            raise DisconnectedError
+        chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _check_type(request: Request) -> None:
@@ -87,45 +87,45 @@ def _check_type(request: Request) -> None:
 
 
 def read_model(model: type[BaseModel], data: bytes | bytearray, limits: Limits) -> BaseModel:
-    """Read a body as a model.
+    """Parse and validate a body.
 
     Raises
     ------
     ApiError
-        In a sentence, the first thing that is wrong with it.
+        The body is invalid; the message describes the first error.
     """
-    values = read_json(data, most=limits.json_bytes, lengths=limits.lengths)
+    values = read_json(data, max_bytes=limits.json_bytes, lengths=limits.lengths)
     if not isinstance(values, dict):
         raise ApiError(422, "the body is not the JSON that is expected: it must be an object")
-    for name, kind in PARTS.get(model, {}).items():
+    for name, kind in LIST_MODELS.get(model, {}).items():
         if isinstance(items := values.get(name), list):
-            values[name] = _models(kind, items, name)
-    body = _model(model, values)
+            values[name] = _read_items(kind, items, name)
+    body = _validate(model, values)
     _check_finite(body)
     return body
 
 
-def _models(kind: type[BaseModel], items: list[Any], name: str) -> list[BaseModel]:
-    """Return the models of a list, checked one by one, so that of many that are wrong only the first costs anything."""
+def _read_items(kind: type[BaseModel], items: list[object], name: str) -> list[BaseModel]:
+    """Validate the items of a list one by one, so that of many invalid items only the first costs time."""
     models = []
     for number, item in enumerate(items):
-        models.append(_model(kind, item, (name, number)))
-        if number % _BREATH == 0:
-            time.sleep(0.001)  # others get the interpreter now, and not only when its time for this thread is up
+        models.append(_validate(kind, item, (name, number)))
+        if number % _YIELD_EVERY == 0:
+            time.sleep(0.001)  # let other threads run before this one's switch interval is over
     return models
 
 
-def _model(kind: type[BaseModel], values: Any, place: tuple[Any, ...] = ()) -> BaseModel:
-    make: Callable[[Any], BaseModel] = getattr(kind, "model_validate", None) or kind.parse_obj
+def _validate(kind: type[BaseModel], values: object, location: tuple[str | int, ...] = ()) -> BaseModel:
+    validate: Callable[[object], BaseModel] = getattr(kind, "model_validate", None) or kind.parse_obj
     try:
-        return make(values)
+        return validate(values)
     except ValidationError as error:
-        errors = [{**item, "loc": (*place, *item["loc"])} for item in error.errors()]
+        errors = [{**item, "loc": (*location, *item["loc"])} for item in error.errors()]
         raise ApiError(422, first_sentence(errors)) from None
 
 
-def _check_finite(value: Any, name: str = "") -> None:
-    """Raise an ApiError about a number that is not finite: texts such as "nan" are taken for numbers, too."""
+def _check_finite(value: object, name: str = "") -> None:
+    """Raise an ApiError if a number is not finite: pydantic also converts texts such as "nan"."""
     if isinstance(value, BaseModel):
         for field, inner in vars(value).items():
             _check_finite(inner, f"{name}.{field}" if name else field)

@@ -1,14 +1,14 @@
-"""Bodies that are on their way: how slowly one may come, how many at one time, and how much they hold together.
+"""Receive request bodies: limits on their rate, their number and their total size.
 
 ::
 
-    enter --> pieces ... --> whole --> release
-      |         |  waits while there is no room, unless nothing else could ever make some
-      |         |  ends where too little came for too long
-      +-- where all places are taken, the slowest of the others leaves
+    enter --> pieces ... --> complete --> release
+      |         |  waits while there is no memory, unless no other body could ever free some
+      |         |  fails if the rate is too low for too long
+      +-- if all places are taken, the slowest other body is evicted
 
-A connection that sends little costs little; so places are many, and who sends least has to go first. Everything here
-is asked for by several threads and event loops, as programs that embed the routes may have them.
+A slow connection costs little, so there are many places, and the slowest body is evicted first. Everything here may be
+called from several threads and event loops, as programs that embed the routes may have more than one.
 """
 
 from __future__ import annotations
@@ -19,210 +19,227 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from starlette.types import Message, Receive
+
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.requests.asgi import Message, Receive
 
-__all__ = ["PATIENCE", "RATE", "WAITING", "WINDOW", "GoneError", "Transfer", "Transfers", "promised_bytes"]
+__all__ = [
+    "MAX_WAITING",
+    "MIN_RATE",
+    "TIMEOUT_S",
+    "WINDOW_S",
+    "DisconnectedError",
+    "Transfer",
+    "Transfers",
+    "parse_content_length",
+]
 
-WINDOW = 20.0
-"""Seconds over which the rate of a body is measured, again and again."""
+WINDOW_S = 20.0
+"""Length of the intervals in seconds over which the rate of a body is measured."""
 
-RATE = 1024.0
-"""Bytes a second that must come at least."""
+MIN_RATE = 1024.0
+"""Minimum rate of a body, in bytes per second."""
 
-PATIENCE = 60.0
-"""Seconds that a body waits for a place, and for room."""
+TIMEOUT_S = 60.0
+"""Maximum time in seconds that a body waits for a place, and for memory."""
 
-WAITING = 512
-"""Bodies that wait for a place, at most."""
+MAX_WAITING = 512
+"""Maximum number of bodies that wait for a place."""
 
-_SLOW = 65536.0
-"""Bytes a second: who sends less makes way where there is no place or room for others."""
+_SLOW_RATE = 65536.0
+"""Rate in bytes per second below which a body may be evicted in favour of others."""
 
-_SETTLED = 1.0
-_LOOK_AGAIN = 0.1
+_SETTLE_S = 1.0
+_POLL_INTERVAL_S = 0.1
 
 
-def promised_bytes(length: str) -> int:
-    """Return the size of a body by its header Content-Length; 0 where that does not tell."""
+def parse_content_length(length: str) -> int:
+    """Parse the header Content-Length; 0 if it is missing or invalid."""
     return int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else 0
 
 
-class GoneError(ApiError):
-    """The client has hung up."""
+class DisconnectedError(ApiError):
+    """The client has disconnected."""
 
     def __init__(self) -> None:
         super().__init__(400, "the upload broke off")
 
 
-def _refused(status: int, text: str) -> ApiError:
-    """Return a refusal of a body of which more may come, that nobody will read."""
+def _refusal(status: int, text: str) -> ApiError:
+    """Return an error for a body whose remainder will not be read."""
     return ApiError(status, text, {"Connection": "close"})
 
 
 class Transfer:
-    """One body. Made by :meth:`Transfers.enter`."""
+    """A body that is being received. Created by :meth:`Transfers.enter`."""
 
     def __init__(self, transfers: Transfers, clock: Callable[[], float]) -> None:
         self._transfers, self._clock = transfers, clock
         self.size = 0
-        self.receiving, self.waiting, self.sent_away = True, False, False
-        self.begun = self._mark = clock()
-        self._marked = 0
+        self.receiving, self.waiting, self.evicted = True, False, False
+        self.started = self._window_start = clock()
+        self._window_bytes = 0
 
     def is_slow(self) -> bool:
-        """Whether it would have to make way for others: for a while, little has come, and not because of us."""
-        return self.receiving and not self.waiting and self._clock() - self._mark >= _SETTLED and self.rate() < _SLOW
+        """Whether it may be evicted: its rate has been low for a while, and it is not waiting for us."""
+        return (
+            self.receiving
+            and not self.waiting
+            and self._clock() - self._window_start >= _SETTLE_S
+            and self.rate() < _SLOW_RATE
+        )
 
     def rate(self) -> float:
-        """Bytes a second of late."""
-        return (self.size - self._marked) / max(self._clock() - self._mark, 1e-6)
+        """Rate in the present interval, in bytes per second."""
+        return (self.size - self._window_bytes) / max(self._clock() - self._window_start, 1e-6)
 
     def release(self) -> None:
-        """Give back the room; to be called once the body is not needed any more."""
+        """Give back the memory, once the body is no longer needed."""
         self._transfers.release(self)
 
-    async def pieces(self, receive: Receive, *, most: int, promised: int = 0) -> AsyncIterator[bytes]:
-        """Give out the body bit by bit.
+    async def chunks(self, receive: Receive, *, max_bytes: int, content_length: int = 0) -> AsyncIterator[bytes]:
+        """Yield the body in chunks.
 
         Raises
         ------
         ApiError
-            It is larger than `most` bytes (413), too slow (408), or there is no room for it (503).
-        GoneError
-            The client has hung up.
+            The body is larger than `max_bytes` (413), too slow (408), or there is no memory for it (503).
+        DisconnectedError
+            The client has disconnected.
         """
         more = True
         while more:
-            if max(self.size, promised) > most:
-                raise _refused(413, f"the body is larger than the {most} bytes that are allowed")
+            if max(self.size, content_length) > max_bytes:
+                raise _refusal(413, f"the body is larger than the {max_bytes} bytes that are allowed")
             message = await self._next(receive)
             if message["type"] != "http.request":
-                raise GoneError
-            piece = message.get("body", b"")
-            more = message.get("more_body", False) or self.size + len(piece) > most
-            if self.size + len(piece) <= most:
-                await self._grow(len(piece))
-                yield piece
+                raise DisconnectedError
+            chunk = message.get("body", b"")
+            more = message.get("more_body", False) or self.size + len(chunk) > max_bytes
+            if self.size + len(chunk) <= max_bytes:
+                await self._grow(len(chunk))
+                yield chunk
             else:
-                promised = self.size + len(piece)
+                content_length = self.size + len(chunk)
         self.receiving = False
 
     async def _next(self, receive: Receive) -> Message:
-        coming = asyncio.ensure_future(receive())
+        pending = asyncio.ensure_future(receive())
         try:
-            while not coming.done():
-                await asyncio.wait({coming}, timeout=max(min(self._left(), _LOOK_AGAIN * 5), 0.001))
-                if not coming.done():
+            while not pending.done():
+                await asyncio.wait({pending}, timeout=max(min(self._seconds_left(), _POLL_INTERVAL_S * 5), 0.001))
+                if not pending.done():
                     self._check()
-            message = coming.result()
+            message = pending.result()
             if message.get("more_body", False):
                 self._check(len(message.get("body", b"")))
             return message
         finally:
-            coming.cancel()
+            pending.cancel()
 
-    def _left(self) -> float:
-        """Seconds until the rate is looked at again."""
-        return self._mark + WINDOW - self._clock()
+    def _seconds_left(self) -> float:
+        """Seconds until the rate is checked next."""
+        return self._window_start + WINDOW_S - self._clock()
 
     def _check(self, size: int = 0) -> None:
-        """Raise an ApiError where it was too slow, takes too long or makes way for another; `size` has just come."""
+        """Raise an ApiError if the body is too slow, takes too long or was evicted; `size` bytes have just arrived."""
         now = self._clock()
-        if self.sent_away:
-            raise _refused(408, "the body came slowly while many others waited; try again later")
-        if now - self.begun > self._transfers.seconds:
-            raise _refused(408, f"the body took longer than the {self._transfers.seconds:g} s that are allowed")
-        if now - self._mark < WINDOW:
+        if self.evicted:
+            raise _refusal(408, "the body came slowly while many others waited; try again later")
+        if now - self.started > self._transfers.seconds:
+            raise _refusal(408, f"the body took longer than the {self._transfers.seconds:g} s that are allowed")
+        if now - self._window_start < WINDOW_S:
             return
-        came = self.size + size - self._marked
-        if came < RATE * (now - self._mark):
-            least = f"at least {RATE:g} bytes a second are needed"
-            raise _refused(408, f"{came} bytes of the body came in {now - self._mark:.2g} s; {least}")
-        self._mark, self._marked = now, self.size + size
+        received = self.size + size - self._window_bytes
+        if received < MIN_RATE * (now - self._window_start):
+            minimum = f"at least {MIN_RATE:g} bytes a second are needed"
+            raise _refusal(408, f"{received} bytes of the body came in {now - self._window_start:.2g} s; {minimum}")
+        self._window_start, self._window_bytes = now, self.size + size
 
     async def _grow(self, size: int) -> None:
-        begun = self._clock()
-        while not self._transfers.take(self, size):
+        started = self._clock()
+        while not self._transfers.reserve(self, size):
             self.waiting = True
-            if self._clock() - begun >= PATIENCE:
-                raise _refused(503, "many large requests are being worked on; try again later")
-            await asyncio.sleep(_LOOK_AGAIN)
-        waited = self._clock() - begun
-        self.begun, self._mark = self.begun + waited, self._mark + waited  # not the client's fault
+            if self._clock() - started >= TIMEOUT_S:
+                raise _refusal(503, "many large requests are being worked on; try again later")
+            await asyncio.sleep(_POLL_INTERVAL_S)
+        waited = self._clock() - started
+        self.started, self._window_start = self.started + waited, self._window_start + waited  # not the client's fault
         self.waiting = False
 
 
 class Transfers:
-    """Bodies of one kind that are being received or worked on.
+    """All bodies of one kind that are being received or processed.
 
     Parameters
     ----------
-    most
-        Received at one time.
-    room
-        Bytes of all together.
+    max_receiving
+        Maximum number of bodies received at one time.
+    max_bytes
+        Maximum size of all bodies together.
     seconds
-        How long one may take.
+        Maximum time in seconds for receiving a body.
     clock
-        Returns seconds, for tests.
+        Returns the time in seconds, for tests.
     """
 
-    def __init__(self, most: int, room: int, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.most, self.room, self.seconds, self._clock = most, room, seconds, clock
+    def __init__(
+        self, max_receiving: int, max_bytes: int, *, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.max_receiving, self.max_bytes, self.seconds, self._clock = max_receiving, max_bytes, seconds, clock
         self.held = self._waiting = 0
         self._all: dict[Transfer, None] = {}
         self._lock = threading.Lock()
 
     @property
     def receiving(self) -> int:
-        """How many are being received."""
+        """Number of bodies being received."""
         with self._lock:
             return sum(item.receiving for item in self._all)
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[Transfer]:
-        """Take a place, waiting for one if need be.
+        """Take a place, waiting for one if necessary.
 
         Raises
         ------
         ApiError
-            There was none for long, or :data:`WAITING` others wait already (503).
+            The wait timed out, or :data:`MAX_WAITING` others are waiting already (503).
         """
-        transfer = self._admitted() or await self._awaited()
+        transfer = self._try_enter() or await self._wait_to_enter()
         try:
             yield transfer
         finally:
             self.release(transfer)
 
-    async def _awaited(self) -> Transfer:
+    async def _wait_to_enter(self) -> Transfer:
         """Wait for a place."""
-        none = _refused(503, f"{self.most} bodies are being received at present; try again later")
+        busy = _refusal(503, f"{self.max_receiving} bodies are being received at present; try again later")
         with self._lock:
-            if self._waiting >= WAITING:
-                raise none
+            if self._waiting >= MAX_WAITING:
+                raise busy
             self._waiting += 1
-        end = self._clock() + PATIENCE
+        end = self._clock() + TIMEOUT_S
         try:
             while self._clock() < end:
-                await asyncio.sleep(_LOOK_AGAIN)
-                if (transfer := self._admitted()) is not None:
+                await asyncio.sleep(_POLL_INTERVAL_S)
+                if (transfer := self._try_enter()) is not None:
                     return transfer
-            raise none
+            raise busy
         finally:
             with self._lock:
                 self._waiting -= 1
 
-    def take(self, transfer: Transfer, size: int) -> bool:
-        """Let one have so much more room; returns whether there is that much.
+    def reserve(self, transfer: Transfer, size: int) -> bool:
+        """Reserve `size` more bytes for a body; return whether that much memory is free.
 
-        The oldest gets it in any case where all the room is held by halves of bodies, which else would all wait for
-        each other.
+        If all memory is held by incomplete bodies, the oldest gets it in any case: otherwise all would wait for each
+        other.
         """
         with self._lock:
-            if self.held + size > self.room:
-                if not any(item.sent_away and item.size for item in self._all):  # it takes a moment to leave
-                    self._make_way()
+            if self.held + size > self.max_bytes:
+                if not any(item.evicted and item.size for item in self._all):  # an evicted body takes a moment to leave
+                    self._evict_slowest()
                 if transfer is not next(iter(self._all)) or any(not item.receiving for item in self._all):
                     return False
             self.held += size
@@ -230,24 +247,24 @@ class Transfers:
             return True
 
     def release(self, transfer: Transfer) -> None:
-        """Take one out of the books; again, nothing."""
+        """Remove a body and free its memory; a second call does nothing."""
         with self._lock:
             if transfer in self._all:
                 del self._all[transfer]
                 self.held -= transfer.size
 
-    def _admitted(self) -> Transfer | None:
+    def _try_enter(self) -> Transfer | None:
         with self._lock:
-            receiving = [item for item in self._all if item.receiving and not item.sent_away]
-            if len(receiving) >= self.most and not self._make_way():
+            receiving = [item for item in self._all if item.receiving and not item.evicted]
+            if len(receiving) >= self.max_receiving and not self._evict_slowest():
                 return None
             transfer = Transfer(self, self._clock)
             self._all[transfer] = None
             return transfer
 
-    def _make_way(self) -> bool:
-        """Send the slowest away; returns whether there is one."""
-        slow = [item for item in self._all if item.is_slow() and not item.sent_away]
+    def _evict_slowest(self) -> bool:
+        """Evict the slowest body; return whether there is one."""
+        slow = [item for item in self._all if item.is_slow() and not item.evicted]
         if slow:
-            min(slow, key=Transfer.rate).sent_away = True
+            min(slow, key=Transfer.rate).evicted = True
         return bool(slow)

@@ -1,7 +1,7 @@
-"""Threads for the work of requests. The host's own, of which it has 40 for all its routes, are left to it.
+"""Thread pools for the work of requests. The host's own pool, 40 threads for all its routes, is left alone.
 
-A pool has few threads: what waits for one costs no more than its place in a queue, and the others of a program get
-the interpreter in between.
+The pools are small: waiting work costs only a place in a queue, and the other threads of the program keep getting the
+interpreter.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PARSING = ThreadPoolExecutor(1, "riffusion-parse")
-"""Reads JSON, one body at a time."""
+"""Parses JSON, one body at a time."""
 
 FILES = ThreadPoolExecutor(4, "riffusion-files")
-"""Opens and checks what was uploaded; some sounds take seconds."""
+"""Opens and checks uploaded files; some audio files take seconds."""
 
 _SHORT = ThreadPoolExecutor(4, "riffusion-short")
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call something that may wait for a disk or a lock, or takes a moment, in a thread."""
+    """Call a function in a thread, if it may wait for a disk or a lock."""
     return await in_pool(_SHORT, function, *args, **kwargs)
 
 
 async def in_pool(pool: ThreadPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call something in a thread of a pool."""
+    """Call a function in a thread of a pool."""
     return await asyncio.get_running_loop().run_in_executor(pool, partial(function, *args, **kwargs))

@@ -1,4 +1,4 @@
-"""The route that makes training sets: uploaded songs in, an archive of images and captions out."""
+"""The route for training sets: from uploaded songs to an archive of images and captions."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import shutil
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from riffusion_ext.api.context import ApiContext, file_view
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.inputs import check_text, params_of
+from riffusion_ext.api.inputs import check_text, parse_params
 from riffusion_ext.api.requests.json_route import json_route
 from riffusion_ext.api.requests.threads import in_thread
-from riffusion_ext.api.responses import accepted
-from riffusion_ext.api.schemas import Dataset, given
+from riffusion_ext.api.responses import accept
+from riffusion_ext.api.schemas import Dataset, pick_fields
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.paths import shorten_name, without_folders
 from riffusion_ext.jobs import Job
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
 __all__ = ["router"]
 
-_READ = 0.8
+_READING_SHARE = 0.8
 _STAGES = {"curating": (0.8, 0.02), "exporting": (0.82, 0.08), "packing": (0.9, 0.1)}
-"""Of the whole, the part that is read, and for other stages the part before them and their own."""
+"""Shares of the progress: for reading; then, by stage, the share before it and its own."""
 
 _ENTRY = 1 << 10
-"""Of a file in an archive, what is not its content, at most."""
+"""Maximum overhead of a file in an archive, in bytes."""
 
 
 def router(service: ApiContext) -> APIRouter:
-    """Return the route."""
+    """Build the route."""
     routes = APIRouter(tags=["training sets"], route_class=json_route(service.limits))
 
     @routes.post("/datasets", status_code=202, summary="Songs to a training set")
@@ -57,8 +57,8 @@ def _settings(body: Dataset) -> DatasetSettings:
     from riffusion_ext.params import PRESETS
 
     check_text(body.trigger, body.caption, body.preset)
-    values = given(body, *(item.id for item in OPTIONS if "api" in item.interfaces and item.field == item.id))
-    values |= {"params": params_of(body.preset) or PRESETS["riffusion-v1"], "formats": tuple(body.formats)}
+    values = pick_fields(body, *(item.id for item in OPTIONS if "api" in item.interfaces and item.field == item.id))
+    values |= {"params": parse_params(body.preset) or PRESETS["riffusion-v1"], "formats": tuple(body.formats)}
     if body.caption is not None:
         values["template"] = body.caption
     settings = settings_of(values)
@@ -72,12 +72,12 @@ def _dataset(service: ApiContext, body: Dataset) -> Response:
         raise ApiError(422, f"clips must name 1 to {limits.songs} songs, got {len(body.clips)}")
     seconds = sum(service.find("clips", id_[:64]).duration for id_ in dict.fromkeys(body.clips))
     settings = _settings(body)
-    service.room.check("archives", 1, _estimate(settings, seconds))
-    return accepted(service, "dataset", "dataset", lambda job: _build(service, body, settings, job))
+    service.results.check("archives", 1, _estimate(settings, seconds))
+    return accept(service, "dataset", "dataset", lambda job: _build(service, body, settings, job))
 
 
 def _estimate(settings: DatasetSettings, seconds: float) -> int:
-    """Return about how many bytes an archive has: a byte for each pixel and channel, in each form of the set."""
+    """Estimate the size of an archive in bytes: one byte for each pixel and channel, for each export format."""
     slices, params = settings.slicing, settings.slicing.params
     windows = params.columns_of_samples(round(seconds * params.sample_rate)) // slices.step
     windows = min(windows, settings.curation.target or windows)
@@ -87,7 +87,7 @@ def _estimate(settings: DatasetSettings, seconds: float) -> int:
 
 
 def _song_paths(folder: Path, records: Sequence[ClipRecord]) -> list[Path]:
-    """Return where the clips go as songs: by the names they were uploaded under, each once."""
+    """Return the paths of the clips as songs: unique names, after those of the uploads."""
     titles = [Path(record.download_name).stem for record in records]
     used: set[str] = set()
     paths = []
@@ -100,7 +100,7 @@ def _song_paths(folder: Path, records: Sequence[ClipRecord]) -> list[Path]:
     return paths
 
 
-def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: Job) -> dict[str, Any]:
+def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: Job) -> dict[str, object]:
     from riffusion_ext.dataset.pipeline import build
 
     root = service.folder("datasets") / secrets.token_hex(8)
@@ -111,27 +111,33 @@ def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: J
         for record, path in zip(records, _song_paths(songs, records), strict=True):
             shutil.copyfile(record.path, path)
 
-        def told(progress: Progress) -> None:
-            job.report(_READ * progress.done / progress.total, f"song {progress.done} of {progress.total}")
+        def on_song(progress: Progress) -> None:
+            job.report(_READING_SHARE * progress.done / progress.total, f"song {progress.done} of {progress.total}")
 
-        def told_stage(stage: Stage) -> None:
+        def on_stage(stage: Stage) -> None:
             before, share = _STAGES.get(stage.name, (0.0, 0.0))
             job.report(before + share * stage.share, stage.text)
 
-        # One process: a webui's workers would each load all that the webui has loaded.
+        # One process: each worker of a webui would load everything that the webui has loaded.
         built = build(
-            songs, root / "set", settings, jobs=1, progress=told, stages=told_stage, cancelled=lambda: job.stop_wanted
+            songs,
+            root / "set",
+            settings,
+            jobs=1,
+            progress=on_song,
+            stages=on_stage,
+            cancelled=lambda: job.stop_requested,
         )
-        return _result(service, built, root / "set", Stages(told_stage))
+        return _result(service, built, root / "set", Stages(on_stage))
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _result(service: ApiContext, built: BuildResult, folder: Path, stages: Stages) -> dict[str, Any]:
+def _result(service: ApiContext, built: BuildResult, folder: Path, stages: Stages) -> dict[str, object]:
     path = service.folder("archives") / f"{secrets.token_hex(8)}.zip"
     files = [item for item in sorted(folder.rglob("*")) if item.is_file() and ".riffusion" not in item.parts]
     size = sum(item.stat().st_size + _ENTRY for item in files)
-    service.room.reserve("archives", 1, size, wait=True)
+    service.results.reserve("archives", 1, size, wait=True)
 
     count = stages.begin("packing", "files", len(files))
 

@@ -1,4 +1,4 @@
-"""Routes for files: uploaded as they are, fetched by their ids."""
+"""Routes for files: uploaded as raw bodies, fetched by id."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from riffusion_ext.api.context import KINDS, ApiContext, clip_view, file_view
 from riffusion_ext.api.errors import ApiError, AsciiJSON
-from riffusion_ext.api.inputs import checked_sound, file_name, opened_image, sound_suffix
-from riffusion_ext.api.requests.receive import promised_bytes
+from riffusion_ext.api.inputs import check_sound, clean_file_name, decode_image, sound_suffix
+from riffusion_ext.api.requests.receive import parse_content_length
 from riffusion_ext.api.requests.threads import FILES, in_pool, in_thread
 from riffusion_ext.api.routes.media import file_reply
 
@@ -25,50 +24,52 @@ _NAME = Query("", max_length=300, description="what the file is called; only its
 
 
 def router(service: ApiContext) -> APIRouter:
-    """Return the routes."""
+    """Build the routes."""
     routes = APIRouter(tags=["files"])
 
     @routes.post("/pictures", status_code=201, summary="Upload an image: the body is the file")
     async def upload_image(request: Request, name: str = _NAME) -> Response:
-        async with _received(service, request, "pictures") as path:
-            return await _kept(service, "pictures", path, partial(_image, service, path, name))
+        async with _receive_file(service, request, "pictures") as path:
+            return await _store(service, "pictures", path, partial(_store_image, service, path, name))
 
     @routes.post("/clips", status_code=201, summary="Upload a sound: the body is the file")
     async def upload_clip(request: Request, name: str = _NAME) -> Response:
-        async with _received(service, request, "clips") as path:
-            return await _kept(service, "clips", path, partial(_clip, service, path, name))
+        async with _receive_file(service, request, "clips") as path:
+            return await _store(service, "clips", path, partial(_store_clip, service, path, name))
 
-    def add(kind: str, word: str) -> None:
+    def add_download(kind: str, label: str) -> None:
         async def get(request: Request, id_: str) -> Response:
-            return file_reply(request, await in_thread(service.find, kind, id_), word)
+            return file_reply(request, await in_thread(service.find, kind, id_), label)
 
         for method in ("GET", "HEAD"):
             routes.add_api_route(
                 f"/{kind}/{{id_}}",
                 get,
                 methods=[method],
-                summary=f"The file of the {word}; parts of it, too",
+                summary=f"The file of the {label}; parts of it, too",
                 operation_id=f"{method.lower()}_{kind.removesuffix('s')}",
                 include_in_schema=method == "GET",
                 response_class=Response,
             )
 
-    for kind, word in KINDS.items():
-        add(kind, word)
+    for kind, label in KINDS.items():
+        add_download(kind, label)
     return routes
 
 
 @asynccontextmanager
-async def _received(service: ApiContext, request: Request, kind: str) -> AsyncIterator[Path]:
-    """Write a body into a file, bit by bit; what is still there of it at the end is removed."""
+async def _receive_file(service: ApiContext, request: Request, kind: str) -> AsyncIterator[Path]:
+    """Stream a body to a file. The file is removed at the end, unless it was moved."""
     path = service.folder(kind) / f"{secrets.token_hex(8)}.part"
-    promised = promised_bytes(request.headers.get("content-length", ""))
+    content_length = parse_content_length(request.headers.get("content-length", ""))
     try:
         async with service.uploads.enter() as transfer:
             with path.open("xb") as file:
-                pieces = transfer.pieces(request.receive, most=service.limits.upload_bytes, promised=promised)
-                async for piece in pieces:
-                    file.write(piece)
+                chunks = transfer.chunks(
+                    request.receive, max_bytes=service.limits.upload_bytes, content_length=content_length
+                )
+                async for chunk in chunks:
+                    file.write(chunk)
             if not transfer.size:
                 raise ApiError(422, "the body is empty; it must be the file itself")
             yield path
@@ -76,32 +77,34 @@ async def _received(service: ApiContext, request: Request, kind: str) -> AsyncIt
         path.unlink(missing_ok=True)
 
 
-async def _kept(service: ApiContext, kind: str, path: Path, work: Callable[[], dict[str, Any]]) -> Response:
-    """Check and keep what came, once there is room for it."""
+async def _store(service: ApiContext, kind: str, path: Path, work: Callable[[], dict[str, object]]) -> Response:
+    """Check and store an uploaded file, once storage is free."""
     size = path.stat().st_size
-    return AsciiJSON(await service.room.promised(kind, size, work, partial(in_pool, FILES)), 201)
+    return AsciiJSON(await service.results.run_with_reservation(kind, size, work, partial(in_pool, FILES)), 201)
 
 
-def _image(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
-    image, suffix = opened_image(path.read_bytes(), service.limits)
+def _store_image(service: ApiContext, path: Path, name: str) -> dict[str, object]:
+    image, suffix = decode_image(path.read_bytes(), service.limits)
     size = {"width": image.width, "height": image.height}
-    kept = path.replace(path.with_suffix(suffix))
-    shown = file_name(name, suffix, "picture")
-    record = service.save("pictures", kept, title=shown.removesuffix(suffix), download_name=shown)
+    stored = path.replace(path.with_suffix(suffix))
+    display_name = clean_file_name(name, suffix, "picture")
+    record = service.save("pictures", stored, title=display_name.removesuffix(suffix), download_name=display_name)
     return {**file_view(service, "pictures", record), **size}
 
 
-def _clip(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
+def _store_clip(service: ApiContext, path: Path, name: str) -> dict[str, object]:
     from riffusion_ext.audio.integrity.truncation import about
 
     with path.open("rb") as file:
         suffix = sound_suffix(file.read(16))
-    kept = path.replace(path.with_suffix(suffix))
+    stored = path.replace(path.with_suffix(suffix))
     try:
-        duration = checked_sound(kept, service.limits)
+        duration = check_sound(stored, service.limits)
     except BaseException:
-        kept.unlink(missing_ok=True)
+        stored.unlink(missing_ok=True)
         raise
-    shown = file_name(name, suffix, "sound")
-    record = service.save("clips", kept, title=shown.removesuffix(suffix), duration=duration, download_name=shown)
-    return clip_view(service, record, notes=list(about(kept)))
+    display_name = clean_file_name(name, suffix, "sound")
+    record = service.save(
+        "clips", stored, title=display_name.removesuffix(suffix), duration=duration, download_name=display_name
+    )
+    return clip_view(service, record, notes=list(about(stored)))

@@ -1,20 +1,20 @@
-"""The route that generates the way from one prompt to another. Answers 202 with a job."""
+"""The route for interpolations between two prompts. It responds with 202 and a job."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.generation import Watch, check_save, keep_image, keep_sound, render
-from riffusion_ext.api.inputs import check_text, kept_image
+from riffusion_ext.api.generation import JobProgress, check_save, render, store_image
+from riffusion_ext.api.inputs import check_text, open_stored_image
 from riffusion_ext.api.requests.json_route import json_route
 from riffusion_ext.api.requests.threads import in_thread
-from riffusion_ext.api.responses import accepted
-from riffusion_ext.api.schemas import Interpolate, InterpolateEnd, given
+from riffusion_ext.api.responses import accept
+from riffusion_ext.api.schemas import Interpolate, InterpolateEnd, pick_fields
 from riffusion_ext.convert import check_format
 from riffusion_ext.jobs import Job
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from riffusion_ext.generate.interpolation import InterpolationSettings
 
-__all__ = ["named_mask", "named_seed", "router"]
+__all__ = ["load_mask_image", "load_seed_image", "router"]
 
 
 def router(service: ApiContext) -> APIRouter:
-    """Return the route."""
+    """Build the route."""
     routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
     @routes.post("/interpolations", status_code=202, summary="From one prompt to another, as images and sound")
@@ -46,15 +46,15 @@ def router(service: ApiContext) -> APIRouter:
     return routes
 
 
-def named_seed(name: str) -> Image.Image:
-    """Return one of the seed images that have a name; KeyError for others."""
-    from riffusion_ext.api.compat.assets import seed_picture
+def load_seed_image(name: str) -> Image.Image:
+    """Return a built-in seed image; KeyError if the name is unknown."""
+    from riffusion_ext.api.compat.assets import seed_image
 
-    return seed_picture(name).copy()
+    return seed_image(name).copy()
 
 
-def named_mask(name: str) -> Image.Image:
-    """Return one of the masks that have a name; KeyError for others."""
+def load_mask_image(name: str) -> Image.Image:
+    """Return a built-in mask; KeyError if the name is unknown."""
     from riffusion_ext.api.compat.assets import mask_image
 
     return mask_image(name).copy()
@@ -66,7 +66,7 @@ def _settings(service: ApiContext, body: Interpolate) -> InterpolationSettings:
 
     def end(item: InterpolateEnd) -> PromptInput:
         check_text(item.prompt, item.negative)
-        return PromptInput(**given(item, "prompt", "negative", "seed", "denoise", "cfg"))
+        return PromptInput(**pick_fields(item, "prompt", "negative", "seed", "denoise", "cfg"))
 
     for ours, other in (("seed_image", "seed_picture"), ("mask_image", "mask")):
         if getattr(body, ours) and getattr(body, other):
@@ -74,8 +74,8 @@ def _settings(service: ApiContext, body: Interpolate) -> InterpolationSettings:
     for name, known, what in ((body.seed_image, SEEDS, "seed_image"), (body.mask_image, MASKS, "mask_image")):
         if name and name not in known:
             raise ApiError(422, f"{what} must be one of {', '.join(known)}, got {name[:60]!r}")
-    seed = named_seed(body.seed_image) if body.seed_image else kept_image(service, body.seed_picture)
-    mask = named_mask(body.mask_image) if body.mask_image else kept_image(service, body.mask)
+    seed = load_seed_image(body.seed_image) if body.seed_image else open_stored_image(service, body.seed_picture)
+    mask = load_mask_image(body.mask_image) if body.mask_image else open_stored_image(service, body.mask)
     start, stop = end(body.start), end(body.end)
     image = None if seed is None else fit_init_image(seed)
     return InterpolationSettings(start, stop, body.steps, body.sampler, image, mask, width=body.width)
@@ -95,17 +95,17 @@ def _interpolate(service: ApiContext, body: Interpolate) -> Response:
     Interpolation(settings, positions, decode)  # raises what is wrong with them at once, not in the job
     title = f"{body.start.prompt} to {body.end.prompt}"
 
-    def work(job: Job) -> dict[str, Any]:
-        watch = Watch(job, len(positions))
-        piece = Interpolation(settings, positions, decode, on_image=watch.generated)
-        _, clip = render(service, piece, job, watch, batch=body.batch)
+    def work(job: Job) -> dict[str, object]:
+        progress = JobProgress(job, len(positions))
+        piece = Interpolation(settings, positions, decode, on_image=progress.report_done)
+        _, clip = render(service, piece, job, progress, batch=body.batch)
         if clip is None:
             return {"complete": False}
-        kept = [keep_image(service, image, params, title) for image in piece.images]
-        steps = [{"alpha": round(alpha, 6), "picture": view} for alpha, view in zip(positions, kept, strict=False)]
+        stored = [store_image(service, image, params, title) for image in piece.images]
+        steps = [{"alpha": round(alpha, 6), "picture": view} for alpha, view in zip(positions, stored, strict=False)]
         complete = len(piece.images) == len(positions)
         kind = "interpolations" if body.save else ""
-        sound = keep_sound(service, piece, clip, body.format, title[:200], complete=complete, save_as=kind)
+        sound = store_sound(service, piece, clip, body.format, title[:200], complete=complete, save_as=kind)
         return {**sound, "steps": steps, "complete": complete}
 
-    return accepted(service, "interpolation", "paint", work)
+    return accept(service, "interpolation", "paint", work)

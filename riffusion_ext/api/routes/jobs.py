@@ -1,4 +1,4 @@
-"""Routes about jobs: how far one is, its events as they happen, and the way to stop it."""
+"""Routes for jobs: progress, events and cancelling."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from riffusion_ext.jobs import ENDED, Job
 
 __all__ = ["router"]
 
-_LOOK_AGAIN = 0.1
-_KEEP_ALIVE = 15.0
+_POLL_INTERVAL_S = 0.1
+_KEEP_ALIVE_S = 15.0
 
 
 def router(service: ApiContext) -> APIRouter:
-    """Return the routes."""
+    """Build the routes."""
     routes = APIRouter(prefix="/jobs", tags=["jobs"])
 
     @routes.get("", summary="All jobs that are remembered, the newest first")
@@ -36,30 +36,30 @@ def router(service: ApiContext) -> APIRouter:
 
     @routes.post("/{id_}/cancel", summary="Stop a job; what is finished of it is kept")
     async def cancel(id_: str) -> Response:
-        found = service.job(id_)
-        found.cancel()
-        return job_reply(service, found)
+        job_ = service.job(id_)
+        job_.cancel()
+        return job_reply(service, job_)
 
     @routes.get("/{id_}/events", summary="A job's events as they happen (server-sent events)")
     async def events(id_: str) -> Response:
-        found = service.job(id_)
+        job_ = service.job(id_)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        reply = _Followed(_events(service, found), 200, headers, "text/event-stream")
+        reply = _EventStream(_events(service, job_), 200, headers, "text/event-stream")
         reply.service = service
         return reply
 
     return routes
 
 
-class _Followed(StreamingResponse):
-    """Events for one of so many clients. Counted here, where what was begun also ends, whatever the client does."""
+class _EventStream(StreamingResponse):
+    """An event stream for one of a limited number of clients. They are counted where a stream is sure to end."""
 
     service: ApiContext
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        most = self.service.limits.listeners
-        if self.service.listeners >= most:
-            reply = refusal(503, f"{most} clients follow jobs already; ask the job itself instead")
+        limit = self.service.limits.listeners
+        if self.service.listeners >= limit:
+            reply = refusal(503, f"{limit} clients follow jobs already; ask the job itself instead")
             await reply(scope, receive, send)
             return
         self.service.listeners += 1
@@ -70,16 +70,16 @@ class _Followed(StreamingResponse):
 
 
 async def _events(service: ApiContext, job: Job) -> AsyncIterator[str]:
-    """Give out a job's view as ``progress`` whenever it has changed, and at last as ``end``."""
-    said, at = -1, time.monotonic()
+    """Yield a job as an event ``progress`` whenever it changes, and finally as ``end``."""
+    sent_version, sent_at = -1, time.monotonic()
     while True:
-        if job.version != said:
-            said, at = job.version, time.monotonic()
+        if job.version != sent_version:
+            sent_version, sent_at = job.version, time.monotonic()
             name = "end" if job.state in ENDED else "progress"
-            yield f"id: {said}\nevent: {name}\ndata: {job_json(service, job)}\n\n"
+            yield f"id: {sent_version}\nevent: {name}\ndata: {job_json(service, job)}\n\n"
             if name == "end":
                 return
-        elif time.monotonic() - at > _KEEP_ALIVE:  # also: only in sending it shows that the client has gone
-            at = time.monotonic()
+        elif time.monotonic() - sent_at > _KEEP_ALIVE_S:  # only sending reveals that the client has disconnected
+            sent_at = time.monotonic()
             yield ": still here\n\n"
-        await asyncio.sleep(_LOOK_AGAIN)
+        await asyncio.sleep(_POLL_INTERVAL_S)

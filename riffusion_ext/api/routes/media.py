@@ -1,6 +1,6 @@
-"""Files by id, as players need them: parts of a file (206), ETag, and the right content type.
+"""Serve files by id as players need them: ranges (206), ETag and content type.
 
-Ranges: RFC 9110, sections 13 and 14. One range at a time; of several, the whole file is sent, which the RFC allows.
+Ranges: RFC 9110, sections 13 and 14. For more than one range, the whole file is sent, which the RFC allows.
 """
 
 from __future__ import annotations
@@ -40,31 +40,31 @@ TYPES = {
     ".gif": "image/gif",
     ".zip": "application/zip",
 }
-"""Content type by suffix; anything else is sent as bytes without a meaning."""
+"""Content types by suffix; other files are sent as ``application/octet-stream``."""
 
-_PIECE = 1 << 18
+_CHUNK_BYTES = 1 << 18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:
-    """Read a Range header.
+    """Parse a Range header.
 
     Parameters
     ----------
     header
         Such as ``"bytes=0-499"``, ``"bytes=500-"`` or ``"bytes=-500"``.
     size
-        Of the file.
+        Size of the file in bytes.
 
     Returns
     -------
     tuple or None
-        First byte, and the one behind the last; None where the whole file is to be sent.
+        First byte, and the one after the last; None if the whole file is to be sent.
 
     Raises
     ------
     ValueError
-        The range lies outside of the file.
+        The range lies outside the file.
     """
     match = _RANGE.fullmatch(header.replace(" ", ""))
     if match is None or match.group(1) == match.group(2) == "" or len(header) > 60:
@@ -75,7 +75,7 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
     else:
         start = int(first)
         if last and int(last) < start:
-            return None  # not a valid range, so it is passed over
+            return None  # not a valid range, so it is ignored
         stop = min(int(last) + 1, size) if last else size
     if start >= size or start >= stop:
         raise ValueError(f"the file has {size} bytes")
@@ -83,12 +83,12 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 def file_reply(request: Request, record: ClipRecord, kind: str) -> Response:
-    """Answer a GET or HEAD of a file.
+    """Build the response to a GET or HEAD of a file.
 
     Raises
     ------
     ApiError
-        The file is gone (404), or has no such part (416).
+        The file is missing (404), or the range lies outside it (416).
     """
     try:
         file = record.path.open("rb")
@@ -102,9 +102,9 @@ def file_reply(request: Request, record: ClipRecord, kind: str) -> Response:
 
 
 def _reply(request: Request, record: ClipRecord, file: BinaryIO) -> Response:
-    facts = os.fstat(file.fileno())
-    mark = f"{record.id} {facts.st_size} {facts.st_mtime_ns}"
-    tag = f'"{hashlib.sha256(mark.encode()).hexdigest()[:32]}"'
+    state = os.fstat(file.fileno())
+    version = f"{record.id} {state.st_size} {state.st_mtime_ns}"
+    tag = f'"{hashlib.sha256(version.encode()).hexdigest()[:32]}"'
     headers = {
         "ETag": tag,
         "Accept-Ranges": "bytes",
@@ -116,32 +116,32 @@ def _reply(request: Request, record: ClipRecord, file: BinaryIO) -> Response:
     if _matches(request.headers.get("if-none-match", ""), tag):
         file.close()
         return Response(status_code=304, headers=headers)
-    wanted = request.headers.get("range", "")
+    range_header = request.headers.get("range", "")
     if request.headers.get("if-range", tag) != tag:
-        wanted = ""
+        range_header = ""
     try:
-        part = parse_range(wanted, facts.st_size)
+        part = parse_range(range_header, state.st_size)
     except ValueError as error:
         raise ApiError(
-            416, f"this part is not there: {error}", {"Content-Range": f"bytes */{facts.st_size}", "ETag": tag}
+            416, f"this part is not there: {error}", {"Content-Range": f"bytes */{state.st_size}", "ETag": tag}
         ) from None
-    start, stop = part or (0, facts.st_size)
+    start, stop = part or (0, state.st_size)
     headers["Content-Length"] = str(stop - start)
     if part is not None:
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{facts.st_size}"
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{state.st_size}"
     status = 200 if part is None else 206
     if request.method == "HEAD":
         file.close()
         return Response(status_code=status, headers=headers, media_type=type_)
-    return StreamingResponse(_pieces(file, start, stop), status, headers, type_)
+    return StreamingResponse(_read_chunks(file, start, stop), status, headers, type_)
 
 
-def _pieces(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
+def _read_chunks(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
     with file:
         file.seek(start)
-        while start < stop and (piece := file.read(min(_PIECE, stop - start))):
-            start += len(piece)
-            yield piece
+        while start < stop and (chunk := file.read(min(_CHUNK_BYTES, stop - start))):
+            start += len(chunk)
+            yield chunk
 
 
 def _matches(header: str, tag: str) -> bool:
@@ -150,6 +150,6 @@ def _matches(header: str, tag: str) -> bool:
 
 
 def _disposition(name: str) -> str:
-    """Name the file for a browser, which shows it all the same (RFC 6266)."""
+    """Return a Content-Disposition that names the file, but lets browsers display it (RFC 6266)."""
     plain = re.sub(r"[^A-Za-z0-9 ._()+-]", "_", Path(name).name) or "file"
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(Path(name).name.encode('utf-8', 'replace'))}"

@@ -1,8 +1,6 @@
-"""Routes about the service itself."""
+"""Routes for the state, version and capabilities of the service."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -16,7 +14,7 @@ __all__ = ["router"]
 
 
 def router(service: ApiContext) -> APIRouter:
-    """Return the routes."""
+    """Build the routes."""
     routes = APIRouter(tags=["about"])
 
     @routes.get("/health", summary="Whether the service is there, and how busy it is")
@@ -36,7 +34,7 @@ def router(service: ApiContext) -> APIRouter:
     return routes
 
 
-def _capabilities(service: ApiContext) -> dict[str, Any]:
+def _capabilities(service: ApiContext) -> dict[str, object]:
     from riffusion_ext.api.compat.assets import MASKS, SEEDS
     from riffusion_ext.audio.io import available_formats
     from riffusion_ext.generate.windows.init_images import PATTERNS

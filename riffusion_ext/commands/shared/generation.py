@@ -38,7 +38,7 @@ from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import control
 from riffusion_ext.params import PRESETS
 from riffusion_ext.services.rendering import Rendered, render_piece, sound_of_piece
-from riffusion_ext.signals import concluded, exit_code, wished
+from riffusion_ext.signals import exit_code, ignore_first_signal, on_first_signal
 from riffusion_ext.validation.json_text import loads
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def render_to_file(
         raise
     stop = threading.Event()
     try:
-        with wished(lambda signum: _on_signal(stop, printer)):
+        with on_first_signal(lambda signum: _on_signal(stop, printer)):
             batch = int(getattr(args, "batch", 1))
             rendered = render_piece(
                 piece, backend, batch=batch, limit=limit, on_progress=printer, cancelled=stop.is_set
@@ -189,7 +189,7 @@ def render_to_file(
     except KeyboardInterrupt as late:
         printer.note(f"stopped; the windows are kept in {folder}; the same command goes on from there")
         return exit_code(late)
-    with concluded():
+    with ignore_first_signal():
         if limit is None and not args.keep_windows:
             shutil.rmtree(folder, ignore_errors=True)
         _report_result(args, piece, clip, target, printer, backend.name)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from riffusion_ext.errors import AudioError, RiffusionError
-from riffusion_ext.files.atomic import why_not, write_atomically
+from riffusion_ext.files.atomic import write_atomically, write_failure
 from riffusion_ext.files.regular import open_regular, read_regular
 from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.names import below, check_folders, is_below
@@ -242,7 +242,7 @@ def _remove(folder: Path, entries: Ledger, result: SyncResult) -> None:
         try:
             path.unlink()
         except OSError as error:
-            raise RiffusionError(why_not(path, error)) from error
+            raise RiffusionError(write_failure(path, error)) from error
         result.removed.append(name)
         _remove_empty(path.parent, folder)
 

@@ -14,7 +14,7 @@ from riffusion_ext.generate.score.automation import Curve
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.validation.json_text import loads
-from riffusion_ext.validation.typed import typed
+from riffusion_ext.validation.typed import read_fields
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -71,7 +71,7 @@ def read_record(kind: type[T], record: object) -> T:
     """
     make: Callable[..., T] = kind
     try:
-        return make(**{name: _value(name, value) for name, value in typed(kind, record).items()})
+        return make(**{name: _value(name, value) for name, value in read_fields(kind, record).items()})
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         if isinstance(error, RiffusionError):
             raise

@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.validation.numbers import LONGEST, read_float, shown
+from riffusion_ext.validation.numbers import MAX_CHARACTERS, read_float, shown
 
 __all__ = ["format_time", "number_text", "parse_time"]
 
@@ -23,7 +23,7 @@ def parse_time(text: str) -> float:
         The text is not a time, or the time is not finite.
     """
     text = text.strip()
-    match = _TIME.fullmatch(text) if len(text) <= 2 * LONGEST else None
+    match = _TIME.fullmatch(text) if len(text) <= 2 * MAX_CHARACTERS else None
     if match is None:
         raise RiffusionError(f"{shown(text)} is no time; write minutes:seconds as in 1:30, or seconds as in 90")
     hours, minutes, seconds = (read_float(part or "0") for part in match.groups())

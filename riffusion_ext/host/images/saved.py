@@ -48,9 +48,9 @@ def _add_tags(path: Path, record: str) -> None:
     from riffusion_ext.exif_block import with_tags
     from riffusion_ext.files.atomic import write_atomically
     from riffusion_ext.files.regular import read_regular
-    from riffusion_ext.metadata import tags_of
+    from riffusion_ext.metadata import exif_tags
 
-    data = with_tags(read_regular(path), tags_of(record))
+    data = with_tags(read_regular(path), exif_tags(record))
     if data is not None:
         write_atomically(path, lambda file: file.write(data))
 

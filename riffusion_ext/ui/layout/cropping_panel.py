@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from riffusion_ext.convert import explain
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.files.paths import IMAGE_SUFFIXES, fits, natural_key
+from riffusion_ext.files.paths import IMAGE_SUFFIXES, matches_any, natural_key
 from riffusion_ext.options.crop import CROP, CROP_CONTROLS, crop_settings
 from riffusion_ext.options.sound import chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, on_change
@@ -47,7 +47,7 @@ def chosen_images(
         There are no images.
     """
     uploads, missing = chosen_files(files, folder if context.folders else None, IMAGE_SUFFIXES, skipped)
-    matching = [upload for upload in uploads if fits(upload.name, patterns or "")]
+    matching = [upload for upload in uploads if matches_any(upload.name, patterns or "")]
     if not matching:
         raise RiffusionError(f"None of the {len(uploads)} images has a name that fits {patterns.strip()}.")
     return sorted(matching, key=lambda upload: natural_key(upload.name)), missing

@@ -210,7 +210,7 @@ def run_and_show(
         for item in task.follow(work):
             if not started:  # only now is it certain that no other run uses these players
                 started = True
-                why = context.model.doubt()
+                why = context.model.checkpoint_warning()
                 warning = message(why, "warning") if why else ""
                 # Not in the status: screen readers would repeat it at each change.
                 yield PageUpdate(status, warning, dict.fromkeys(range(MAX_SEGMENTS), ""))

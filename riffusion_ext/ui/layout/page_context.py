@@ -85,7 +85,7 @@ class PageContext:
 
     def no_model(self) -> str:
         """Return one sentence on why there is no model."""
-        return self.model.absence or _NO_MODEL
+        return self.model.unavailable_reason or _NO_MODEL
 
     def new_folder(self, kind: str) -> Path:
         """Create a folder for the results of one press: ``<output_dir>/sounds/2024-05-17_16-04-09``."""

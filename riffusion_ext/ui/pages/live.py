@@ -51,7 +51,7 @@ def start(context: PageContext, before: str, values: Mapping[str, object]) -> st
     from riffusion_ext.generate.live.registry import JAMS
     from riffusion_ext.generate.live.session import Jam
 
-    settings = generation_page.with_sampler(settings_of(values, context.model.styled), context)
+    settings = generation_page.with_sampler(settings_of(values, context.model.apply_styles), context)
     if values["recordings"] not in RECORDINGS:
         raise RiffusionError(f"recordings are {' or '.join(RECORDINGS)} files, got {values['recordings']!r}")
     ending = f".{values['recordings']}"
@@ -101,7 +101,7 @@ def queue(context: PageContext, id_: str, prompt: str, values: Mapping[str, obje
     jam = _jam(id_)
     names = list(texts(values.get("styles")))  # a list: SD.Next takes nothing else
     if names and prompt:
-        prompt, negative = context.model.styled(prompt, negative, names)
+        prompt, negative = context.model.apply_styles(prompt, negative, names)
     jam.prompts.add(prompt, negative)
 
 
@@ -174,7 +174,7 @@ def build_page(context: PageContext) -> None:
             started = start(context, before, dict(zip(names, field_values, strict=True)))
         except Exception as error:
             return [before, gr.update(), generation_page.error_html(error), gr.update()]
-        warning = context.model.doubt()
+        warning = context.model.checkpoint_warning()
         shown = f'<span data-jam="riffusion/live/{escape(started)}"></span>'
         return [started, shown, message(warning, "warning") if warning else "", RECORD]
 

@@ -100,7 +100,7 @@ def build_page(context: PageContext) -> None:
     def press(image: Value, *field_values: object) -> Iterator[list[Update]]:
         values = dict(zip(names, field_values, strict=True))
         try:
-            settings = settings_of(values, context.model.styled)
+            settings = settings_of(values, context.model.apply_styles)
         except RiffusionError as error:
             yield results.updates(PageUpdate(message(str(error), "error")))
             return

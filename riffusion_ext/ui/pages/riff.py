@@ -260,7 +260,7 @@ def build_page(context: PageContext) -> None:
         values = dict(zip(names, rest, strict=True))
         try:
             uploads, _ = chosen_files(file, None, ())
-            settings = settings_of(values, context.model.styled)
+            settings = settings_of(values, context.model.apply_styles)
         except RiffusionError as error:
             yield [*results.updates(PageUpdate(message(str(error), "error"))), gr.update(), gr.update()]
             return

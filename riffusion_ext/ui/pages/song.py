@@ -247,7 +247,7 @@ def build_page(context: PageContext) -> None:
     def press(*field_values: Value) -> Iterator[list[Update]]:
         values = dict(zip(names, field_values, strict=False))
         try:
-            settings = settings_of(values, context.model.styled)
+            settings = settings_of(values, context.model.apply_styles)
         except RiffusionError as error:
             yield updates(PageUpdate(message(str(error), "error")))
             return

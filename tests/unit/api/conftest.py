@@ -81,7 +81,7 @@ def make_client(tmp_path: Path, studio: Studio) -> Iterator[MakeClient]:
             scratch=lambda: tmp_path / "scratch",
             device=lambda: "cpu",
             model=BackendModel(lambda: studio, ["Euler", "DPM++ 2M"]) if generates else None,
-            others=others,
+            page_clips=others,
             limits=limit,
             output=(lambda: tmp_path / "results") if output else None,
         )

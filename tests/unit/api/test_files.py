@@ -78,7 +78,7 @@ def test_a_file_that_has_not_changed_is_not_sent_again(client: TestClient, image
 def test_pages_play_their_clips_from_a_door_of_their_own(client: TestClient, tmp_path: Path) -> None:
     data = sound_bytes(1.0)
     (tmp_path / "a.wav").write_bytes(data)
-    pages = client.service._others  # type: ignore[attr-defined]
+    pages = client.service._page_clips  # type: ignore[attr-defined]
     id_ = pages.add(tmp_path / "a.wav", title="a", duration=1.0).id
     for url in (f"/riffusion/media/{id_}", f"{V1}/clips/{id_}"):
         reply = client.get(url, headers={"Range": "bytes=4-7"})

@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from riffusion_ext.api.server import Access, listen, protected
+from riffusion_ext.api.server import Access, listen, protect
 from riffusion_ext.errors import RiffusionError
 
 
@@ -58,7 +58,7 @@ def test_names_that_are_answered(host: str, asked: str, status: int) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("page")(scope, receive, send)
 
-    client = TestClient(protected(app, Access(host), lambda scope: False))
+    client = TestClient(protect(app, Access(host), lambda scope: False))
     assert client.get("/", headers={"host": asked}).status_code == status
 
 
@@ -75,6 +75,6 @@ def test_port_is_bound_and_not_open_yet() -> None:
 @pytest.mark.parametrize("path", ["/riffusion/v1", "/riffusion/v1/songs", "/run_vst/", "/run_inference"])
 def test_passwords_of_the_routes_count_there_only(path: str) -> None:
     access = Access(api_credentials={"bo": "two"})
-    assert access.others_for({"path": path}) == {"bo": "two"}
+    assert access.extra_credentials({"path": path}) == {"bo": "two"}
     for other in ("/", "/config", "/riffusion/media/x", "/riffusion/v1x", "/run_vstx", f"/x{path}", ""):
-        assert not access.others_for({"path": other})
+        assert not access.extra_credentials({"path": other})

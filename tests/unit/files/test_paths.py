@@ -13,9 +13,9 @@ from riffusion_ext.files.kinds import SOUND_SUFFIXES, passed_over_line
 from riffusion_ext.files.paths import (
     IMAGE_SUFFIXES,
     expand,
-    fits,
     folders_below,
     is_folder_name,
+    matches_any,
     natural_key,
     shorten_name,
     user_path,
@@ -199,8 +199,8 @@ def test_brackets_may_mean_themselves(tmp_path: Path, pattern: str):
 def test_brackets_that_fit_as_a_pattern_are_one(tmp_path: Path):
     one, _ = touch(tmp_path, "take 1.wav", "take [1].wav")
     assert expand([f"{tmp_path}/take [1].wa[v]"], SOUND_SUFFIXES)[0] == [one]
-    assert fits("take [1].png", "take [1]*.png")
-    assert fits("take 1.png", "take [1]*.png")
+    assert matches_any("take [1].png", "take [1]*.png")
+    assert matches_any("take 1.png", "take [1]*.png")
 
 
 def test_a_comma_may_belong_to_a_name(tmp_path: Path):

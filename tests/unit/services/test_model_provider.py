@@ -14,7 +14,7 @@ def test_no_model_says_why_there_is_none() -> None:
     assert not model.available
     with pytest.raises(RiffusionError, match="There is none in this webui"):
         model.backend()
-    assert (model.samplers(), model.styles(), model.doubt()) == ([], None, "")
+    assert (model.samplers(), model.styles(), model.checkpoint_warning()) == ([], None, "")
 
 
 def test_a_backend_is_offered_with_its_samplers() -> None:
@@ -25,7 +25,7 @@ def test_a_backend_is_offered_with_its_samplers() -> None:
 
 
 def test_prompts_stay_as_they_are_without_styles() -> None:
-    assert NoModel().styled("sax", "drums", []) == ("sax", "drums")
+    assert NoModel().apply_styles("sax", "drums", []) == ("sax", "drums")
 
 
 def test_a_remote_model_needs_an_address_that_is_one() -> None:

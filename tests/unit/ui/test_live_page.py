@@ -115,7 +115,7 @@ def test_values_that_cannot_be_are_sentences(
 def test_from_start_to_recording_to_stop(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry, monkeypatch: pytest.MonkeyPatch
 ):
-    context = studio.context(tmp_path, model=BackendModel(lambda: studio, usual="Euler"))
+    context = studio.context(tmp_path, model=BackendModel(lambda: studio, default_sampler="Euler"))
     id_ = live.start(context, "", small)
     jam = jam_of(registry, id_)
     until(lambda: jam.resting)
@@ -186,7 +186,7 @@ class Loud(BackendModel):
     def styles(self) -> list[str]:
         return ["loud"]
 
-    def styled(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+    def apply_styles(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
         return f"{prompt}, {styles[0]}", f"{negative}soft"
 
 

@@ -241,7 +241,7 @@ def test_a_resumption_by_another_model_is_a_sentence(short: SongSettings, studio
 class Doubtful(BackendModel):
     """A checkpoint for something else."""
 
-    def doubt(self) -> str:
+    def checkpoint_warning(self) -> str:
         return "The checkpoint <cats> is none."
 
 
@@ -449,7 +449,7 @@ def test_styles_go_into_all_prompts(values: dict[str, Any]):
 @pytest.mark.parametrize(("chosen", "named"), [("automatic", "DPM++ 2M"), ("Euler", "Euler")])
 def test_a_file_names_its_sampler(chosen: str, named: str, values: dict[str, Any], studio: Studio, tmp_path: Path):
     settings = settings_of(values | QUICK | {"score": "1 | a", "width": 128, "overlap": 48, "sampler": chosen})
-    context = studio.context(tmp_path, model=BackendModel(lambda: studio, usual="DPM++ 2M"))
+    context = studio.context(tmp_path, model=BackendModel(lambda: studio, default_sampler="DPM++ 2M"))
     assert "Saved as" in page_of(make(new_task(), context, settings, OPTIONS, {}))["status"]
     (path,) = (tmp_path / "songs").glob("*-*-*/*.wav")
     assert values_from_file(str(path), "song", values_of)[0]["sampler"] == named

@@ -15,7 +15,7 @@ import pytest
 from riffusion_ext.addresses import Address
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.regular import check_regular, open_regular, read_regular
-from riffusion_ext.validation.json_text import DEEPEST, loads
+from riffusion_ext.validation.json_text import MAX_DEPTH, loads
 from riffusion_ext.validation.names import bare_name, below, check_folders, is_bare, is_below, is_link, is_relative
 
 LEADS_ELSEWHERE = [
@@ -180,8 +180,8 @@ def test_files_are_read(tmp_path: Path) -> None:
 def test_json_is_not_nested_without_end() -> None:
     deep = {"a": [1, {"b": None}]}
     assert loads(json.dumps(deep)) == deep
-    assert loads("[" * DEEPEST + "]" * DEEPEST) is not None
-    for depth in (DEEPEST + 1, 900, 100_000):
+    assert loads("[" * MAX_DEPTH + "]" * MAX_DEPTH) is not None
+    for depth in (MAX_DEPTH + 1, 900, 100_000):
         for opening, closing in (("[", "]"), ('{"a":', "}")):
             with pytest.raises(ValueError, match="nested deeper"):
                 loads(opening * depth + "1" + closing * depth)

@@ -16,7 +16,7 @@ from riffusion_ext.generate.score.keyframes import Keyframe, Score, check_tempo
 from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.score.timecode import format_time, number_text, parse_time
 from riffusion_ext.params import SpectrogramParams
-from riffusion_ext.validation.numbers import LONGEST, in_range, is_finite, read_float, read_int, shown
+from riffusion_ext.validation.numbers import MAX_CHARACTERS, in_range, is_finite, read_float, read_int, shown
 
 HUGE = [10**400, -(10**400), 10**4000, math.inf, -math.inf, math.nan]
 
@@ -38,7 +38,7 @@ def test_texts_that_are_no_whole_number_are_refused(text: str) -> None:
     with pytest.raises(RiffusionError):
         read_int(text)
     assert read_int(" 42 ") == 42
-    assert read_int("0" * (LONGEST - 1) + "7") == 7
+    assert read_int("0" * (MAX_CHARACTERS - 1) + "7") == 7
 
 
 @pytest.mark.parametrize("value", [*HUGE, "1", None, True, [1], 2**64])

@@ -136,11 +136,11 @@ def test_only_bodies_that_may_hold_a_file_can_be_large() -> None:
 def test_large_bodies_wait_for_room_and_are_told_when_to_try_again(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(receive, "PATIENCE", 0.0)
+    monkeypatch.setattr(receive, "TIMEOUT_S", 0.0)
     client = make_client(bodies_bytes=-1, uploads_bytes=-1)
     service = client.service  # type: ignore[attr-defined]
     for transfers in (service.bodies, service.uploads):
-        whole = transfers._admitted()  # a body that has come, and is worked on
+        whole = transfers._try_enter()  # a body that has come, and is worked on
         whole.receiving = False
     refused = client.post(path, content=b"x" * 100)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
@@ -151,7 +151,7 @@ def test_large_bodies_wait_for_room_and_are_told_when_to_try_again(
 def test_stalled_upload_is_given_up(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str
 ) -> None:
-    monkeypatch.setattr(receive, "WINDOW", 0.2)
+    monkeypatch.setattr(receive, "WINDOW_S", 0.2)
     client = make_client()
     arrives = [{"type": "http.request", "body": b"x" * 100, "more_body": True}]
     sent: list[Any] = []
@@ -194,7 +194,7 @@ def test_a_body_is_not_held_while_the_reply_is_read(make_client: MakeClient) -> 
 
 @pytest.mark.parametrize("takes", [True, False])
 def test_a_large_reply_is_given_away_bit_by_bit(monkeypatch: pytest.MonkeyPatch, takes: bool) -> None:
-    monkeypatch.setattr(auth, "READING", 0.05)
+    monkeypatch.setattr(auth, "SEND_TIMEOUT_S", 0.05)
     sent: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -302,7 +302,7 @@ def test_the_host_s_own_routes_stay_as_they_are(tmp_path: Path) -> None:
     async def everything(request: Request, path: str) -> dict[str, str]:
         return {"host": path}
 
-    mount(app, ApiContext(others=ClipLibrary(), scratch=lambda: tmp_path), USERS)
+    mount(app, ApiContext(page_clips=ClipLibrary(), scratch=lambda: tmp_path), USERS)
     client = TestClient(app)
     assert client.get("/sdapi/v1/options").json() == {"host": "sdapi/v1/options"}
     assert client.get("/riffusion/v2").json() == {"host": "riffusion/v2"}

@@ -34,7 +34,7 @@ def client() -> TestClient:
         return {"bo": "two"} if scope["path"] == "/api" else {}
 
     return TestClient(
-        Login(app, {"ann": "p,ss:w\u00f6rd"}, others=others, is_own=lambda scope: scope["path"] == "/own")
+        Login(app, {"ann": "p,ss:w\u00f6rd"}, extra_credentials=others, is_own=lambda scope: scope["path"] == "/own")
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from riffusion_ext.api.access.upload_folder import YOUNG, UploadFolder
+from riffusion_ext.api.access.upload_folder import MIN_AGE_S, UploadFolder
 from riffusion_ext.api.errors import ApiError
 
 NOW = 1_000_000.0
@@ -26,7 +26,7 @@ def uploads(folder: Path, most: int) -> UploadFolder:
 
 def test_the_oldest_leave_for_new_ones(tmp_path: Path) -> None:
     oldest, old, young = (
-        put(tmp_path / name / "a", 100, age) for name, age in (("b", 3 * YOUNG), ("a", 2 * YOUNG), ("c", 1.0))
+        put(tmp_path / name / "a", 100, age) for name, age in (("b", 3 * MIN_AGE_S), ("a", 2 * MIN_AGE_S), ("c", 1.0))
     )
     uploads(tmp_path, 350).admit(100)
     assert [path.exists() for path in (oldest, old, young)] == [False, True, True]
@@ -43,7 +43,7 @@ def test_uploads_in_progress_count_towards_the_limit(tmp_path: Path) -> None:
     first = folder.admit(60)
     with pytest.raises(ApiError):
         folder.admit(60)
-    folder.leave(first)
+    folder.release(first)
     folder.admit(60)
 
 
@@ -57,7 +57,7 @@ def test_abandoned_partial_uploads_are_removed(tmp_path: Path) -> None:
     whole = put(tmp_path / "id" / "a", 1, 99.0)
     folder = uploads(tmp_path, 100)
     first, second = folder.admit(1), folder.admit(1)
-    folder.leave(first)
+    folder.release(first)
     assert [path.exists() for path in (mark, rest, late, whole)] == [True, False, True, True]
-    folder.leave(second)
+    folder.release(second)
     assert [path.exists() for path in (mark, rest, late, whole)] == [True, False, False, True]

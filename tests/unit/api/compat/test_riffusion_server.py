@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from starlette.testclient import TestClient
 
-from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_image, seed_picture
+from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_image, seed_image
 from tests.unit.api.conftest import MakeClient, Studio
 
 ROUTE = "/run_inference/"
@@ -52,7 +52,7 @@ def test_the_recorded_request_gets_the_original_s_reply(client: TestClient, stud
     assert (request.alpha, request.steps, request.seeds) == (0.25, 50, (42, 42))
     assert (request.cfg, request.denoise) == (7.5, pytest.approx(0.775))
     assert request.init is not None
-    assert np.array_equal(np.asarray(request.init), np.asarray(seed_picture("og_beat")))
+    assert np.array_equal(np.asarray(request.init), np.asarray(seed_image("og_beat")))
     assert request.mask is None
 
 
@@ -82,7 +82,7 @@ def test_defaults_are_those_of_the_original(client: TestClient, studio: Studio) 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_seed_image_and_mask_is_there(seed: str) -> None:
-    image = seed_picture(seed)
+    image = seed_image(seed)
     assert (image.mode, image.size) == ("RGB", (512, 512))
     assert np.asarray(image).min() < 60  # something is heard
     for mask in MASKS:

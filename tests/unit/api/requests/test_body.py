@@ -14,19 +14,19 @@ from pydantic import BaseModel
 from starlette.testclient import TestClient
 
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.inputs import bytes_of
+from riffusion_ext.api.inputs import decode_base64
 from riffusion_ext.api.limits import Limits
 from riffusion_ext.api.requests import body, json_route
-from riffusion_ext.api.requests.body import DEPTH, ITEMS, NAMES, VALUES, read_json
+from riffusion_ext.api.requests.body import MAX_DEPTH, MAX_ITEMS, MAX_NAMES, MAX_VALUES, read_json
 from tests.unit.api.conftest import V1, MakeClient, sentence
 
-MOST = 1 << 20
+MAX_BYTES = 1 << 20
 LARGE = base64.b64encode(bytes(range(256)) * 8192)
 
 
-def refused(data: bytes, most: int = MOST, **lengths: int) -> tuple[int, str]:
+def refused(data: bytes, max_bytes: int = MAX_BYTES, **lengths: int) -> tuple[int, str]:
     with pytest.raises(ApiError) as caught:
-        read_json(data, most=most, lengths=lengths)
+        read_json(data, max_bytes=max_bytes, lengths=lengths)
     return caught.value.status, str(caught.value)
 
 
@@ -50,25 +50,25 @@ def test_body_within_the_limits_is_read(value: Any, ascii_: bool) -> None:
         data = json.dumps(value, ensure_ascii=ascii_).encode()
     except UnicodeEncodeError:
         return
-    if b"[" * (DEPTH + 1) not in data.replace(b" ", b""):
-        assert read_json(data, most=MOST) == value
+    if b"[" * (MAX_DEPTH + 1) not in data.replace(b" ", b""):
+        assert read_json(data, max_bytes=MAX_BYTES) == value
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        b"[" * MOST,
-        b'{"a":' * (MOST // 5),
+        b"[" * MAX_BYTES,
+        b'{"a":' * (MAX_BYTES // 5),
         b'[{"a":' * 1000,
-        b"[" + b"[]," * (MOST // 4) + b"0]",
-        b"[" + b"{}," * (MOST // 4) + b"0]",
-        b"[" + b"0," * (MOST // 3) + b"0]",
-        b"[" + b'"",' * (MOST // 4) + b"0]",
-        b'{"keyframes":[' + b"{}," * (MOST // 4) + b"{}]}",
-        b"{" + b",".join(b'"%x":0' % number for number in range(MOST // 10)) + b"}",
-        b'["' + b'\\\\","' * (MOST // 6) + b'"]',
+        b"[" + b"[]," * (MAX_BYTES // 4) + b"0]",
+        b"[" + b"{}," * (MAX_BYTES // 4) + b"0]",
+        b"[" + b"0," * (MAX_BYTES // 3) + b"0]",
+        b"[" + b'"",' * (MAX_BYTES // 4) + b"0]",
+        b'{"keyframes":[' + b"{}," * (MAX_BYTES // 4) + b"{}]}",
+        b"{" + b",".join(b'"%x":0' % number for number in range(MAX_BYTES // 10)) + b"}",
+        b'["' + b'\\\\","' * (MAX_BYTES // 6) + b'"]',
         b'["\\"[[[",' + b"[" * 1000,
-        b'"' * MOST,
+        b'"' * MAX_BYTES,
     ],
     ids=lambda data: data[:14].decode(),
 )
@@ -82,18 +82,18 @@ def test_too_many_or_too_deep_is_refused_before_it_is_parsed(data: bytes, monkey
 @pytest.mark.parametrize(
     "data",
     [
-        b"[" * (4 * MOST),
-        b"[" + b"0," * (2 * MOST) + b"0]",
-        b"[" + b" " * (4 * MOST) + b"0]",
-        b'{"image":' + b" " * (4 * MOST) + b"0}",
-        b'{"image":' + b"1" * (4 * MOST) + b"}",
-        b'{"image":"' + b"A" * 60000 + b'","' * MOST,
-        b'["' + b'\\"' * (2 * MOST) + b'"]',
-        b'{"image":"' + b"\\u0041" * MOST + b'"}',
-        b'{"image":"' + "é".encode() * (2 * MOST) + b'"}',
-        b'{"image":"' + b"A" * (4 * MOST),
+        b"[" * (4 * MAX_BYTES),
+        b"[" + b"0," * (2 * MAX_BYTES) + b"0]",
+        b"[" + b" " * (4 * MAX_BYTES) + b"0]",
+        b'{"image":' + b" " * (4 * MAX_BYTES) + b"0}",
+        b'{"image":' + b"1" * (4 * MAX_BYTES) + b"}",
+        b'{"image":"' + b"A" * 60000 + b'","' * MAX_BYTES,
+        b'["' + b'\\"' * (2 * MAX_BYTES) + b'"]',
+        b'{"image":"' + b"\\u0041" * MAX_BYTES + b'"}',
+        b'{"image":"' + "é".encode() * (2 * MAX_BYTES) + b'"}',
+        b'{"image":"' + b"A" * (4 * MAX_BYTES),
         b'["' + b'","'.join([b"?" * 60_000] * 60) + b'"]',
-        b"{" + b",".join(b'"%x":0' % number for number in range(MOST // 2)) + b"}",
+        b"{" + b",".join(b'"%x":0' % number for number in range(MAX_BYTES // 2)) + b"}",
     ],
     ids=lambda data: data[:14].decode(),
 )
@@ -102,7 +102,7 @@ def test_beside_a_file_in_base64_a_large_body_is_as_small_as_any(data: bytes, mo
     loads = json.loads
     monkeypatch.setattr(body.json, "loads", lambda text, **k: parsed.append(len(text)) or loads(text, **k))
     assert refused(data)[0] in (413, 422)
-    assert sum(parsed) <= MOST
+    assert sum(parsed) <= MAX_BYTES
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,13 @@ def test_beside_a_file_in_base64_a_large_body_is_as_small_as_any(data: bytes, mo
     ids=["one line", "data URL", "escaped", "lines", "spaces"],
 )
 def test_a_file_in_base64_is_taken_however_it_is_written(text: bytes) -> None:
-    value = read_json(b'{"a": "\\"x\\"", "image": "' + text + b'", "image2": [{"b": "' + LARGE + b'"}]}', most=MOST)
+    value = read_json(
+        b'{"a": "\\"x\\"", "image": "' + text + b'", "image2": [{"b": "' + LARGE + b'"}]}', max_bytes=MAX_BYTES
+    )
     assert value["a"] == '"x"'
     assert value["image2"] == [{"b": LARGE.decode()}]
     for image in (value["image"], json.loads(b'"' + text + b'"')):
-        assert bytes_of(image, "image") == bytes(range(256)) * 8192
+        assert decode_base64(image, "image") == bytes(range(256)) * 8192
 
 
 @pytest.mark.parametrize(
@@ -133,10 +135,10 @@ def test_base64_bit_by_bit_is_as_strict_as_at_once(text: str) -> None:
     except ValueError:
         expected = None
     if expected:
-        assert bytes_of(text, "image") == expected
+        assert decode_base64(text, "image") == expected
         return
     with pytest.raises(ApiError):
-        bytes_of(text, "image")
+        decode_base64(text, "image")
 
 
 @pytest.mark.parametrize(
@@ -151,11 +153,11 @@ def test_base64_bit_by_bit_is_as_strict_as_at_once(text: str) -> None:
         "1" * 5000,
         "-" + "9" * 100,
         "0." + "1" * 500,
-        "1" * MOST,
+        "1" * MAX_BYTES,
     ],
 )
 def test_numbers_are_finite_and_short(number: str) -> None:
-    assert refused(b'{"a":[' + number.encode()[: MOST - 10] + b"]}")[0] == 422
+    assert refused(b'{"a":[' + number.encode()[: MAX_BYTES - 10] + b"]}")[0] == 422
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b'{"a":1}x', b"\x00[\x00]", b'"\n"', b"nul", b"\xef\xbb"])
@@ -168,20 +170,26 @@ def test_invalid_json_is_refused(data: bytes) -> None:
 
 def test_lists_and_objects_have_limits() -> None:
     assert "at most 3 keyframes are allowed here, got 4" in refused(b'{"keyframes":[1,2,3,4]}', keyframes=3)[1]
-    assert len(read_json(b'{"keyframes":[%s0]}' % (b"0," * 1999), most=MOST, lengths={"keyframes": 2000})["keyframes"])
-    assert f"at most {ITEMS}" in refused(b'{"a":[%s0]}' % (b"0," * ITEMS))[1]
-    assert str(NAMES) in refused(json.dumps({str(number): 0 for number in range(NAMES + 1)}).encode())[1]
-    assert read_json(b'{"a": 1, "a": 2}', most=MOST) == {"a": 2}
-    assert read_json(b"[" * DEPTH + b"]" * DEPTH, most=MOST)
-    assert "deep" in refused(b"[" * (DEPTH + 1) + b"]" * (DEPTH + 1))[1]
+    assert len(
+        read_json(b'{"keyframes":[%s0]}' % (b"0," * 1999), max_bytes=MAX_BYTES, lengths={"keyframes": 2000})[
+            "keyframes"
+        ]
+    )
+    assert f"at most {MAX_ITEMS}" in refused(b'{"a":[%s0]}' % (b"0," * MAX_ITEMS))[1]
+    assert str(MAX_NAMES) in refused(json.dumps({str(number): 0 for number in range(MAX_NAMES + 1)}).encode())[1]
+    assert read_json(b'{"a": 1, "a": 2}', max_bytes=MAX_BYTES) == {"a": 2}
+    assert read_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, max_bytes=MAX_BYTES)
+    assert "deep" in refused(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1))[1]
     assert "__class__" in refused(b'{"__class__": 1}')[1]
-    assert read_json(json.dumps("[,{:" * VALUES).encode(), most=MOST) == "[,{:" * VALUES  # a text may hold anything
+    assert (
+        read_json(json.dumps("[,{:" * MAX_VALUES).encode(), max_bytes=MAX_BYTES) == "[,{:" * MAX_VALUES
+    )  # a text may hold anything
 
 
 def test_of_many_wrong_items_only_the_first_is_checked(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[type] = []
-    model = json_route._model
-    monkeypatch.setattr(json_route, "_model", lambda kind, *more: checked.append(kind) or model(kind, *more))
+    model = json_route._validate
+    monkeypatch.setattr(json_route, "_validate", lambda kind, *more: checked.append(kind) or model(kind, *more))
     for path, items in (("songs", "keyframes"), ("riffs", "keyframes"), ("paintings", "requests")):
         wrong = sentence(client.post(f"{V1}/{path}", json={items: [{}] * 60}), 422)
         assert wrong.startswith(f"{items}.0.prompt")
@@ -195,7 +203,7 @@ def test_bodies_are_read_and_checked_in_a_thread_of_their_own(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where: list[str] = []
-    for module, name in ((body.json, "loads"), (json_route, "_model")):
+    for module, name in ((body.json, "loads"), (json_route, "_validate")):
         own = getattr(module, name)
 
         def noted(*args: Any, own: Any = own, **more: Any) -> Any:

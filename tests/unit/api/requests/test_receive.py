@@ -10,7 +10,7 @@ import pytest
 
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.requests import receive
-from riffusion_ext.api.requests.receive import RATE, WINDOW, GoneError, Transfer, Transfers
+from riffusion_ext.api.requests.receive import MIN_RATE, WINDOW_S, DisconnectedError, Transfer, Transfers
 from tests.unit.waiting import Clock
 
 
@@ -19,27 +19,27 @@ def clock() -> Clock:
     return Clock()
 
 
-def make(clock: Clock, *, most: int = 4, room: int = 1000, seconds: float = 1000.0) -> Transfers:
-    return Transfers(most, room, seconds=seconds, clock=clock)
+def make(clock: Clock, *, max_receiving: int = 4, max_bytes: int = 1000, seconds: float = 1000.0) -> Transfers:
+    return Transfers(max_receiving, max_bytes, seconds=seconds, clock=clock)
 
 
-def drip(clock: Clock, size: int, seconds: float, pieces: int | None = None) -> tuple[Callable[[], Any], list[int]]:
+def drip(clock: Clock, size: int, seconds: float, chunks: int | None = None) -> tuple[Callable[[], Any], list[int]]:
     """Return a receive that gives so many bytes after so many seconds, again and again, and what it has given."""
     given: list[int] = []
 
     async def take() -> dict[str, Any]:
         clock.now += seconds
         given.append(size)
-        return {"type": "http.request", "body": bytes(size), "more_body": len(given) != pieces}
+        return {"type": "http.request", "body": bytes(size), "more_body": len(given) != chunks}
 
     return take, given
 
 
-async def receive_all(transfers: Transfers, take: Callable[[], Any], most: int = 10**9) -> int:
+async def receive_all(transfers: Transfers, take: Callable[[], Any], max_bytes: int = 10**9) -> int:
     size = 0
     async with transfers.enter() as transfer:
-        async for piece in transfer.pieces(take, most=most):
-            size += len(piece)
+        async for chunk in transfer.chunks(take, max_bytes=max_bytes):
+            size += len(chunk)
     return size
 
 
@@ -49,18 +49,18 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 @pytest.mark.parametrize(("size", "seconds"), [(1, 11.0), (1, 0.3), (0, 1.0), (1000, 1.0), (60_000, 61.0), (1, 29.0)])
 def test_too_slow_body_is_refused(clock: Clock, size: int, seconds: float) -> None:
-    transfers = make(clock, room=10**9)
+    transfers = make(clock, max_bytes=10**9)
     take, given = drip(clock, size, seconds)
     with pytest.raises(ApiError, match=r"bytes of the body came in \d+ s") as caught:
         run(receive_all(transfers, take))
     assert caught.value.status == 408
     assert caught.value.headers == {"Connection": "close"}
-    assert (len(given) - 1) * seconds < WINDOW, "no longer than one window"
+    assert (len(given) - 1) * seconds < WINDOW_S, "no longer than one window"
     assert transfers.held == transfers.receiving == 0
 
 
 def test_a_fast_beginning_does_not_buy_time(clock: Clock) -> None:
-    transfers = make(clock, room=10**9)
+    transfers = make(clock, max_bytes=10**9)
     sizes = [10**6, *[1] * 100]
 
     async def take() -> dict[str, Any]:
@@ -69,33 +69,33 @@ def test_a_fast_beginning_does_not_buy_time(clock: Clock) -> None:
 
     with pytest.raises(ApiError, match=r"came in \d+ s"):
         run(receive_all(transfers, take))
-    assert clock.now <= 3 * WINDOW
+    assert clock.now <= 3 * WINDOW_S
 
 
 def test_a_slow_line_is_waited_for_as_long_as_a_body_may_take(clock: Clock) -> None:
-    take, given = drip(clock, round(RATE * 5), 5.0, pieces=100)
-    assert run(receive_all(make(clock, room=10**9), take)) == sum(given)
-    take, given = drip(clock, round(RATE * 5), 5.0)
+    take, given = drip(clock, round(MIN_RATE * 5), 5.0, chunks=100)
+    assert run(receive_all(make(clock, max_bytes=10**9), take)) == sum(given)
+    take, given = drip(clock, round(MIN_RATE * 5), 5.0)
     with pytest.raises(ApiError, match="longer than the 1000 s") as caught:
-        run(receive_all(make(clock, room=10**9), take))
+        run(receive_all(make(clock, max_bytes=10**9), take))
     assert caught.value.status == 408
     assert len(given) == 201
 
 
-@pytest.mark.parametrize("promised", [0, 11])
-def test_too_large_body_is_refused_as_soon_as_known(clock: Clock, promised: int) -> None:
+@pytest.mark.parametrize("content_length", [0, 11])
+def test_too_large_body_is_refused_as_soon_as_known(clock: Clock, content_length: int) -> None:
     transfers = make(clock)
     take, given = drip(clock, 4, 0.0)
 
     async def all_of_it() -> None:
         async with transfers.enter() as transfer:
-            async for _ in transfer.pieces(take, most=10, promised=promised):
+            async for _ in transfer.chunks(take, max_bytes=10, content_length=content_length):
                 pass
 
     with pytest.raises(ApiError, match="larger than the 10 bytes") as caught:
         run(all_of_it())
     assert caught.value.status == 413
-    assert len(given) == (0 if promised else 3)
+    assert len(given) == (0 if content_length else 3)
 
 
 def test_disconnected_client_leaves_no_data(clock: Clock) -> None:
@@ -104,7 +104,7 @@ def test_disconnected_client_leaves_no_data(clock: Clock) -> None:
     async def take() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 
-    with pytest.raises(GoneError):
+    with pytest.raises(DisconnectedError):
         run(receive_all(transfers, take))
     assert transfers.held == transfers.receiving == 0
 
@@ -122,11 +122,11 @@ async def settle(transfers: Transfers, tasks: list[Any], clock: Clock) -> None:
 
 def test_slowest_body_is_dropped_for_a_new_one(clock: Clock) -> None:
     async def all_of_it() -> None:
-        transfers = make(clock, most=8, room=10**9)
+        transfers = make(clock, max_receiving=8, max_bytes=10**9)
         slow = [asyncio.ensure_future(receive_all(transfers, forever)) for _ in range(8)]
         await settle(transfers, slow, clock)
         for _ in range(8):
-            take, _ = drip(clock, 100, 0.0, pieces=3)
+            take, _ = drip(clock, 100, 0.0, chunks=3)
             assert await receive_all(transfers, take) == 300
         done, waiting = await asyncio.wait(slow, timeout=2.0, return_when=asyncio.FIRST_EXCEPTION)
         assert done
@@ -140,24 +140,24 @@ def test_slowest_body_is_dropped_for_a_new_one(clock: Clock) -> None:
 
 
 def test_fast_enough_body_is_never_dropped(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receive, "PATIENCE", 0.0)
+    monkeypatch.setattr(receive, "TIMEOUT_S", 0.0)
 
     async def all_of_it() -> None:
-        transfers = make(clock, most=1, room=10**9)
+        transfers = make(clock, max_receiving=1, max_bytes=10**9)
         async with transfers.enter() as good:
-            transfers.take(good, 10**6)
+            transfers.reserve(good, 10**6)
             clock.now += 2.0
             with pytest.raises(ApiError, match="1 bodies are being received") as caught:
                 await receive_all(transfers, forever)
             assert caught.value.status == 503
-            assert not good.sent_away
+            assert not good.evicted
 
     run(all_of_it())
 
 
 def test_the_queue_for_a_place_has_an_end(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receive, "WAITING", 2)
-    transfers = make(clock, most=1)
+    monkeypatch.setattr(receive, "MAX_WAITING", 2)
+    transfers = make(clock, max_receiving=1)
 
     async def all_of_it() -> None:
         async with transfers.enter():
@@ -174,16 +174,16 @@ def test_the_queue_for_a_place_has_an_end(clock: Clock, monkeypatch: pytest.Monk
 
 def test_halves_of_bodies_do_not_wait_for_each_other_for_ever(clock: Clock) -> None:
     async def all_of_it() -> list[int]:
-        transfers = make(clock, room=1000)
+        transfers = make(clock, max_bytes=1000)
         largest = 0
 
         async def one() -> int:
             nonlocal largest
             size = 0
             async with transfers.enter() as transfer:
-                take, _ = drip(clock, 100, 0.0, pieces=7)
-                async for piece in transfer.pieces(take, most=700):
-                    size += len(piece)
+                take, _ = drip(clock, 100, 0.0, chunks=7)
+                async for chunk in transfer.chunks(take, max_bytes=700):
+                    size += len(chunk)
                     largest = max(largest, transfers.held)
                     await asyncio.sleep(0)
             return size
@@ -197,19 +197,19 @@ def test_halves_of_bodies_do_not_wait_for_each_other_for_ever(clock: Clock) -> N
 
 def test_stalled_body_that_holds_room_is_dropped(clock: Clock) -> None:
     async def all_of_it() -> None:
-        transfers = make(clock, room=1000)
-        pieces = [900]
+        transfers = make(clock, max_bytes=1000)
+        chunks = [900]
 
         async def some() -> dict[str, Any]:
-            if not pieces:
+            if not chunks:
                 return await forever()
-            return {"type": "http.request", "body": bytes(pieces.pop()), "more_body": True}
+            return {"type": "http.request", "body": bytes(chunks.pop()), "more_body": True}
 
         slow = asyncio.ensure_future(receive_all(transfers, some))
         while transfers.held < 900:
             await asyncio.sleep(0.01)
         clock.now += 2.0
-        take, _ = drip(clock, 100, 0.0, pieces=5)
+        take, _ = drip(clock, 100, 0.0, chunks=5)
         assert await receive_all(transfers, take) == 500
         with pytest.raises(ApiError, match="many others waited"):
             await slow
@@ -219,11 +219,11 @@ def test_stalled_body_that_holds_room_is_dropped(clock: Clock) -> None:
 
 def test_body_waits_until_earlier_bodies_are_processed(clock: Clock) -> None:
     async def all_of_it() -> None:
-        transfers = make(clock, room=1000)
+        transfers = make(clock, max_bytes=1000)
         async with transfers.enter() as whole:
-            assert transfers.take(whole, 900)
+            assert transfers.reserve(whole, 900)
             whole.receiving = False
-            take, given = drip(clock, 200, 0.0, pieces=2)
+            take, given = drip(clock, 200, 0.0, chunks=2)
             second = asyncio.ensure_future(receive_all(transfers, take))
             await asyncio.sleep(0.3)
             assert (given, second.done(), transfers.held) == ([200], False, 900)
@@ -240,7 +240,7 @@ def test_waiting_for_room_is_not_the_client_s_fault(clock: Clock) -> None:
 
     async def all_of_it() -> None:
         async with transfer._transfers.enter() as whole:
-            transfer._transfers.take(whole, 1000)
+            transfer._transfers.reserve(whole, 1000)
             whole.receiving = False
             growing = asyncio.ensure_future(transfer._grow(500))
             await asyncio.sleep(0.05)
@@ -248,4 +248,4 @@ def test_waiting_for_room_is_not_the_client_s_fault(clock: Clock) -> None:
         await growing
 
     run(all_of_it())
-    assert transfer._left() == WINDOW
+    assert transfer._seconds_left() == WINDOW_S

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from riffusion_ext.api.access import door
-from riffusion_ext.api.access.door import Door, Visitors, parse_host, parse_origin
+from riffusion_ext.api.access import allow_list as module
+from riffusion_ext.api.access.allow_list import AllowList, AllowListMiddleware, parse_host, parse_origin
 from riffusion_ext.errors import RiffusionError
 
 HERE = "127.0.0.1:7862"
@@ -25,8 +25,8 @@ def asked(*headers: tuple[str, str], method: str = "GET", kind: str = "http") ->
     return {"type": kind, "method": method, "path": "/", "headers": raw}
 
 
-def may(visitors: Visitors, *headers: tuple[str, str], method: str = "GET") -> bool:
-    return visitors.objection(asked(*headers, method=method)) == ""
+def may(allow_list: AllowList, *headers: tuple[str, str], method: str = "GET") -> bool:
+    return allow_list.refusal_reason(asked(*headers, method=method)) == ""
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def may(visitors: Visitors, *headers: tuple[str, str], method: str = "GET") -> b
     ["127.0.0.1", HERE, "localhost", "LOCALHOST:1", "localhost.", "[::1]", "[::1]:80", "127.8.9.10:7862"],
 )
 def test_loopback_hosts_are_answered(host: str) -> None:
-    assert may(Visitors(), ("host", host))
+    assert may(AllowList(), ("host", host))
 
 
 @pytest.mark.parametrize(
@@ -55,25 +55,25 @@ def test_loopback_hosts_are_answered(host: str) -> None:
     ],
 )
 def test_other_hosts_are_refused(host: str) -> None:
-    assert not may(Visitors(), ("host", host))
+    assert not may(AllowList(), ("host", host))
 
 
 def test_request_must_name_one_host() -> None:
-    assert not may(Visitors())
-    assert not may(Visitors(), ("host", HERE), ("host", HERE))
-    assert not may(Visitors(), ("host", HERE), ("Host", "evil.test"))
+    assert not may(AllowList())
+    assert not may(AllowList(), ("host", HERE), ("host", HERE))
+    assert not may(AllowList(), ("host", HERE), ("Host", "evil.test"))
 
 
 def test_names_addresses_and_everything_can_be_allowed() -> None:
-    named = Visitors.named(["Studio.local", "[fe80::1]"], ["https://music.example:8443"])
+    from_names = AllowList.from_names(["Studio.local", "[fe80::1]"], ["https://music.example:8443"])
     for host in ("studio.local:7862", "music.example", "[fe80::1]:5"):
-        assert may(named, ("host", host))
-    assert not may(named, ("host", "other.local"))
-    wide = Visitors(any_address=True)
+        assert may(from_names, ("host", host))
+    assert not may(from_names, ("host", "other.local"))
+    wide = AllowList(any_address=True)
     assert may(wide, ("host", "192.168.0.5:7862"))
     assert may(wide, ("host", "[2001:db8::1]"))
     assert not may(wide, ("host", "evil.test"))
-    for everybody in (Visitors(any_host=True), Visitors(hosts=frozenset({"*"}))):
+    for everybody in (AllowList(any_host=True), AllowList(hosts=frozenset({"*"}))):
         assert may(everybody, ("host", "evil.test"))
         assert not may(everybody, ("host", "evil.test"), ("origin", "http://other.test"))
 
@@ -90,7 +90,7 @@ def test_names_addresses_and_everything_can_be_allowed() -> None:
     ],
 )
 def test_own_pages_may_call(host: str, origin: str) -> None:
-    assert may(Visitors(), ("host", host), ("origin", origin), method="POST")
+    assert may(AllowList(), ("host", host), ("origin", origin), method="POST")
 
 
 @pytest.mark.parametrize(
@@ -103,28 +103,28 @@ def test_own_pages_may_call(host: str, origin: str) -> None:
     ],
 )
 def test_other_origins_are_foreign(origin: str) -> None:
-    allowing = Visitors.named([], ["https://music.example"])
+    allowing = AllowList.from_names([], ["https://music.example"])
     for method in ("GET", "POST", "OPTIONS"):
-        for visitors in (Visitors(), allowing):
-            assert not may(visitors, ("host", HERE), ("origin", origin), method=method)
+        for allow_list in (AllowList(), allowing):
+            assert not may(allow_list, ("host", HERE), ("origin", origin), method=method)
             same = ("sec-fetch-site", "same-origin")  # the word of a browser about another address, or a lie
-            assert not may(visitors, ("host", HERE), ("origin", origin), same, method=method)
+            assert not may(allow_list, ("host", HERE), ("origin", origin), same, method=method)
 
 
 def test_request_with_two_origins_is_refused() -> None:
-    assert not may(Visitors(), ("host", HERE), ("origin", f"http://{HERE}"), ("origin", f"http://{HERE}"))
+    assert not may(AllowList(), ("host", HERE), ("origin", f"http://{HERE}"), ("origin", f"http://{HERE}"))
 
 
 def test_user_allows_origins() -> None:
-    listed = Visitors.named([], ["https://music.example", "http://localhost:3000"])
-    pattern = Visitors(origin_pattern=r"https://[a-z]+\.example")
+    listed = AllowList.from_names([], ["https://music.example", "http://localhost:3000"])
+    pattern = AllowList(origin_pattern=r"https://[a-z]+\.example")
     assert may(listed, ("host", HERE), ("origin", "http://localhost:3000"))
-    for visitors in (listed, pattern):
-        assert may(visitors, ("host", HERE), ("origin", "https://music.example"), method="POST")
-        assert not may(visitors, ("host", HERE), ("origin", "https://music.example:444"), method="POST")
-        assert not may(visitors, ("host", HERE), ("origin", "https://music.example.evil.test"), method="POST")
-    assert not may(Visitors(origin_pattern=".*"), ("host", HERE), ("origin", "null"))
-    assert not may(Visitors(origin_pattern=".*"), ("host", HERE), ("origin", "http://" + "a" * 400))
+    for allow_list in (listed, pattern):
+        assert may(allow_list, ("host", HERE), ("origin", "https://music.example"), method="POST")
+        assert not may(allow_list, ("host", HERE), ("origin", "https://music.example:444"), method="POST")
+        assert not may(allow_list, ("host", HERE), ("origin", "https://music.example.evil.test"), method="POST")
+    assert not may(AllowList(origin_pattern=".*"), ("host", HERE), ("origin", "null"))
+    assert not may(AllowList(origin_pattern=".*"), ("host", HERE), ("origin", "http://" + "a" * 400))
 
 
 NAVIGATION = (("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"))
@@ -136,21 +136,21 @@ def test_requests_of_other_sites_without_an_origin(site: str) -> None:
     images = (("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image"))
     frames = (("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe"))
     for kind in (images, frames, ()):
-        assert not may(Visitors(), *common, *kind)
-    assert may(Visitors(), *common, *NAVIGATION)
-    assert not may(Visitors(), *common, *NAVIGATION, method="POST")
-    allowing = Visitors.named([], ["https://music.example"])
+        assert not may(AllowList(), *common, *kind)
+    assert may(AllowList(), *common, *NAVIGATION)
+    assert not may(AllowList(), *common, *NAVIGATION, method="POST")
+    allowing = AllowList.from_names([], ["https://music.example"])
     assert may(allowing, *common, *images, ("referer", "https://music.example/player"))
     assert not may(allowing, *common, *images, ("referer", "https://evil.test/https://music.example/"))
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
 def test_own_requests_without_an_origin(site: str) -> None:
-    assert may(Visitors(), ("host", HERE), ("sec-fetch-site", site))
+    assert may(AllowList(), ("host", HERE), ("sec-fetch-site", site))
 
 
 def test_requests_without_origin_and_fetch_headers_pass() -> None:
-    assert may(Visitors(), ("host", HERE), method="POST")
+    assert may(AllowList(), ("host", HERE), method="POST")
 
 
 @given(st.text(max_size=40))
@@ -166,13 +166,13 @@ def test_any_text_is_a_host_or_an_error(text: str) -> None:
 @pytest.mark.parametrize("origin", ["music.example", "https://music.example/path", "null", "https://"])
 def test_bad_settings_are_errors(origin: str) -> None:
     with pytest.raises(RiffusionError):
-        Visitors.named([], [origin])
+        AllowList.from_names([], [origin])
 
 
 class Behind:
     """An application behind a door, which counts who reached it."""
 
-    def __init__(self, visitors: Visitors, *, cross_origin: bool = False) -> None:
+    def __init__(self, allow_list: AllowList, *, cross_origin: bool = False) -> None:
         self.reached = 0
         app = FastAPI()
 
@@ -188,11 +188,13 @@ class Behind:
             await socket.send_text("tune")
             await socket.close()
 
-        self.client = TestClient(Door(app, visitors, cross_origin=cross_origin), base_url=f"http://{HERE}")
+        self.client = TestClient(
+            AllowListMiddleware(app, allow_list, cross_origin=cross_origin), base_url=f"http://{HERE}"
+        )
 
 
 def test_refused_request_does_not_reach_the_app() -> None:
-    behind = Behind(Visitors())
+    behind = Behind(AllowList())
     for headers in ({"host": "evil.test"}, {"origin": "null"}, {"origin": "http://evil.test"}):
         for method in ("GET", "POST", "OPTIONS"):
             reply = behind.client.request(method, "/", headers=headers)
@@ -208,7 +210,7 @@ def test_refused_request_does_not_reach_the_app() -> None:
 
 
 def test_allowed_pages_may_read_answers() -> None:
-    behind = Behind(Visitors.named([], ["https://music.example"]), cross_origin=True)
+    behind = Behind(AllowList.from_names([], ["https://music.example"]), cross_origin=True)
     origin = {"origin": "https://music.example"}
     reply = behind.client.post("/", headers=origin)
     assert (reply.status_code, reply.headers["access-control-allow-origin"]) == (200, "https://music.example")
@@ -225,8 +227,8 @@ def test_allowed_pages_may_read_answers() -> None:
 def test_refusals_are_logged_once_each_and_not_without_end(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "_REPORTED", set())
-    behind = Behind(Visitors())
+    monkeypatch.setattr(module, "_REPORTED", set())
+    behind = Behind(AllowList())
     with caplog.at_level(logging.WARNING):
         for number in (*range(60), 0, 1):
             behind.client.get("/", headers={"host": f"evil{number}.test"})

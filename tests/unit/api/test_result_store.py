@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from riffusion_ext.api import room
+from riffusion_ext.api import result_store
 from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.responses import accepted
+from riffusion_ext.api.responses import accept
 from riffusion_ext.jobs import Job
 from riffusion_ext.spectrogram import codec
 from tests.unit.api.conftest import V1, MakeClient, ended, sentence, sound_bytes, upload
@@ -23,7 +23,7 @@ from tests.unit.small import SMALL_TEXT
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "QUEUE", 0.0)
+    monkeypatch.setattr(result_store, "UPLOAD_TIMEOUT_S", 0.0)
 
 
 def images(client: TestClient, clip: str, **more: Any) -> Any:
@@ -89,10 +89,10 @@ def test_upload_waits_for_room_and_does_not_evict_recent_clips(
     assert int(refused.headers["retry-after"]) > 60
     assert [client.get(url).status_code for url in urls] == [200, 200]
     assert len(list((tmp_path / "scratch" / "api" / "clips").iterdir())) == 2
-    monkeypatch.setattr(room, "QUEUE", 20.0)
+    monkeypatch.setattr(result_store, "UPLOAD_TIMEOUT_S", 20.0)
     client.service.files["clips"]._lifetime = 0.1  # type: ignore[attr-defined]
-    for id_ in client.service.files["clips"]._until:  # type: ignore[attr-defined]
-        client.service.files["clips"]._until[id_] = 0.0  # type: ignore[attr-defined]
+    for id_ in client.service.files["clips"]._expires:  # type: ignore[attr-defined]
+        client.service.files["clips"]._expires[id_] = 0.0  # type: ignore[attr-defined]
     assert len([upload(client, "clips", sound_bytes(0.5)) for _ in range(3)]) == 3
     assert client.get(urls[0]).status_code == 404
 
@@ -113,7 +113,7 @@ def test_files_of_a_failed_job_are_removed(service: ApiContext) -> None:
 
     def fails(job: Job) -> dict[str, Any]:
         service.save("pictures", made(service), title="a")
-        service.room.reserve("pictures", 5, 100)
+        service.results.reserve("pictures", 5, 100)
         service.save("pictures", made(service), title="b")
         raise ApiError(422, "no")
 
@@ -122,7 +122,7 @@ def test_files_of_a_failed_job_are_removed(service: ApiContext) -> None:
         return {"pictures": [{"id": record.id, "max_value": float("nan")}]}
 
     for work in (fails, tells_what_is_not_finite):
-        accepted(service, "kind", "convert", work)
+        accept(service, "kind", "convert", work)
         job = service.jobs.all()[-1]
         assert job.wait(10)
         assert (job.state, len(library)) == ("failed", 0)
@@ -132,7 +132,7 @@ def test_files_of_a_failed_job_are_removed(service: ApiContext) -> None:
 
 
 def test_long_job_waits_for_room_to_store_its_result(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_LOOK_AGAIN", 0.01)
+    monkeypatch.setattr(result_store, "_POLL_INTERVAL_S", 0.01)
     service: ApiContext = make_client(kept_files=1).service  # type: ignore[attr-defined]
     library = service.files["pictures"]
     first = service.save("pictures", made(service), title="a")
@@ -143,18 +143,18 @@ def test_long_job_waits_for_room_to_store_its_result(make_client: MakeClient, mo
     def work(job: Job) -> dict[str, Any]:
         return {"id": service.save("pictures", made(service), title="b").id}
 
-    accepted(service, "kind", "paint", work)
+    accept(service, "kind", "paint", work)
     job = service.jobs.all()[-1]
     assert asked.wait(10)
     assert library.get(first.id) is not None
-    library._until[first.id] = 0.0
+    library._expires[first.id] = 0.0
     assert job.wait(10)
     assert library.get(first.id) is None
     assert job.result is not None
     assert library.get(job.result["id"]) is not None
 
-    service.room._patience = 0.0
-    accepted(service, "kind", "paint", work)
+    service.results._timeout_s = 0.0
+    accept(service, "kind", "paint", work)
     again = service.jobs.all()[-1]
     assert again.wait(10)
     assert again.result is not None
@@ -166,7 +166,7 @@ def test_a_loop_in_a_full_house_is_not_lost(make_client: MakeClient) -> None:
     client = make_client(kept_files=2)
     service: ApiContext = client.service  # type: ignore[attr-defined]
     urls = [upload(client, "clips", sound_bytes(0.5))["url"] for _ in range(2)]
-    service.room._patience = 0.0
+    service.results._timeout_s = 0.0
     view = ended(client, client.post(f"{V1}/loops", json={"prompt": "a", "bars": 1, "bpm": 360}))
     urls.append(view["result"]["clip"]["url"])
     assert [client.get(url).status_code for url in urls] == [200, 200, 200]
