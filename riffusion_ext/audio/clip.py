@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.audio.resampling import resampled
-from riffusion_ext.audio.workload import check, resampling
+from riffusion_ext.audio.workload import check, resample_workload
 from riffusion_ext.errors import AudioError
 
-__all__ = ["MAX_CHANNELS", "SAMPLE_RATES", "AudioClip", "check_form"]
+__all__ = ["MAX_CHANNELS", "SAMPLE_RATES", "AudioClip", "check_clip_format"]
 
 MAX_CHANNELS = 8
 SAMPLE_RATES = (1000, 768000)
@@ -67,7 +67,7 @@ class AudioClip:
         # The extremes carry NaN and infinity along, without a second array as long as the sound.
         if samples.size and not (math.isfinite(samples.min()) and math.isfinite(samples.max())):
             raise AudioError("the samples of a clip must be finite, got NaN or infinity")
-        object.__setattr__(self, "sample_rate", _checked_rate(self.sample_rate))
+        object.__setattr__(self, "sample_rate", _check_rate(self.sample_rate))
 
     @property
     def channels(self) -> int:
@@ -150,10 +150,10 @@ class AudioClip:
         RiffusionError
             The rate is out of range, or the result needs more memory than is allowed.
         """
-        rate = _checked_rate(rate)
+        rate = _check_rate(rate)
         if rate == self.sample_rate or not self.samples.shape[1]:
             return AudioClip(self.samples, rate)
-        check(resampling(self.channels, self.samples.shape[1], self.sample_rate, rate))
+        check(resample_workload(self.channels, self.samples.shape[1], self.sample_rate, rate))
         return AudioClip(resampled(self.samples, self.sample_rate, rate), rate)
 
     def slice(self, start_s: float, stop_s: float | None = None) -> AudioClip:
@@ -180,7 +180,7 @@ class AudioClip:
         return AudioClip(self.samples * np.float32(10 ** (db / 20)), self.sample_rate)
 
 
-def check_form(channels: int, sample_rate: int) -> None:
+def check_clip_format(channels: int, sample_rate: int) -> None:
     """Refuse a number of channels or a sample rate that no clip can have.
 
     Raises
@@ -190,10 +190,10 @@ def check_form(channels: int, sample_rate: int) -> None:
     """
     if not 1 <= channels <= MAX_CHANNELS:
         raise AudioError(f"a sound must have 1 to {MAX_CHANNELS} channels, got {channels}")
-    _checked_rate(sample_rate)
+    _check_rate(sample_rate)
 
 
-def _checked_rate(rate: int) -> int:
+def _check_rate(rate: int) -> int:
     """Return the rate as a plain int; numpy's integers are taken, floats and bools are not."""
     try:
         value = operator.index(rate)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.level import apply_level
-from riffusion_ext.audio.workload import check, joining
+from riffusion_ext.audio.workload import check, join_workload
 from riffusion_ext.errors import AudioError
 
 __all__ = ["join", "join_at_level"]
@@ -64,7 +64,7 @@ def join(
         raise AudioError(f"the crossfade must be 0 s or longer, got {crossfade:g} s")
     rate, channels = clips[0].sample_rate, max(clip.channels for clip in clips)
     seconds = sum(clip.duration for clip in clips)
-    check(joining(channels, math.ceil(seconds * rate), rate))
+    check(join_workload(channels, math.ceil(seconds * rate), rate))
     sounds = [clip.resample(rate).to_channels(channels).samples for clip in clips]
     chosen = bodies if bodies is not None else [None] * len(clips)
     pieces = [_Piece.of(sound, body, rate) for sound, body in zip(sounds, chosen, strict=True) if sound.shape[1]]
@@ -100,14 +100,14 @@ class _Piece:
         first = min(round(start * rate), length - count)
         return cls(sound, first, first + count, False)
 
-    def seam(self, other: _Piece, wanted: int) -> tuple[int, int]:
+    def seam(self, other: _Piece, length: int) -> tuple[int, int]:
         """Return how many samples of the fade into the other piece lie (after, before) the seam."""
-        wanted = min(wanted, (self.last - self.first) // 2, (other.last - other.first) // 2)
-        room_before = wanted if other.free else other.first
-        room_after = wanted if self.free else self.sound.shape[1] - self.last
-        before = min(wanted // 2, room_before)
-        after = min(wanted - before, room_after)
-        return after, min(wanted - after, room_before)
+        length = min(length, (self.last - self.first) // 2, (other.last - other.first) // 2)
+        room_before = length if other.free else other.first
+        room_after = length if self.free else self.sound.shape[1] - self.last
+        before = min(length // 2, room_before)
+        after = min(length - before, room_after)
+        return after, min(length - after, room_before)
 
     def part(self, before: int, after: int) -> npt.NDArray[np.float32]:
         """Return the samples that sound, with so many before and after the body for the fades at its ends."""

@@ -11,11 +11,11 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
-from riffusion_ext.audio.clip import AudioClip, check_form
+from riffusion_ext.audio.clip import AudioClip, check_clip_format
 from riffusion_ext.audio.formats import ffmpeg, id3, soundfile_io
 from riffusion_ext.audio.formats.wav import UnsupportedError, read_layout, read_wav, write_wav
-from riffusion_ext.audio.integrity.truncation import judged
-from riffusion_ext.audio.tags import checked_tags
+from riffusion_ext.audio.integrity.truncation import add_file_notes
+from riffusion_ext.audio.tags import check_tags
 from riffusion_ext.errors import AudioError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.regular import open_regular
@@ -75,9 +75,9 @@ def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float
     for reader in (_read_wav_file, soundfile_io.read, ffmpeg.read) if is_wav else (soundfile_io.read, ffmpeg.read):
         try:
             clip = reader(path, start=start, duration=duration)
-            to_its_end = duration is None or clip.duration < duration - 0.5 / clip.sample_rate
-            seconds = start + clip.duration if to_its_end else None
-            return judged(clip, path, seconds, filled=reader is not ffmpeg.read)
+            reached_end = duration is None or clip.duration < duration - 0.5 / clip.sample_rate
+            seconds = start + clip.duration if reached_end else None
+            return add_file_notes(clip, path, seconds, filled=reader is not ffmpeg.read)
         except UnsupportedError as error:
             reasons.append(str(error))
         except AudioError as error:
@@ -105,7 +105,7 @@ def sound_length(path: str | PathLike[str]) -> float:
     except UnsupportedError:
         return read_audio(path).duration
     except (AudioError, OSError) as error:
-        raise _named(path, error) from error
+        raise _with_path(path, error) from error
 
 
 def sound_shape(path: str | PathLike[str]) -> tuple[int, int, int] | None:
@@ -122,21 +122,21 @@ def sound_shape(path: str | PathLike[str]) -> tuple[int, int, int] | None:
         if is_wav:
             with open_regular(path) as file:
                 layout = read_layout(file)
-            found = layout.frames, layout.channels, layout.sample_rate
+            shape = layout.frames, layout.channels, layout.sample_rate
         else:
-            found = soundfile_io.shape(path)
-        check_form(*found[1:])
-        return found
+            shape = soundfile_io.shape(path)
+        check_clip_format(*shape[1:])
+        return shape
     except UnsupportedError:
         return None
     except (AudioError, OSError) as error:
-        raise _named(path, error) from error
+        raise _with_path(path, error) from error
 
 
-def _named(path: Path, error: AudioError | OSError) -> AudioError:
+def _with_path(path: Path, error: AudioError | OSError) -> AudioError:
     """Return an error that names the file, unless it does already."""
-    why = getattr(error, "strerror", None) or str(error)
-    return AudioError(why if str(path) in why else f"{path} cannot be read: {why}")
+    reason = getattr(error, "strerror", None) or str(error)
+    return AudioError(reason if str(path) in reason else f"{path} cannot be read: {reason}")
 
 
 def _read_wav_file(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
@@ -186,7 +186,7 @@ def read_tags(path: str | PathLike[str]) -> dict[str, str]:
     except UnsupportedError as error:
         raise AudioError(f"the tags of {path} cannot be read: {error}") from error
     except (AudioError, OSError) as error:
-        raise _named(path, error) from error
+        raise _with_path(path, error) from error
 
 
 def write_audio(
@@ -231,7 +231,7 @@ def write_audio(
         raise AudioError(f"the suffix of a sound file must be one of {known}, got {path.suffix!r} in {path}")
     if subtype not in SUBTYPES:
         raise AudioError(f"the subtype must be one of {', '.join(SUBTYPES)}, got {subtype!r}")
-    texts = checked_tags(tags)
+    texts = check_tags(tags)
     _check_loop(loop, clip, form)
     if not clip.samples.shape[1]:
         raise AudioError(f"there is no sound to write to {path}: the clip has no samples")

@@ -30,11 +30,11 @@ LOUDNESS_RMS = 10 ** (-12 / 20)
 _SILENCE = 1e-12
 """Peaks under -240 dBFS are rounding errors, not sound; nobody wants to hear them at full scale."""
 
-_LOOK_AHEAD_S = 0.02
+_LOOKAHEAD_S = 0.02
 """Bridges the half waves of tones down to 25 Hz: a shorter time would bend them instead of turning them down."""
 
 _BLOCK = 1 << 20
-_ROUNDS = 4
+_MAX_ROUNDS = 4
 _MAX_MAKE_UP = 2.0
 
 
@@ -70,20 +70,20 @@ def apply_level(clip: AudioClip, level: str) -> AudioClip:
     unit = AudioClip(clip.samples / np.float32(peak), clip.sample_rate)
     if level == "peak":
         return AudioClip(unit.samples * np.float32(CEILING), clip.sample_rate)
-    return _loud(unit)
+    return _apply_loudness(unit)
 
 
-def _loud(unit: AudioClip) -> AudioClip:
+def _apply_loudness(unit: AudioClip) -> AudioClip:
     """Return a clip at the loudness; what the limiter takes away is made up for, by up to 6 dB."""
     gain = LOUDNESS_RMS / unit.rms
     drive = gain
-    for _ in range(_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         out = limit(AudioClip(unit.samples * np.float32(drive), unit.sample_rate))
         missing = LOUDNESS_RMS / out.rms
-        wanted = min(drive * missing, gain * _MAX_MAKE_UP)
-        if missing < 10 ** (0.3 / 20) or wanted <= drive:
+        target = min(drive * missing, gain * _MAX_MAKE_UP)
+        if missing < 10 ** (0.3 / 20) or target <= drive:
             break
-        drive = wanted
+        drive = target
     return out
 
 
@@ -131,7 +131,7 @@ def limit(clip: AudioClip, *, ceiling: float = CEILING) -> AudioClip:
 
 def limit_reach(sample_rate: int) -> int:
     """Return how many samples on each side :func:`limit` looks at: half of them for the minimum, half for the mean."""
-    return 4 * max(1, round(_LOOK_AHEAD_S * sample_rate / 2))
+    return 4 * max(1, round(_LOOKAHEAD_S * sample_rate / 2))
 
 
 def _gain(envelope: npt.NDArray[np.float32], half: int, ceiling: float) -> npt.NDArray[np.float32]:

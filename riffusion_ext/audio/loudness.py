@@ -21,8 +21,8 @@ from riffusion_ext.validation.numbers import in_range
 
 __all__ = ["Loudness", "k_weighting"]
 
-_SEGMENTS_A_SECOND = 10
-_SEGMENTS_A_BLOCK = 4
+_SEGMENTS_PER_SECOND = 10
+_SEGMENTS_PER_BLOCK = 4
 _OFFSET = -0.691
 """Decibels: makes the gain of the K-weighting at 1 kHz count for nothing."""
 
@@ -65,7 +65,7 @@ _WEIGHTS: dict[int, tuple[float, ...]] = {
 _PIECE = 1 << 16
 """Samples weighted at once: what the caller gives may be long, and the weighting works in float64."""
 
-_DUST = 1e-30
+_DENORMAL = 1e-30
 """What the filters still ring with is dropped there: numbers near the smallest there is are slow to compute with."""
 
 
@@ -124,7 +124,7 @@ class Loudness:
         if samples.size and not (math.isfinite(samples.min()) and math.isfinite(samples.max())):
             raise AudioError("the samples must be finite, got NaN or infinity")
         for start in range(0, samples.shape[1], _PIECE):
-            self._gather(self._weighted(samples[:, start : start + _PIECE]))
+            self._add_energy(self._weighted(samples[:, start : start + _PIECE]))
 
     def integrated(self) -> float:
         """Loudness of all that came so far, in LUFS.
@@ -137,9 +137,9 @@ class Loudness:
             ``-inf`` for silence and for less than 400 ms.
         """
         segments = np.array(self._segments)
-        if len(segments) < _SEGMENTS_A_BLOCK:
+        if len(segments) < _SEGMENTS_PER_BLOCK:
             return -math.inf
-        blocks = np.lib.stride_tricks.sliding_window_view(segments, _SEGMENTS_A_BLOCK).mean(axis=1)
+        blocks = np.lib.stride_tricks.sliding_window_view(segments, _SEGMENTS_PER_BLOCK).mean(axis=1)
         blocks = blocks[blocks > _energy_at(_ABSOLUTE_GATE)]
         if not blocks.size:
             return -math.inf
@@ -154,15 +154,15 @@ class Loudness:
         spread = np.zeros((channels, length * self._factor))
         spread[:, :: self._factor] = piece
         signal, self._state = sosfilt(self._filter, spread, zi=self._state)
-        self._state[np.abs(self._state) < _DUST] = 0
+        self._state[np.abs(self._state) < _DENORMAL] = 0
         energy: npt.NDArray[np.float64] = np.einsum("c,ct->t", self._weights, np.square(signal))
         return energy if self._factor == 1 else energy.reshape(-1, self._factor).mean(axis=1)
 
-    def _gather(self, energy: npt.NDArray[np.float64]) -> None:
+    def _add_energy(self, energy: npt.NDArray[np.float64]) -> None:
         """Add energy [time] to the segments; the n-th ends at the sample nearest to n * 100 ms."""
         start = 0
         while start < len(energy):
-            first, last = (self._border(len(self._segments) + more) for more in (0, 1))
+            first, last = (self._segment_start(len(self._segments) + more) for more in (0, 1))
             stop = min(len(energy), start + last - self._samples)
             self._energy += float(energy[start:stop].sum())
             self._samples += stop - start
@@ -171,9 +171,9 @@ class Loudness:
                 self._segments.append(self._energy / (last - first))
                 self._energy = 0.0
 
-    def _border(self, number: int) -> int:
+    def _segment_start(self, number: int) -> int:
         """Return the sample at which a segment begins."""
-        return (2 * number * self._rate + _SEGMENTS_A_SECOND) // (2 * _SEGMENTS_A_SECOND)
+        return (2 * number * self._rate + _SEGMENTS_PER_SECOND) // (2 * _SEGMENTS_PER_SECOND)
 
 
 def _energy_at(lufs: float) -> float:

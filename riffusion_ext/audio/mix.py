@@ -25,7 +25,7 @@ are. "linear": for sounds that are nearly the same wave."""
 Share = float | Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 """A number, or a function from seconds [N] to numbers [N]."""
 
-_NODE_S = 0.01
+_SHARE_STEP_S = 0.01
 _BLOCK = 1 << 18
 
 
@@ -54,7 +54,7 @@ def dry_wet(dry: AudioClip, wet: AudioClip, share: Share, *, law: str = "equal-p
     """
     if law not in LAWS:
         raise AudioError(f"the law must be one of {', '.join(LAWS)}, got {law!r}")
-    a, b = _aligned(dry, wet)
+    a, b = _align(dry, wet)
     mixed = np.empty_like(a)
     for start in range(0, a.shape[1], _BLOCK):
         stop = min(start + _BLOCK, a.shape[1])
@@ -89,23 +89,23 @@ def double(one: AudioClip, other: AudioClip, *, width: float = 1.0) -> AudioClip
         The rates differ, or the width is out of range.
     """
     in_range("the width", width, 0, 1, error=AudioError)
-    a, b = _aligned(one.to_mono(), other.to_mono())
+    a, b = _align(one.to_mono(), other.to_mono())
     angle = (1.0 - width) * math.pi / 4
     near, far = np.float32(math.cos(angle)), np.float32(math.sin(angle))
     return AudioClip(np.concatenate([near * a + far * b, far * a + near * b]), one.sample_rate)
 
 
-def _aligned(one: AudioClip, other: AudioClip) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _align(one: AudioClip, other: AudioClip) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return samples [C, T] of both, with as many channels and as long as the larger."""
     if one.sample_rate != other.sample_rate:
         raise AudioError(f"sounds to be mixed need one sample rate, got {one.sample_rate} and {other.sample_rate} Hz")
     channels = max(one.channels, other.channels)
     a, b = (clip.to_channels(channels).samples for clip in (one, other))
     length = max(a.shape[1], b.shape[1])
-    return _as_long(a, length), _as_long(b, length)
+    return _pad_to(a, length), _pad_to(b, length)
 
 
-def _as_long(samples: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
+def _pad_to(samples: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
     missing = length - samples.shape[1]
     return np.pad(samples, ((0, 0), (0, missing))) if missing else samples
 
@@ -113,7 +113,7 @@ def _as_long(samples: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.fl
 def _shares(share: Share, start: int, stop: int, rate: int) -> npt.NDArray[np.float64]:
     """Shares [stop - start] of samples."""
     if callable(share):
-        hop = max(1, round(_NODE_S * rate))
+        hop = max(1, round(_SHARE_STEP_S * rate))
         nodes = np.arange(start // hop, stop // hop + 2) * hop
         values = np.asarray(share(nodes / rate), np.float64)
         _check_shares(values)

@@ -21,12 +21,12 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HALF_LENGTH", "MOST_PHASES", "ratio", "reach", "resampled", "resampled_length", "table_shape"]
+__all__ = ["HALF_LENGTH", "MAX_PHASES", "ratio", "reach", "resampled", "resampled_length", "table_shape"]
 
 HALF_LENGTH = 32
 """Zero crossings on each side of the filter."""
 
-MOST_PHASES = 8192
+MAX_PHASES = 8192
 """Larger numbers of a ratio are not given a filter of their own."""
 
 _CUTOFF, _BETA = 0.94, 8.0
@@ -77,8 +77,8 @@ def resampled(samples: _Array, source_rate: int, rate: int) -> _Array:
     up, down = ratio(source_rate, rate)
     if up == down or not samples.shape[1]:
         return samples
-    if max(up, down) > MOST_PHASES:
-        return _between_rows(samples, up, down)
+    if max(up, down) > MAX_PHASES:
+        return _resample_by_table(samples, up, down)
     from scipy.signal import resample_poly
 
     out = resample_poly(samples, up, down, axis=1, window=_filter(max(up, down)))
@@ -98,7 +98,7 @@ def _filter(phases: int) -> _Array:
     return np.asarray(taps, np.float32)
 
 
-def _between_rows(samples: _Array, up: int, down: int) -> _Array:
+def _resample_by_table(samples: _Array, up: int, down: int) -> _Array:
     """Resample [C, n] by a ratio whose numbers are large."""
     table = _table(up, down)
     rows, taps = table.shape[0] - 1, table.shape[1]

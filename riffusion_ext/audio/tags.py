@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from riffusion_ext.errors import AudioError
 
-__all__ = ["TAG_NAMES", "checked_tags"]
+__all__ = ["TAG_NAMES", "check_tags"]
 
 TAG_NAMES = ("title", "artist", "album", "comment", "software", "date", "genre")
 
 
-def checked_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
+def check_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
     """Return the tags that have a text, in a form that every format can hold.
 
     NUL ends a text in most formats and is taken out; half surrogates (from file names that are not UTF-8) become ``?``.

@@ -3,7 +3,7 @@
 A small file can ask for much: a minute at 1000 Hz becomes 192 times as many samples at 192 kHz, and an image of many
 columns hours of sound. So whatever makes sound or images larger says first what it is about to do::
 
-    workload = resampling(channels, samples, 1000, 192000)     numbers only, no memory
+    workload = resample_workload(channels, samples, 1000, 192000)     numbers only, no memory
     check(workload)                                            RiffusionError, with the figure and the limit
 
 Estimates are upper bounds, of what is held beyond the input. They are of the order of what is really needed: two to
@@ -23,31 +23,31 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from riffusion_ext.audio.resampling import HALF_LENGTH, MOST_PHASES, ratio, resampled_length, table_shape
+from riffusion_ext.audio.resampling import HALF_LENGTH, MAX_PHASES, ratio, resampled_length, table_shape
 from riffusion_ext.errors import RiffusionError
 
 __all__ = [
     "Allowance",
     "Workload",
     "allowance",
-    "allowed_now",
     "check",
-    "joining",
+    "current_allowance",
+    "join_workload",
     "machine_memory",
-    "reading",
-    "resampling",
+    "read_workload",
+    "resample_workload",
 ]
 
 FLOAT = 4
 """Bytes of a sample, and of most numbers."""
 
-_SHARE = 0.8
+_MEMORY_SHARE = 0.8
 """Of the machine's memory that one piece of work may take."""
 
 _UNKNOWN_MEMORY = 8 << 30
 """Taken for the memory of a machine that does not tell."""
 
-_FIXED = 32 << 20
+_BLOCK_BYTES = 32 << 20
 """Blocks of constant size that the work goes on in, in bytes."""
 
 
@@ -106,9 +106,9 @@ def allowance(allowed: Allowance) -> Iterator[None]:
         _ALLOWED.reset(token)
 
 
-def allowed_now() -> Allowance:
+def current_allowance() -> Allowance:
     """Return what work may need here: what the caller allows, else most of the machine's memory and any time."""
-    return _ALLOWED.get() or Allowance(_SHARE * machine_memory())
+    return _ALLOWED.get() or Allowance(_MEMORY_SHARE * machine_memory())
 
 
 def check(workload: Workload) -> None:
@@ -119,11 +119,12 @@ def check(workload: Workload) -> None:
     RiffusionError
         It does; the message has the figure and the limit.
     """
-    allowed = allowed_now()
+    allowed = current_allowance()
     if workload.memory > allowed.memory:
+        needed, limit = _format_bytes(workload.memory), _format_bytes(allowed.memory)
         raise RiffusionError(
-            f"{workload.what} needs up to {_bytes(workload.memory)} of memory, {_bytes(allowed.memory)} are allowed "
-            "here; a shorter part, a lower sample rate or fewer columns need less"
+            f"{workload.what} needs up to {needed} of memory, {limit} are allowed here; a "
+            "shorter part, a lower sample rate or fewer columns need less"
         )
     if workload.products > allowed.products:
         raise RiffusionError(
@@ -132,7 +133,7 @@ def check(workload: Workload) -> None:
         )
 
 
-def resampling(channels: int, samples: int, source_rate: int, rate: int) -> Workload:
+def resample_workload(channels: int, samples: int, source_rate: int, rate: int) -> Workload:
     """Return what :func:`~riffusion_ext.audio.resampling.resampled` needs.
 
     Parameters
@@ -143,40 +144,40 @@ def resampling(channels: int, samples: int, source_rate: int, rate: int) -> Work
         In Hz.
     """
     up, down = ratio(source_rate, rate)
-    what = f"resampling {seconds_text(samples / source_rate)} of sound from {source_rate} to {rate} Hz"
+    what = f"resampling {format_seconds(samples / source_rate)} of sound from {source_rate} to {rate} Hz"
     if up == down or not samples:
         return Workload(what, 0)
     out = channels * resampled_length(samples, source_rate, rate)
     taps = math.ceil(2 * HALF_LENGTH * max(up, down) / up)
-    if max(up, down) > MOST_PHASES:
+    if max(up, down) > MAX_PHASES:
         rows, taps = table_shape(up, down)
-        return Workload(what, FLOAT * (out + rows * taps) + _FIXED, 4 * out * taps)
+        return Workload(what, FLOAT * (out + rows * taps) + _BLOCK_BYTES, 4 * out * taps)
     # Twice: what scipy returns is a view of a larger array.
-    return Workload(what, 2 * FLOAT * out + _FIXED, out * taps)
+    return Workload(what, 2 * FLOAT * out + _BLOCK_BYTES, out * taps)
 
 
-def joining(channels: int, samples: int, rate: int) -> Workload:
+def join_workload(channels: int, samples: int, rate: int) -> Workload:
     """Return what it needs to bring so much sound to one form and to join it."""
-    what = f"joining {seconds_text(samples / rate)} of sound with {channels} channels at {rate} Hz"
+    what = f"joining {format_seconds(samples / rate)} of sound with {channels} channels at {rate} Hz"
     return Workload(what, 3 * FLOAT * channels * samples)
 
 
-def reading(channels: int, samples: int, sample_rate: int) -> Workload:
+def read_workload(channels: int, samples: int, sample_rate: int) -> Workload:
     """Return what it needs to read so much of a sound file into memory."""
     what = (
-        f"reading {seconds_text(samples / max(sample_rate, 1))} of sound with {channels} channels at {sample_rate} Hz"
+        f"reading {format_seconds(samples / max(sample_rate, 1))} of sound with {channels} channels at {sample_rate} Hz"
     )
     return Workload(what, 2 * FLOAT * channels * samples)
 
 
-def seconds_text(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """Return a length of time for a sentence: ``"12.3 s"``, ``"75 min"``, ``"20 h"``."""
     if seconds < 120:
         return f"{seconds:.3g} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.0f} h"
 
 
-def _bytes(number: float) -> str:
+def _format_bytes(number: float) -> str:
     return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.0f} MB"
 
 

@@ -22,7 +22,7 @@ from PIL import Image
 from riffusion_ext.audio import LEVELS, AudioClip, apply_level
 from riffusion_ext.audio.fit import fit_pieces
 from riffusion_ext.audio.resampling import resampled_length
-from riffusion_ext.audio.workload import allowed_now, check
+from riffusion_ext.audio.workload import check, current_allowance
 from riffusion_ext.errors import ImageError, RiffusionError
 from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.params import DEFAULT_MAX_VALUE, LEAST_MAX_VALUE, PRESETS, SpectrogramParams
@@ -146,7 +146,7 @@ def images_to_audio(
     columns = sum(width * len(members) for (_, width), members in groups.items())
     done = 0
     for (params, width), members in groups.items():
-        room = allowed_now().memory / inverting(params, width, engine=settings.engine).memory
+        room = current_allowance().memory / inverting(params, width, engine=settings.engine).memory
         for batch in _batches(members, width, settings, max(1, int(min(room, _GPU_COLUMNS)))):
             share = width * len(batch) / columns
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from riffusion_ext.audio.workload import FLOAT, Workload, seconds_text
+from riffusion_ext.audio.workload import FLOAT, Workload, format_seconds
 from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["WHOLE", "drawing", "inverting"]
@@ -56,7 +56,7 @@ def drawing(params: SpectrogramParams, seconds: float) -> Workload:
     memory = FLOAT * cells + 6 * columns * height
     memory += _WHOLE_COPIES * FLOAT * min(samples * channels, WHOLE)
     memory += _held(params) + _filters(params, params.n_fft // 2 + 1)
-    what = f"drawing {seconds_text(seconds)} of sound as {columns:,} columns of {height} rows"
+    what = f"drawing {format_seconds(seconds)} of sound as {columns:,} columns of {height} rows"
     products = columns * channels * (_fft(params.n_fft) + _mel(params, params.n_fft))
     return Workload(what, memory, products)
 
@@ -86,7 +86,9 @@ def inverting(
     window = params.win_length * up // down
     samples = params.samples_of_columns(columns) * params.channels * images
     frames = min(columns, block_frames(params)) * params.channels * images
-    what = f"turning {columns:,} columns into {seconds_text(columns * params.hop_length / params.sample_rate)} of sound"
+    what = (
+        f"turning {columns:,} columns into {format_seconds(columns * params.hop_length / params.sample_rate)} of sound"
+    )
     what += f" at {params.sample_rate} Hz" + (f", {images} times" if images > 1 else "")
     memory = _SOUND_COPIES * FLOAT * samples + _PIXEL * pixels + _held(params)
     if engine == "reference":

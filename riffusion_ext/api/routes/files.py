@@ -92,7 +92,7 @@ def _image(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
 
 
 def _clip(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
-    from riffusion_ext.audio.integrity.truncation import about
+    from riffusion_ext.audio.integrity.truncation import file_notes
 
     with path.open("rb") as file:
         suffix = sound_suffix(file.read(16))
@@ -104,4 +104,4 @@ def _clip(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
         raise
     shown = file_name(name, suffix, "sound")
     record = service.save("clips", kept, title=shown.removesuffix(suffix), duration=duration, download_name=shown)
-    return clip_view(service, record, notes=list(about(kept)))
+    return clip_view(service, record, notes=list(file_notes(kept)))

@@ -18,15 +18,15 @@ import numpy.typing as npt
 from riffusion_ext.audio.formats.id3 import tag_size
 from riffusion_ext.audio.integrity.byte_window import Window
 
-__all__ = ["FlacFrame", "FlacLink", "head", "silence", "sound_frames", "walk"]
+__all__ = ["FlacFrame", "FlacLink", "head", "intact_frames", "silence", "walk"]
 
 _STREAM, _FRAME = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"), re.compile(rb"\xff[\xf8\xf9]")
 _SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
-_LONGEST, _SIDE_BY_SIDE = 1 << 17, 256
+_MAX_FRAME_BYTES, _BATCH = 1 << 17, 256
 """Frames whose checksum is looked at: bytes, and how many at once. Nearly all have less than 32 kB."""
-_MOST_BLOCKS = 1000
-_NEAR, _MOST_TRIES = 8, 10_000
-_MOST_SILENCE = 60 * 44100  # samples that may be missing at once, beside as many as there are
+_MAX_BLOCKS = 1000
+_LOOKAHEAD, _MAX_TRIES = 8, 10_000
+_MAX_SILENCE = 60 * 44100  # samples that may be missing at once, beside as many as there are
 
 
 class FlacFrame(NamedTuple):
@@ -67,7 +67,7 @@ class FlacLink:
         return (self.info[12] >> 1 & 7) + 1
 
     @property
-    def promised(self) -> int:
+    def declared(self) -> int:
         """Samples that it says it has; 0 for unknown."""
         return int.from_bytes(self.info[13:18], "big") & (1 << 36) - 1
 
@@ -78,7 +78,7 @@ class FlacLink:
         return low if low == high else 0
 
 
-def _table(polynomial: int, bits: int) -> tuple[int, ...]:
+def _crc_table(polynomial: int, bits: int) -> tuple[int, ...]:
     found = []
     for byte in range(256):
         register = byte << bits - 8
@@ -88,13 +88,13 @@ def _table(polynomial: int, bits: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-_CRC8 = _table(0x07, 8)
-_CRC16_TABLE = _table(0x8005, 16)
+_CRC8 = _crc_table(0x07, 8)
+_CRC16_TABLE = _crc_table(0x8005, 16)
 _CRC16 = np.array(_CRC16_TABLE, np.uint16)
-_FEW = 16
+_MIN_BATCH = 16
 
 
-def _header(data: bytes, link: FlacLink) -> tuple[int, int] | None:
+def _parse_header(data: bytes, link: FlacLink) -> tuple[int, int] | None:
     """Return (first sample, samples) of the frame whose first bytes these are; None where they begin none."""
     if len(data) < 6 or data[3] & 1 or data[2] >> 4 == 0 or data[2] & 15 == 15 or data[3] >> 4 > 10:
         return None
@@ -124,33 +124,33 @@ def _header(data: bytes, link: FlacLink) -> tuple[int, int] | None:
 def walk(window: Window) -> list[FlacLink]:
     """Find the streams of a FLAC file and their frames; what is within a frame is not looked at."""
     links: list[FlacLink] = []
-    position = tag_size(window.at(0, 10))
+    position = tag_size(window.read(0, 10))
     while 0 <= (position := window.find(_STREAM, position, window.size, 8)) <= window.size - 42:
-        links.append(FlacLink(window.at(position + 8, 34), position))
-        position = _after_blocks(window, position + 4)
+        links.append(FlacLink(window.read(position + 8, 34), position))
+        position = _metadata_end(window, position + 4)
     for link, end in zip(links, [*(link.start for link in links[1:]), window.size], strict=False):
-        heads = _heads(window, link, end)
+        heads = _find_heads(window, link, end)
         stops = [*(start for start, _, _ in heads[1:]), end]
         link.frames = [FlacFrame(start, stop, first, n) for (start, first, n), stop in zip(heads, stops, strict=False)]
     return [link for link in links if link.frames and link.rate]
 
 
-def _heads(window: Window, link: FlacLink, end: int) -> list[tuple[int, int, int]]:
+def _find_heads(window: Window, link: FlacLink, end: int) -> list[tuple[int, int, int]]:
     """Return place, first sample and samples of the frames of a stream; [] where too much only looks like one."""
     heads: list[tuple[int, int, int]] = []
-    tries, position = 0, _after_blocks(window, link.start + 4)
+    tries, position = 0, _metadata_end(window, link.start + 4)
     while (position := window.find(_FRAME, position, end, 1)) >= 0:
-        found = _header(window.at(position, 16), link)
+        found = _parse_header(window.read(position, 16), link)
         if found is not None:
             heads.append((position, *found))
         position += 1
         tries += found is None
-        if tries > _MOST_TRIES + window.size // 512:  # sound has one in 30 kB
+        if tries > _MAX_TRIES + window.size // 512:  # sound has one in 30 kB
             return []
-    return _in_order(heads)
+    return _drop_false_heads(heads)
 
 
-def _in_order(heads: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+def _drop_false_heads(heads: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     """Leave out what only looks like the head of a frame: sound does, about once in 10 MB.
 
     A head counts if it continues the frame before, or if one of the next few continues it.
@@ -159,18 +159,18 @@ def _in_order(heads: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     expected = 0
     for number, candidate in enumerate(heads):
         _, first, samples = candidate
-        following = heads[number + 1 : number + 1 + _NEAR]
-        goes_on = any(after[1] == first + samples for after in following)
-        if first == expected or (goes_on and expected < first <= 2 * expected + _MOST_SILENCE):
+        following = heads[number + 1 : number + 1 + _LOOKAHEAD]
+        continued = any(after[1] == first + samples for after in following)
+        if first == expected or (continued and expected < first <= 2 * expected + _MAX_SILENCE):
             found.append(candidate)
             expected = first + samples
     return found
 
 
-def _after_blocks(window: Window, position: int) -> int:
+def _metadata_end(window: Window, position: int) -> int:
     """Return where the metadata ends."""
-    for _ in range(_MOST_BLOCKS):
-        block = window.at(position, 4)
+    for _ in range(_MAX_BLOCKS):
+        block = window.read(position, 4)
         if len(block) < 4:
             break
         position += 4 + int.from_bytes(block[1:], "big")
@@ -194,7 +194,7 @@ def silence(link: FlacLink, first: int, stop: int) -> bytes:
         samples = min(size, stop - start)
         # Rate and depth as in STREAMINFO, samples in 16 bits, channels by themselves; each is constantly 0.
         data = bytes((0xFF, 0xF8 | (not link.block), 0x70, link.channels - 1 << 4))
-        data += _coded(start // size if link.block else start) + (samples - 1).to_bytes(2, "big")
+        data += _encode_number(start // size if link.block else start) + (samples - 1).to_bytes(2, "big")
         register = 0
         for byte in data:
             register = _CRC8[register ^ byte]
@@ -203,7 +203,7 @@ def silence(link: FlacLink, first: int, stop: int) -> bytes:
     return found
 
 
-def _coded(number: int) -> bytes:
+def _encode_number(number: int) -> bytes:
     """Return a number as UTF-8 would have it, with up to 36 bits."""
     if number < 0x80:
         return bytes((number,))
@@ -214,18 +214,18 @@ def _coded(number: int) -> bytes:
     return bytes((0xFF << 7 - len(tail) & 0xFF | number, *tail))
 
 
-def sound_frames(window: Window, frames: Sequence[FlacFrame]) -> list[bool]:
+def intact_frames(window: Window, frames: Sequence[FlacFrame]) -> list[bool]:
     """Return whether frames are whole and undamaged, by their checksums. Very long ones are believed.
 
     Many of about one length are looked at side by side: zeros put before a frame do not change its checksum.
     """
     found = [True] * len(frames)
     order = sorted(range(len(frames)), key=lambda number: frames[number].stop - frames[number].start)
-    while order and frames[order[-1]].stop - frames[order[-1]].start > _LONGEST:
+    while order and frames[order[-1]].stop - frames[order[-1]].start > _MAX_FRAME_BYTES:
         order.pop()
-    for start in range(0, len(order), _SIDE_BY_SIDE):
-        numbers = sorted(order[start : start + _SIDE_BY_SIDE])
-        batch = [window.at(frames[number].start, frames[number].stop - frames[number].start) for number in numbers]
+    for start in range(0, len(order), _BATCH):
+        numbers = sorted(order[start : start + _BATCH])
+        batch = [window.read(frames[number].start, frames[number].stop - frames[number].start) for number in numbers]
         longest = max(map(len, batch))
         rows = np.frombuffer(b"".join(data.rjust(longest, b"\0") for data in batch), np.uint8)
         for number, register in zip(numbers, _checksums(rows.reshape(len(batch), longest)), strict=True):
@@ -242,7 +242,7 @@ def _checksum(data: bytes) -> int:
 
 def _checksums(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
     """CRC-16 of each row; 0 where its last two bytes are that of those before."""
-    if len(rows) <= _FEW:  # quicker one by one
+    if len(rows) <= _MIN_BATCH:  # quicker one by one
         return np.array([_checksum(row.tobytes()) for row in rows], np.uint16)
     register = np.zeros(len(rows), np.uint16)
     for column in rows.T.copy():

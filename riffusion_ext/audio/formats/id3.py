@@ -26,9 +26,9 @@ _FRAMES = {
 _NAMES = {frame: name for name, frame in _FRAMES.items()} | {b"TYER": "date"}  # TYER: the year, before version 2.4
 _ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
 _UTF_8 = b"\x03"
-_LARGEST, _LARGEST_TEXT, _MOST_FRAMES = 1 << 26, 1 << 20, 10_000
+_MAX_TAG_BYTES, _MAX_TEXT_BYTES, _MAX_FRAMES = 1 << 26, 1 << 20, 10_000
 _UNSYNCHRONISED, _EXTENDED, _FOOTER = 0x80, 0x40, 0x10
-_GROUPED, _COMPRESSED, _ENCRYPTED, _FRAME_UNSYNCHRONISED, _LENGTH_GIVEN = 0x40, 0x08, 0x04, 0x02, 0x01
+_GROUPED, _COMPRESSED, _ENCRYPTED, _FRAME_UNSYNCHRONISED, _HAS_LENGTH = 0x40, 0x08, 0x04, 0x02, 0x01
 
 
 def build_tag(tags: Mapping[str, str]) -> bytes:
@@ -37,15 +37,15 @@ def build_tag(tags: Mapping[str, str]) -> bytes:
     for name, text in tags.items():
         # A comment has a language and a description (empty: the comment that players show).
         body = _UTF_8 + (b"eng\0" if name == "comment" else b"") + text.encode("utf-8")
-        frames += struct.pack(">4s4sH", _FRAMES[name], _synchsafe(len(body)), 0) + body
-    return struct.pack(">3sBBB4s", b"ID3", 4, 0, 0, _synchsafe(len(frames))) + frames if tags else b""
+        frames += struct.pack(">4s4sH", _FRAMES[name], _to_synchsafe(len(body)), 0) + body
+    return struct.pack(">3sBBB4s", b"ID3", 4, 0, 0, _to_synchsafe(len(frames))) + frames if tags else b""
 
 
 def tag_size(head: bytes) -> int:
     """Return how many bytes of a file its ID3v2 tag takes, given the first ten; 0 if it has none."""
     if len(head) < 10 or head[:3] != b"ID3":
         return 0
-    return 10 + _number(head[6:10]) + (10 if head[5] & _FOOTER else 0)
+    return 10 + _from_synchsafe(head[6:10]) + (10 if head[5] & _FOOTER else 0)
 
 
 def read_tag(file: BinaryIO) -> dict[str, str]:
@@ -56,17 +56,17 @@ def read_tag(file: BinaryIO) -> dict[str, str]:
     if not size or head[3] not in (3, 4):
         return {}
     tags: dict[str, str] = {}
-    for frame, body in _frames(file.read(min(size - 10, _LARGEST)), version=head[3], flags=head[5]):
+    for frame, body in _frames(file.read(min(size - 10, _MAX_TAG_BYTES)), version=head[3], flags=head[5]):
         name = _NAMES.get(frame)
         if frame == b"COMM":
             # Of several comments, the one without a description is the file's own; others are notes of some program.
-            description, text = _described(body[:1] + body[4:])
+            description, text = _split_description(body[:1] + body[4:])
             name = None if description else name
         elif frame == b"TXXX":  # a text of any name: ffmpeg keeps the comment of a file it converts in there
-            name, text = _described(body)
+            name, text = _split_description(body)
             name = name.lower() if name.lower() in _FRAMES else None
         else:
-            text = _text(body)
+            text = _first_text(body)
         if name and text:
             tags.setdefault(name, text)
     return tags
@@ -77,42 +77,42 @@ def _frames(data: bytes, *, version: int, flags: int) -> Iterator[tuple[bytes, b
         data = data.replace(b"\xff\0", b"\xff")
     position = 0
     if flags & _EXTENDED:  # its size leaves out the four bytes it is written in, but only in version 3
-        position = _number(data[:4]) if version == 4 else 4 + int.from_bytes(data[:4], "big")
-    for _ in range(_MOST_FRAMES):
+        position = _from_synchsafe(data[:4]) if version == 4 else 4 + int.from_bytes(data[:4], "big")
+    for _ in range(_MAX_FRAMES):
         if position + 10 > len(data) or not data[position]:
             return
         name, raw_size, flag = data[position : position + 4], data[position + 4 : position + 8], data[position + 9]
-        size = _number(raw_size) if version == 4 else int.from_bytes(raw_size, "big")
+        size = _from_synchsafe(raw_size) if version == 4 else int.from_bytes(raw_size, "big")
         body = data[position + 10 : position + 10 + size]
         position += 10 + size
         if version == 3 and not flag:
             yield name, body
         elif version == 4 and not flag & (_COMPRESSED | _ENCRYPTED):
-            body = body[1 if flag & _GROUPED else 0 :][4 if flag & _LENGTH_GIVEN else 0 :]
+            body = body[1 if flag & _GROUPED else 0 :][4 if flag & _HAS_LENGTH else 0 :]
             yield name, body.replace(b"\xff\0", b"\xff") if flag & _FRAME_UNSYNCHRONISED else body
 
 
-def _described(body: bytes) -> tuple[str, str]:
+def _split_description(body: bytes) -> tuple[str, str]:
     """Return (description, text) of a frame that has both."""
-    description, _, text = _decoded(body).partition("\0")
+    description, _, text = _decode_text(body).partition("\0")
     return description, text.lstrip("\ufeff").split("\0")[0]
 
 
-def _text(body: bytes) -> str:
-    return _decoded(body).split("\0")[0]
+def _first_text(body: bytes) -> str:
+    return _decode_text(body).split("\0")[0]
 
 
-def _decoded(body: bytes) -> str:
+def _decode_text(body: bytes) -> str:
     encoding = _ENCODINGS[body[0]] if body and body[0] < len(_ENCODINGS) else "latin-1"
-    return body[1:_LARGEST_TEXT].decode(encoding, "replace")
+    return body[1:_MAX_TEXT_BYTES].decode(encoding, "replace")
 
 
-def _synchsafe(number: int) -> bytes:
+def _to_synchsafe(number: int) -> bytes:
     """28 bits in four bytes whose top bit is clear, so that no player takes them for the start of sound."""
     return bytes((number >> shift) & 0x7F for shift in (21, 14, 7, 0))
 
 
-def _number(synchsafe: bytes) -> int:
+def _from_synchsafe(synchsafe: bytes) -> int:
     number = 0
     for byte in synchsafe:
         number = number << 7 | byte & 0x7F

@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 from riffusion_ext.audio.formats.id3 import tag_size
 from riffusion_ext.audio.integrity.byte_window import Window
-from riffusion_ext.audio.integrity.splice import append
+from riffusion_ext.audio.integrity.splice import append_range
 
-__all__ = ["Form", "MpegFile", "MpegPart", "Xing", "frame_size", "side_size", "walk"]
+__all__ = ["FrameFormat", "MpegFile", "MpegPart", "Xing", "frame_size", "side_size", "walk"]
 
 _RATES = ((11025, 12000, 8000), (), (22050, 24000, 16000), (44100, 48000, 32000))
 _KBITS = {
@@ -35,15 +35,15 @@ _KBITS = {
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x00-\xef]", re.DOTALL)
-_LEAD = 1 << 16
+_MAX_LEAD = 1 << 16
 """Bytes that may stand before the first frame, beside tags."""
-_SURE = 3
+_MIN_RUN = 3
 """Frames in a row that are no coincidence."""
-_FREE_LONGEST = 1 << 13
-_MOST_TAGS, _MOST_TRIES = 1000, 10_000
+_MAX_FREE_BYTES = 1 << 13
+_MAX_TAGS, _MAX_TRIES = 1000, 10_000
 
 
-class Form(NamedTuple):
+class FrameFormat(NamedTuple):
     """What the frames of a part have in common."""
 
     version: int
@@ -69,7 +69,7 @@ class Xing(NamedTuple):
 class MpegPart:
     """Frames of one form."""
 
-    form: Form
+    form: FrameFormat
     head: bytes
     """Of its first frame."""
     xing: Xing | None = None
@@ -92,25 +92,25 @@ class MpegFile:
         Where bytes are no frames: seconds of sound before, and bytes.
     cut
         Whether the last frame is not whole.
-    rest
+    trailing
         Bytes behind the last frame that are neither frame nor tag.
     """
 
     parts: list[MpegPart] = field(default_factory=list)
     damage: list[tuple[float, int]] = field(default_factory=list)
     cut: bool = False
-    rest: int = 0
+    trailing: int = 0
 
 
 @lru_cache(maxsize=4096)
-def _frame(head: bytes) -> tuple[Form, int, int] | None:
+def _parse_head(head: bytes) -> tuple[FrameFormat, int, int] | None:
     """Return form, bytes (0: of free format) and padding of the frame with these first four bytes; None if none has."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer, kbits, rate = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3), head[2] >> 4, head[2] >> 2 & 3
     if version == 1 or layer == 4 or kbits == 15 or rate == 3:
         return None
-    form = Form(version, layer, _RATES[version][rate], 1 if head[3] >> 6 == 3 else 2)
+    form = FrameFormat(version, layer, _RATES[version][rate], 1 if head[3] >> 6 == 3 else 2)
     padding = (head[2] >> 1 & 1) * (4 if layer == 1 else 1)
     if not kbits:
         return form, 0, padding
@@ -121,11 +121,11 @@ def _frame(head: bytes) -> tuple[Form, int, int] | None:
 
 def frame_size(head: bytes) -> int:
     """Return the bytes of the frame with these first four; 0 for unknown."""
-    found = _frame(head)
+    found = _parse_head(head)
     return found[1] if found else 0
 
 
-def side_size(form: Form) -> int:
+def side_size(form: FrameFormat) -> int:
     """Return the bytes between the head of a frame of layer 3 and its sound, where the word of Xing stands."""
     if form.version == 3:
         return 17 if form.channels == 1 else 32
@@ -136,10 +136,10 @@ class _Walker:
     def __init__(self, window: Window) -> None:
         self.window = window
         self.tries = 0
-        self.free: dict[Form, int] = {}  # bytes of a frame of free format, without padding
+        self.free: dict[FrameFormat, int] = {}  # bytes of a frame of free format, without padding
 
-    def frame(self, position: int) -> tuple[Form, int] | None:
-        found = _frame(self.window.at(position, 4))
+    def frame(self, position: int) -> tuple[FrameFormat, int] | None:
+        found = _parse_head(self.window.read(position, 4))
         if found is None:
             return None
         form, size, padding = found
@@ -150,18 +150,18 @@ class _Walker:
         return (form, size) if size else None
 
     def _free_size(self, position: int, padding: int) -> int:
-        head = self.window.at(position, 4)
+        head = self.window.read(position, 4)
         pattern = re.compile(re.escape(head[:2]) + b"[" + bytes({head[2] & 0xFD, head[2] | 2}) + b"]", re.DOTALL)
-        place = self.window.find(pattern, position + 24, position + _FREE_LONGEST, 3)
+        place = self.window.find(pattern, position + 24, position + _MAX_FREE_BYTES, 3)
         return place - position - padding if place > 0 else 0
 
-    def sure(self, position: int, count: int = _SURE) -> bool:
+    def is_frame_run(self, position: int, count: int = _MIN_RUN) -> bool:
         """Whether frames of one form follow one another from here on, or up to the end."""
         form = None
         for number in range(count):
             found = self.frame(position)
             if found is None:
-                return number > 1 and (position >= self.window.size or _is_tag(self.window.at(position, 12)))
+                return number > 1 and (position >= self.window.size or _is_tag(self.window.read(position, 12)))
             if form not in (None, found[0]):
                 return number > 1
             form, position = found[0], position + found[1]
@@ -170,27 +170,27 @@ class _Walker:
     def next(self, position: int, stop: int) -> int:
         """Return where the next frames are; -1 for nowhere."""
         while (place := self.window.find(_SYNC, position, stop, 3)) >= 0:
-            if self.sure(place):
+            if self.is_frame_run(place):
                 return place
             position = place + 1
             self.tries += 1
-            if self.tries > _MOST_TRIES + self.window.size // 512:  # noise has one in 4 kB
+            if self.tries > _MAX_TRIES + self.window.size // 512:  # noise has one in 4 kB
                 break
         return -1
 
-    def walk(self) -> Iterator[tuple[int, int, Form | None, bool]]:
+    def walk(self) -> Iterator[tuple[int, int, FrameFormat | None, bool]]:
         """Yield start and stop of frames, with their form, and of what is none; and whether that is a tag."""
-        position = self.after_tags(0)
-        first = self.next(position, min(position + _LEAD, self.window.size))
+        position = self.skip_tags(0)
+        first = self.next(position, min(position + _MAX_LEAD, self.window.size))
         if first < 0:
             return
         position, before = first, None
         while position < self.window.size:
             found = self.frame(position)
-            if found is not None and found[0] != before and not self.sure(position):
+            if found is not None and found[0] != before and not self.is_frame_run(position):
                 found = None
             if found is None:
-                after = self.after_tags(position)
+                after = self.skip_tags(position)
                 if after == position:
                     after = self.next(position, self.window.size)
                     after = self.window.size if after < 0 else after
@@ -204,21 +204,23 @@ class _Walker:
             if stop > self.window.size:
                 yield position, self.window.size, before, True  # cut
                 return
-            if not self.leads_on(stop):
-                again = self.next(position + 4, stop)
-                if again >= 0:  # bytes of it are missing
-                    yield position, again, None, False
-                    position = again
+            if not self.is_followed(stop):
+                resync = self.next(position + 4, stop)
+                if resync >= 0:  # bytes of it are missing
+                    yield position, resync, None, False
+                    position = resync
                     continue
             yield position, stop, before, False
             position = stop
 
-    def leads_on(self, position: int) -> bool:
-        return position >= self.window.size or self.frame(position) is not None or _is_tag(self.window.at(position, 12))
+    def is_followed(self, position: int) -> bool:
+        return (
+            position >= self.window.size or self.frame(position) is not None or _is_tag(self.window.read(position, 12))
+        )
 
-    def after_tags(self, position: int) -> int:
-        for _ in range(_MOST_TAGS):
-            size = _tag(self.window, position)
+    def skip_tags(self, position: int) -> int:
+        for _ in range(_MAX_TAGS):
+            size = _any_tag_size(self.window, position)
             if not size:
                 break
             position = min(position + size, self.window.size)
@@ -229,9 +231,9 @@ def _is_tag(head: bytes) -> bool:
     return head.startswith((b"ID3", b"APETAGEX", b"TAG", b"LYRICSBEGIN", bytes(4)))
 
 
-def _tag(window: Window, position: int) -> int:
+def _any_tag_size(window: Window, position: int) -> int:
     """Return the bytes of the tag at a position; 0 where there is none. Zeros that fill up a tag are one."""
-    head = window.at(position, 32)
+    head = window.read(position, 32)
     if head[:3] == b"ID3":
         return tag_size(head[:10])
     if head[:8] == b"APETAGEX":
@@ -247,10 +249,10 @@ def _tag(window: Window, position: int) -> int:
     return 0
 
 
-def _xing(window: Window, start: int, stop: int, form: Form) -> Xing | None:
+def _read_xing(window: Window, start: int, stop: int, form: FrameFormat) -> Xing | None:
     if form.layer != 3:
         return None
-    data = window.at(start, min(stop - start, 256))
+    data = window.read(start, min(stop - start, 256))
     side = side_size(form)
     for place in (4 + side, 6 + side):
         if data[place : place + 4] in (b"Xing", b"Info"):
@@ -271,27 +273,27 @@ def walk(window: Window) -> MpegFile | None:
     there.
     """
     found, seconds = MpegFile(), 0.0
-    held: tuple[float, int] | None = None  # bytes that are no frames, known to be damage once frames follow
-    for start, stop, form, other in _Walker(window).walk():
+    damaged: tuple[float, int] | None = None  # bytes that are no frames, known to be damage once frames follow
+    for start, stop, form, special in _Walker(window).walk():
         if form is None:
-            if not other:
-                held = (held[0] if held else seconds, (held[1] if held else 0) + stop - start)
+            if not special:
+                damaged = (damaged[0] if damaged else seconds, (damaged[1] if damaged else 0) + stop - start)
             continue
-        if other:
+        if special:
             found.cut = True
             break
-        if held is not None:
-            found.damage.append(held)
-            held = None
+        if damaged is not None:
+            found.damage.append(damaged)
+            damaged = None
         part = found.parts[-1] if found.parts else None
-        xing = _xing(window, start, stop, form)
+        xing = _read_xing(window, start, stop, form)
         if part is None or form != part.form or xing is not None:
-            part = MpegPart(form, window.at(start, 4), xing, lead=stop - start if xing else 0)
+            part = MpegPart(form, window.read(start, 4), xing, lead=stop - start if xing else 0)
             found.parts.append(part)
         if xing is None:
             part.frames += 1
-            append(part.ranges, start, stop)
+            append_range(part.ranges, start, stop)
             seconds += form.samples / form.rate
-    found.rest = held[1] if held else 0
+    found.trailing = damaged[1] if damaged else 0
     found.parts = [part for part in found.parts if part.frames]
     return found if found.parts else None

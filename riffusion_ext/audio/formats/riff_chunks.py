@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 from riffusion_ext.errors import AudioError
 
-__all__ = ["MOST_CHUNKS", "chunks"]
+__all__ = ["MAX_CHUNKS", "chunks"]
 
-MOST_CHUNKS = 10_000
+MAX_CHUNKS = 10_000
 """Files have a dozen chunks, and a few hundred where a program keeps a marker in each of its own."""
 
 
@@ -29,9 +29,9 @@ def chunks(file: BinaryIO, position: int, end: int) -> Iterator[tuple[bytes, int
     Raises
     ------
     AudioError
-        There are more than :data:`MOST_CHUNKS`, or the file has become shorter.
+        There are more than :data:`MAX_CHUNKS`, or the file has become shorter.
     """
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         if position + 8 > end:
             return
         file.seek(position)
@@ -41,12 +41,12 @@ def chunks(file: BinaryIO, position: int, end: int) -> Iterator[tuple[bytes, int
         name, size = struct.unpack("<4sI", head)
         body = position + 8
         yield name, body, size
-        position = _after(file, body, size)
+        position = _next_chunk(file, body, size)
     if position + 8 <= end:
-        raise AudioError(f"it has more than {MOST_CHUNKS} chunks")
+        raise AudioError(f"it has more than {MAX_CHUNKS} chunks")
 
 
-def _after(file: BinaryIO, body: int, size: int) -> int:
+def _next_chunk(file: BinaryIO, body: int, size: int) -> int:
     """Position of the next chunk. Chunks of odd size are followed by a zero, which some writers forget."""
     if size % 2 == 0:
         return body + size

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.audio.clip import AudioClip, check_form
+from riffusion_ext.audio.clip import AudioClip, check_clip_format
 from riffusion_ext.audio.formats import id3
 from riffusion_ext.audio.formats.pcm import quantize
 from riffusion_ext.audio.formats.wav import BLOCK, UnsupportedError, sample_range
-from riffusion_ext.audio.integrity.joined import JoinedFile, Persistent, seek_place
-from riffusion_ext.audio.integrity.repair import mended
+from riffusion_ext.audio.integrity.joined import JoinedFile, RecoveringFile, seek_target
+from riffusion_ext.audio.integrity.repair import repair_samples
 from riffusion_ext.audio.integrity.survey import survey
 from riffusion_ext.audio.tags import TAG_NAMES
-from riffusion_ext.audio.workload import check, reading
+from riffusion_ext.audio.workload import check, read_workload
 from riffusion_ext.errors import AudioError
 from riffusion_ext.files.regular import check_regular
 
@@ -31,7 +31,7 @@ CODECS = {"flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
 """What libsndfile calls the formats."""
 
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-_MP3_LEAD = 16384
+_MP3_PREROLL = 16384
 """Frames to read before those wanted from the middle of an MP3: its frames lean on bits of up to nine before them,
 and libsndfile plays garbage until it has them."""
 
@@ -97,7 +97,7 @@ def encode(clip: AudioClip, form: str, *, subtype: str, tags: Mapping[str, str])
                 file.write(_block(clip.samples[:, start : start + BLOCK].T, codec))
     except (soundfile.SoundFileError, RuntimeError, AssertionError) as error:
         what = f"{clip.channels} channels at {clip.sample_rate} Hz"
-        raise AudioError(f"{what} cannot be written as {form.upper()}: {_reason(error)}") from error
+        raise AudioError(f"{what} cannot be written as {form.upper()}: {_error_text(error)}") from error
     return (id3.build_tag(tags) if form == "mp3" else b"") + buffer.getvalue()
 
 
@@ -145,17 +145,17 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
         The part lies outside the file, many samples are bad, or no clip has its channels or its rate.
     """
     with open_sound(path) as file:
-        check_form(file.channels, file.samplerate)
+        check_clip_format(file.channels, file.samplerate)
         first, count = sample_range(file.frames, file.samplerate, start, duration)
         found = survey(path) if file.format == "OGG" else None
-        steady = found.stretches[0].steady if found is not None else None
-        place = seek_place(first, _MP3_LEAD if file.subtype.startswith("MPEG") else 0, steady)
-        lead = first - place
+        seekable_end = found.segments[0].seekable_end if found is not None else None
+        seek_frame = seek_target(first, _MP3_PREROLL if file.subtype.startswith("MPEG") else 0, seekable_end)
+        skipped = first - seek_frame
         if first:
-            file.seek(place)
+            file.seek(seek_frame)
         if count < _UNKNOWN_FRAMES:
-            check(reading(file.channels, count, file.samplerate))
-        return mended(read_frames(file, lead + count)[:, lead:], file.samplerate, start=first)
+            check(read_workload(file.channels, count, file.samplerate))
+        return repair_samples(read_frames(file, skipped + count)[:, skipped:], file.samplerate, start=first)
 
 
 @contextmanager
@@ -169,17 +169,17 @@ def open_sound(path: Path) -> Iterator[Any]:
     UnsupportedError
         soundfile is missing, or cannot open the file, or cannot read on inside the ``with``.
     """
-    soundfile = _needed()
+    soundfile = _require_soundfile()
     found = survey(path)
     try:
         if found is None or found.plain:
             with soundfile.SoundFile(str(path)) as file:
                 if found is None or found.samples in (None, file.frames):
-                    yield file if file.format != "FLAC" else Persistent(file, path, soundfile)
+                    yield file if file.format != "FLAC" else RecoveringFile(file, path, soundfile)
                     return
         yield JoinedFile(soundfile, path, found)
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: headerless files by their suffix
-        raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
+        raise UnsupportedError(f"soundfile says: {_error_text(error)}") from error
 
 
 def read_frames(file: Any, count: int) -> npt.NDArray[np.float32]:
@@ -230,27 +230,27 @@ def read_strings(path: Path) -> dict[str, str]:
     UnsupportedError
         soundfile is missing, or cannot read the file.
     """
-    soundfile = _needed()
+    soundfile = _require_soundfile()
     check_regular(path)
     try:
         with soundfile.SoundFile(str(path)) as file:
             found = file.copy_metadata()
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
+        raise UnsupportedError(f"soundfile says: {_error_text(error)}") from error
     tags = {name: found[name] for name in TAG_NAMES if found.get(name)}
     if "software" in tags:  # libsndfile adds itself
         tags["software"] = re.sub(r" \(libsndfile-[^()]*\)$", "", tags["software"])
     return tags
 
 
-def _needed() -> ModuleType:
+def _require_soundfile() -> ModuleType:
     soundfile = load()
     if soundfile is None:
         raise UnsupportedError("the package soundfile is not installed, without it only WAV can be read")
     return soundfile
 
 
-def _reason(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     """Return what libsndfile says: soundfile puts the path before it, which our sentence has already."""
     text = getattr(error, "error_string", "") or str(error) or type(error).__name__
     if "does not exist" in text:  # the word of its MP3 reader for what is no MP3; that the file exists was seen before

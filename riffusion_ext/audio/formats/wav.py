@@ -18,11 +18,11 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.audio.clip import AudioClip, check_form
+from riffusion_ext.audio.clip import AudioClip, check_clip_format
 from riffusion_ext.audio.formats.pcm import decode, quantize
 from riffusion_ext.audio.formats.riff_chunks import chunks
-from riffusion_ext.audio.integrity.repair import Mender
-from riffusion_ext.audio.workload import check, reading
+from riffusion_ext.audio.integrity.repair import SampleRepairer
+from riffusion_ext.audio.workload import check, read_workload
 from riffusion_ext.errors import AudioError
 
 __all__ = ["BLOCK", "UnsupportedError", "WavLayout", "read_layout", "read_wav", "sample_range", "write_wav"]
@@ -36,7 +36,7 @@ _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
 _MIDDLE_C = 60
 
-_MOST_LISTS, _MOST_TAGS, _LARGEST_LIST = 16, 1000, 1 << 20
+_MAX_LISTS, _MAX_TAGS, _MAX_LIST_BYTES = 16, 1000, 1 << 20
 
 _INFO_NAMES = {
     "title": b"INAM",
@@ -74,7 +74,7 @@ class WavLayout:
 
 
 def read_wav(
-    file: BinaryIO, *, start: float = 0.0, duration: float | None = None, mender: Mender | None = None
+    file: BinaryIO, *, start: float = 0.0, duration: float | None = None, repairer: SampleRepairer | None = None
 ) -> AudioClip:
     """Read a WAV file: PCM of 8, 16, 24 or 32 bits, float of 32 or 64 bits, plain or WAVE_FORMAT_EXTENSIBLE.
 
@@ -84,7 +84,7 @@ def read_wav(
         Seekable and binary.
     start, duration
         The part to read, in seconds; None for all that follows.
-    mender
+    repairer
         Of all pieces of the file, where this is one of them.
 
     Raises
@@ -95,9 +95,9 @@ def read_wav(
         The part lies outside the file, many samples are bad, or no clip has its channels or its rate.
     """
     layout = read_layout(file)
-    check_form(layout.channels, layout.sample_rate)
+    check_clip_format(layout.channels, layout.sample_rate)
     first, count = sample_range(layout.frames, layout.sample_rate, start, duration)
-    check(reading(layout.channels, count, layout.sample_rate))
+    check(read_workload(layout.channels, count, layout.sample_rate))
     frame = layout.width * layout.channels
     samples = np.empty((layout.channels, count), np.float32)
     file.seek(layout.offset + first * frame)
@@ -108,7 +108,7 @@ def read_wav(
             raise AudioError("it became shorter while it was read")
         values = decode(data, width=layout.width, is_float=layout.is_float)
         samples[:, done : done + block] = values.reshape(block, layout.channels).T
-    return (mender or Mender()).clip(samples, layout.sample_rate, start=first, last=mender is None)
+    return (repairer or SampleRepairer()).clip(samples, layout.sample_rate, start=first, last=repairer is None)
 
 
 def sample_range(frames: int, sample_rate: int, start: float, duration: float | None) -> tuple[int, int]:
@@ -148,12 +148,12 @@ def read_layout(file: BinaryIO) -> WavLayout:
                 break
         elif name == b"fmt ":
             fmt = file.read(min(size, 40))
-        elif name == b"LIST" and lists < _MOST_LISTS:
-            tags |= _info_tags(file.read(min(size, end - body, _LARGEST_LIST)))
+        elif name == b"LIST" and lists < _MAX_LISTS:
+            tags |= _info_tags(file.read(min(size, end - body, _MAX_LIST_BYTES)))
             lists += 1
     if len(fmt) < 16 or data is None:
         raise UnsupportedError(f"the WAV file has no {'samples' if len(fmt) >= 16 else 'header'}, it may be cut off")
-    channels, sample_rate, width, is_float = _format(fmt)
+    channels, sample_rate, width, is_float = _parse_format(fmt)
     return WavLayout(channels, sample_rate, width, is_float, data[0], data[1] // (width * channels), tags)
 
 
@@ -173,7 +173,7 @@ def _holds_chunks(file: BinaryIO, position: int, end: int) -> bool:
     return end in (position, position + 1)  # perhaps the zero behind a chunk of odd size
 
 
-def _format(fmt: bytes) -> tuple[int, int, int, bool]:
+def _parse_format(fmt: bytes) -> tuple[int, int, int, bool]:
     """Return (channels, sample rate, bytes of a sample, whether it is a float) of a ``fmt`` chunk."""
     codec, channels, sample_rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
     if codec == _EXTENSIBLE and fmt[26:40] == _GUID_TAIL:
@@ -197,7 +197,7 @@ def _info_tags(body: bytes) -> dict[str, str]:
     names = {info: name for name, info in _INFO_NAMES.items()}
     tags: dict[str, str] = {}
     position = 4
-    for _ in range(_MOST_TAGS):
+    for _ in range(_MAX_TAGS):
         if position + 8 > len(body):
             break
         info, size = struct.unpack_from("<4sI", body, position)

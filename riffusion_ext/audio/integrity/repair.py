@@ -7,7 +7,8 @@ its image white and its loudness no number::
         __/\__   __/\__      |      __/\__            ->    __/\__   __/\__ ... __/\__   its sound neighbours
               \_/      \_/\_/|\_/\_/
 
-Every reader gives its samples through a :class:`Mender`, so that all of them mean the same by "bad", "few" and "many".
+Every reader passes its samples through a :class:`SampleRepairer`, so "bad", "few" and "many" mean the same in all of
+them.
 Floats above full scale are sound: nobody clips them, and files that keep whole numbers of 16 or 32 bits as floats are
 read as they are.
 """
@@ -22,22 +23,22 @@ import numpy.typing as npt
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.errors import AudioError
 
-__all__ = ["LARGEST", "MOST_BAD", "Mender", "mended"]
+__all__ = ["MAX_BAD", "MAX_SAMPLE", "SampleRepairer", "repair_samples"]
 
-LARGEST = 2.0**32
+MAX_SAMPLE = 2.0**32
 """Largest sample that can be meant: twice the full scale of whole numbers of 32 bits."""
 
-MOST_BAD = 256
+MAX_BAD = 256
 """Bad samples that are repaired in one sound, at most: where it is short, 1 in 1000 or 8."""
 
-_FEWEST, _SHARE = 8, 1000
-_SPIKE, _LENGTH, _STEEP = 1e5, 8, 1000.0
+_MIN_BAD, _SAMPLES_PER_BAD = 8, 1000
+_SPIKE, _SPIKE_LENGTH, _SPIKE_RATIO = 1e5, 8, 1000.0
 """A spike: up to 8 samples in a row beyond 100,000 times full scale, a thousand times what lies beside them."""
 
 _Array = npt.NDArray[np.float32]
 
 
-class Mender:
+class SampleRepairer:
     """Repairs one sound, as a whole or piece by piece.
 
     Attributes
@@ -72,7 +73,7 @@ class Mender:
             Too many samples are bad, or as :class:`~riffusion_ext.audio.clip.AudioClip` says.
         """
         self.total += samples.size
-        if samples.ndim == 2 and samples.size and not _plain(samples):
+        if samples.ndim == 2 and samples.size and not _all_plausible(samples):
             self._repair(samples, sample_rate, start)
         if last:
             self.finish()
@@ -86,7 +87,7 @@ class Mender:
         AudioError
             More samples were bad than are repaired in a sound of this length.
         """
-        if self.count > min(MOST_BAD, max(_FEWEST, self.total // _SHARE)) or 2 * self.count > self.total:
+        if self.count > min(MAX_BAD, max(_MIN_BAD, self.total // _SAMPLES_PER_BAD)) or 2 * self.count > self.total:
             self._refuse()
 
     @property
@@ -99,14 +100,14 @@ class Mender:
         return (f"{what} repaired, {where} {self._first:.3f} s: not a number, or far beyond full scale",)
 
     def _repair(self, samples: _Array, sample_rate: int, start: int) -> None:
-        bad = _bad(samples)
+        bad = _find_bad(samples)
         count = int(bad.sum())
         if not count:
             return
         if not self.count:
             self._first = (start + int(bad.any(axis=0).argmax())) / max(sample_rate, 1)
         self.count += count
-        if self.count > MOST_BAD:
+        if self.count > MAX_BAD:
             self._refuse()
         for channel, wrong in zip(samples, bad, strict=True):
             places = np.flatnonzero(wrong)
@@ -114,39 +115,39 @@ class Mender:
             channel[places] = np.interp(places, good, channel[good]) if good.size and places.size else 0.0
 
     def _refuse(self) -> None:
-        most = min(MOST_BAD, max(_FEWEST, self.total // _SHARE))
+        limit = min(MAX_BAD, max(_MIN_BAD, self.total // _SAMPLES_PER_BAD))
         raise AudioError(
             f"{self.count} of {self.total} samples or more are not finite numbers, or far beyond full scale, the first "
-            f"at {self._first:.3f} s; up to {most} are repaired"
+            f"at {self._first:.3f} s; up to {limit} are repaired"
         )
 
 
-def mended(samples: _Array, sample_rate: int, *, start: int = 0) -> AudioClip:
+def repair_samples(samples: _Array, sample_rate: int, *, start: int = 0) -> AudioClip:
     """Return a clip of all samples of a sound, or of a part that begins at sample `start`, repaired.
 
     Raises
     ------
     AudioError
-        As :meth:`Mender.clip`.
+        As :meth:`SampleRepairer.clip`.
     """
-    return Mender().clip(samples, sample_rate, start=start)
+    return SampleRepairer().clip(samples, sample_rate, start=start)
 
 
-def _plain(samples: _Array) -> bool:
+def _all_plausible(samples: _Array) -> bool:
     """Whether all samples are numbers of a usual size: one look at the extremes, which carry NaN along."""
     low, high = float(samples.min()), float(samples.max())
     return math.isfinite(low) and math.isfinite(high) and max(-low, high) <= _SPIKE
 
 
-def _bad(samples: _Array) -> npt.NDArray[np.bool_]:
+def _find_bad(samples: _Array) -> npt.NDArray[np.bool_]:
     """Find the bad samples [C, n]."""
     size = np.abs(samples)
-    bad = ~(size <= LARGEST)  # NaN is not
+    bad = ~(size <= MAX_SAMPLE)  # NaN is not
     size[bad] = 0.0
     for number, channel in enumerate(size):
         loud = np.flatnonzero(channel > _SPIKE)
         for run in np.split(loud, np.flatnonzero(np.diff(loud) > 1) + 1) if loud.size else ():
-            if len(run) <= _LENGTH:
+            if len(run) <= _SPIKE_LENGTH:
                 around = [channel[place] for place in (run[0] - 1, run[-1] + 1) if 0 <= place < len(channel)]
-                bad[number, run] |= bool(channel[run].min() > _STEEP * max(around, default=0.0))
+                bad[number, run] |= bool(channel[run].min() > _SPIKE_RATIO * max(around, default=0.0))
     return bad

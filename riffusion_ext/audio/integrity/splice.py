@@ -12,13 +12,13 @@ from typing import Any
 
 from riffusion_ext.files.regular import open_regular
 
-__all__ = ["Piece", "Splice", "append"]
+__all__ = ["Piece", "Splice", "append_range"]
 
 Piece = bytes | tuple[int, int]
 """Bytes, or the first byte of a part of the file and the one behind its last."""
 
 
-def append(parts: list[tuple[int, int]], start: int, stop: int) -> None:
+def append_range(parts: list[tuple[int, int]], start: int, stop: int) -> None:
     """Add a part of a file to others; to the last one where they touch."""
     if parts and parts[-1][1] == start:
         parts[-1] = (parts[-1][0], stop)

@@ -20,24 +20,24 @@ from pathlib import Path
 from riffusion_ext.audio.formats import flac_frames, mp3_frames, ogg_pages
 from riffusion_ext.audio.formats.id3 import tag_size
 from riffusion_ext.audio.integrity.byte_window import Window
-from riffusion_ext.audio.integrity.splice import Piece, append
+from riffusion_ext.audio.integrity.splice import Piece, append_range
 from riffusion_ext.files.regular import check_regular, open_regular
 
-__all__ = ["Gap", "Stretch", "Survey", "deeper", "survey"]
+__all__ = ["Gap", "Segment", "Survey", "survey", "survey_deep"]
 
-_LEAST_REST = 4096
+_MIN_TRAILING = 4096
 """Bytes behind the sound that are told."""
 _DECODER_DELAY = 529
 """Samples by which decoders of layer 3 are late."""
-_MOST_TRIMMED = 4096
+_MAX_TRIMMED = 4096
 _XING_SLACK = 1
 """Frames: some encoders count the frame that tells, others do not."""
-_OTHERS = (b"RIFF", b"FORM", b"RF64", b"caff", b".snd", b"riff", b"\x1aE\xdf\xa3")
+_OTHER_FORMATS = (b"RIFF", b"FORM", b"RF64", b"caff", b".snd", b"riff", b"\x1aE\xdf\xa3")
 """First bytes of files that are none of the three kinds."""
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Segment:
     """A piece of sound that a decoder reads without a break.
 
     Attributes
@@ -50,7 +50,7 @@ class Stretch:
         Number of the stream that it belongs to.
     end
         Sample of the stream behind its last, where it is known only by its end.
-    steady
+    seekable_end
         Sample up to which the decoder finds places in it: libsndfile takes the last page of Ogg, whose end is cut, for
         one that is whole. None for all of it.
     """
@@ -60,7 +60,7 @@ class Stretch:
     channels: int
     link: int = 0
     end: int | None = None
-    steady: int | None = None
+    seekable_end: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Gap:
 
     start: float
     length: float | None
-    stretch: int = -1
+    segment: int = -1
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ class Survey:
     ----------
     plain
         Whether the decoder may have the file as it is, if it takes it for `samples` long (None: for any length).
-    stretches
+    segments
         What it is to have otherwise.
     seconds
         How much sound there is, about.
-    promised
+    declared
         How much the file says there is; None if it does not say, or says less.
     cut
         Whether it breaks off.
@@ -92,29 +92,29 @@ class Survey:
         In ascending order.
     filled
         Whether the stretches know how much is missing between them.
-    rest
+    trailing
         Bytes behind the sound that are none.
     trimmed
         Seconds that decoders drop at the ends, at most.
     counts, holes
         Samples of each stretch and of the silence before it, at the rate of the first, once they are known.
-    deeper
+    deep_surveys
         What a closer look has found.
     """
 
     plain: bool
-    stretches: tuple[Stretch, ...]
+    segments: tuple[Segment, ...]
     seconds: float
     samples: int | None = None
-    promised: float | None = None
+    declared: float | None = None
     cut: bool = False
     gaps: tuple[Gap, ...] = ()
     filled: bool = False
-    rest: int = 0
+    trailing: int = 0
     trimmed: float = 0.0
     counts: dict[int, int] = field(default_factory=dict)
-    holes: dict[int, int] = field(default_factory=dict)
-    deeper: list[Survey] = field(default_factory=list)
+    silences: dict[int, int] = field(default_factory=dict)
+    deep_surveys: list[Survey] = field(default_factory=list)
 
 
 def survey(path: Path) -> Survey | None:
@@ -127,16 +127,16 @@ def survey(path: Path) -> Survey | None:
     """
     state = check_regular(path)
     found = _survey(path, state.st_size, state.st_mtime_ns, state.st_ino, False)
-    return found.deeper[-1] if found is not None and found.deeper else found
+    return found.deep_surveys[-1] if found is not None and found.deep_surveys else found
 
 
-def deeper(path: Path) -> Survey | None:
+def survey_deep(path: Path) -> Survey | None:
     """Look inside the frames of FLAC, too, as :func:`survey` does from now on: the file could not be decoded."""
     state = check_regular(path)
     key = (path, state.st_size, state.st_mtime_ns, state.st_ino)
     first, found = _survey(*key, False), _survey(*key, True)
     if first is not None and found is not None:
-        first.deeper.append(found)
+        first.deep_surveys.append(found)
     return found
 
 
@@ -144,46 +144,46 @@ def deeper(path: Path) -> Survey | None:
 def _survey(path: Path, _size: int, _time: int, _inode: int, deep: bool) -> Survey | None:
     with open_regular(path) as file:
         window = Window(file)
-        head = window.at(tag_size(window.at(0, 10)), 12)
+        head = window.read(tag_size(window.read(0, 10)), 12)
         if head[:4] == b"OggS":
             links = ogg_pages.walk(window)
-            return _of_ogg(links) if links else None
+            return _survey_ogg(links) if links else None
         if head[:4] == b"fLaC":
             streams = flac_frames.walk(window)
-            return _of_flac(window, streams, deep) if streams else None
-        if head[:4] in _OTHERS or head[4:8] == b"ftyp":
+            return _survey_flac(window, streams, deep) if streams else None
+        if head[:4] in _OTHER_FORMATS or head[4:8] == b"ftyp":
             return None
         found = mp3_frames.walk(window)
-        return None if found is None else _of_mpeg(window, found)
+        return None if found is None else _survey_mpeg(window, found)
 
 
 # --- MP3 -------------------------------------------------------------------------------------------------------------
 
 
-def _of_mpeg(window: Window, found: mp3_frames.MpegFile) -> Survey:
+def _survey_mpeg(window: Window, found: mp3_frames.MpegFile) -> Survey:
     seconds = sum(part.frames * part.form.samples / part.form.rate for part in found.parts)
-    lost = sum(_lost(window, part) for part in found.parts)
+    lost = sum(_lost_seconds(window, part) for part in found.parts)
     first = found.parts[0]
     plain = len(found.parts) == 1 and not found.damage and not lost
-    told = first.xing is not None and first.xing.frames > 0
-    plain &= not told or first.xing is None or first.xing.frames == first.frames
+    has_count = first.xing is not None and first.xing.frames > 0
+    plain &= not has_count or first.xing is None or first.xing.frames == first.frames
     return Survey(
         plain=plain,
-        stretches=tuple(
-            Stretch((_info_frame(part), *part.ranges), part.form.rate, part.form.channels, number)
+        segments=tuple(
+            Segment((_info_frame(part), *part.ranges), part.form.rate, part.form.channels, number)
             for number, part in enumerate(found.parts)
         ),
         seconds=seconds,
-        samples=None if told else first.frames * first.form.samples,
-        promised=seconds + lost if lost else None,
+        samples=None if has_count else first.frames * first.form.samples,
+        declared=seconds + lost if lost else None,
         cut=found.cut or (lost > 0 and not found.damage),
         gaps=tuple(Gap(start, (0.0 if n else lost) if lost else None) for n, (start, _) in enumerate(found.damage)),
-        trimmed=sum(_MOST_TRIMMED / part.form.rate for part in found.parts),
-        rest=found.rest if found.rest >= _LEAST_REST else 0,
+        trimmed=sum(_MAX_TRIMMED / part.form.rate for part in found.parts),
+        trailing=found.trailing if found.trailing >= _MIN_TRAILING else 0,
     )
 
 
-def _lost(window: Window, part: mp3_frames.MpegPart) -> float:
+def _lost_seconds(window: Window, part: mp3_frames.MpegPart) -> float:
     """Return how many seconds fewer there are than the Xing frame says; 0 where it is that which is wrong."""
     xing = part.xing
     if xing is None or xing.frames <= part.frames + _XING_SLACK:
@@ -212,10 +212,10 @@ def _info_frame(part: mp3_frames.MpegPart) -> bytes:
     head = bytes((part.head[0], part.head[1] | 1, part.head[2] & 0x0C | 0x90, part.head[3]))
     small = bytes((*head[:2], head[2] & 0x0C | 0x10, head[3]))
     frames = part.frames + (not known)
-    told = (
+    has_count = (
         head + bytes(mp3_frames.side_size(form)) + b"Info" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big") + lame
     )
-    return told.ljust(mp3_frames.frame_size(head), b"\0") + (
+    return has_count.ljust(mp3_frames.frame_size(head), b"\0") + (
         b"" if known else small.ljust(mp3_frames.frame_size(small), b"\0")
     )
 
@@ -223,31 +223,31 @@ def _info_frame(part: mp3_frames.MpegPart) -> bytes:
 # --- Ogg -------------------------------------------------------------------------------------------------------------
 
 
-def _of_ogg(links: Sequence[ogg_pages.OggLink]) -> Survey:
-    stretches: list[Stretch] = []
+def _survey_ogg(links: Sequence[ogg_pages.OggLink]) -> Survey:
+    segments: list[Segment] = []
     gaps: list[Gap] = []
     before = 0.0
     for number, link in enumerate(links):
-        start, mean = _base(link)
+        start, mean = _stream_start(link)
         for run in link.runs:
             pieces = (*link.headers, *run.ranges)
             end = run.last - start if run.last is not None and not link.whole else None
-            steady = max(run.steady - start, 0) if link.whole else 0
-            stretches.append(Stretch(pieces, link.rate, link.channels, number, end, steady))
+            seekable_end = max(run.seekable_end - start, 0) if link.whole else 0
+            segments.append(Segment(pieces, link.rate, link.channels, number, end, seekable_end))
         for place, run in enumerate(link.runs):
             last = link.runs[place - 1].last if place else start
             if not run.follows and run.first is not None and last is not None:
                 lost = max(run.first - last - mean, 0) / link.rate
-                gaps.append(Gap(before + (last - start) / link.rate, lost, len(stretches) - len(link.runs) + place))
+                gaps.append(Gap(before + (last - start) / link.rate, lost, len(segments) - len(link.runs) + place))
         ends = [run.last for run in link.runs if run.last is not None]
         before += max(ends[-1] - start, 0) / link.rate if ends else 0.0
         if not link.ends and number < len(links) - 1:
             gaps.append(Gap(before, None))
     plain = len(links) == 1 and links[0].whole
-    return Survey(plain, tuple(stretches), before, cut=not links[-1].ends, gaps=tuple(gaps), filled=True)
+    return Survey(plain, tuple(segments), before, cut=not links[-1].ends, gaps=tuple(gaps), filled=True)
 
 
-def _base(link: ogg_pages.OggLink) -> tuple[int, float]:
+def _stream_start(link: ogg_pages.OggLink) -> tuple[int, float]:
     """Return the first sample of a stream (not 0, if it was recorded from its middle on), and how many a page has."""
     run = link.runs[0]
     if run.first is None or run.last is None:
@@ -260,17 +260,17 @@ def _base(link: ogg_pages.OggLink) -> tuple[int, float]:
 # --- FLAC ------------------------------------------------------------------------------------------------------------
 
 
-def _of_flac(window: Window, links: Sequence[flac_frames.FlacLink], deep: bool) -> Survey:
-    stretches: list[Stretch] = []
+def _survey_flac(window: Window, links: Sequence[flac_frames.FlacLink], deep: bool) -> Survey:
+    segments: list[Segment] = []
     gaps: list[Gap] = []
-    before, promised, plain, cut = 0.0, 0.0, len(links) == 1 and not deep, False
+    before, declared, plain, cut = 0.0, 0.0, len(links) == 1 and not deep, False
     for number, link in enumerate(links):
         end = link.frames[-1].first + link.frames[-1].samples
         even = all(a.first + a.samples == b.first for a, b in pairwise(link.frames)) and not link.frames[0].first
-        fine = even and end == link.promised and flac_frames.sound_frames(window, link.frames[-1:])[0]
+        fine = even and end == link.declared and flac_frames.intact_frames(window, link.frames[-1:])[0]
         plain &= fine
-        good = [True] * len(link.frames) if fine and not deep else flac_frames.sound_frames(window, link.frames)
-        good[-1] |= end == link.promised and not deep  # tags may follow it
+        good = [True] * len(link.frames) if fine and not deep else flac_frames.intact_frames(window, link.frames)
+        good[-1] |= end == link.declared and not deep  # tags may follow it
         pieces: list[tuple[int, int]] = []
         stream: list[Piece] = []
         position = 0
@@ -281,13 +281,13 @@ def _of_flac(window: Window, links: Sequence[flac_frames.FlacLink], deep: bool) 
                 gaps.append(Gap(before + position / link.rate, (frame.first - position) / link.rate))
                 stream += [*pieces, flac_frames.silence(link, position, frame.first)]
                 pieces = []
-            append(pieces, frame.start, frame.stop)
+            append_range(pieces, frame.start, frame.stop)
             position = frame.first + frame.samples
         head = flac_frames.head(link, position)
-        stretches.append(Stretch((head, *stream, *pieces), link.rate, link.channels, number))
+        segments.append(Segment((head, *stream, *pieces), link.rate, link.channels, number))
         before += position / link.rate
-        promised += max(link.promised, position) / link.rate
-        cut |= position < link.promised
+        declared += max(link.declared, position) / link.rate
+        cut |= position < link.declared
     return Survey(
-        plain, tuple(stretches), before, promised=promised if cut else None, cut=cut, gaps=tuple(gaps), filled=True
+        plain, tuple(segments), before, declared=declared if cut else None, cut=cut, gaps=tuple(gaps), filled=True
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip, resampling
 from riffusion_ext.audio.fit import fit_pieces
-from riffusion_ext.audio.resampling import MOST_PHASES, ratio, reach, resampled, resampled_length
+from riffusion_ext.audio.resampling import MAX_PHASES, ratio, reach, resampled, resampled_length
 
 ODD = [(44101, 44100), (44100, 44101), (767999, 44100), (44100, 191999), (1009, 44100), (44100, 8009)]
 """Rates without a common factor, as recorders with a clock of their own write them."""
@@ -58,7 +58,7 @@ def test_aliases_are_suppressed(source: int, rate: int) -> None:
 def test_the_table_agrees_with_the_filter(rates: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 5000)).astype(np.float32)
     exact = resampled(samples, *rates)
-    monkeypatch.setattr(resampling, "MOST_PHASES", 0)
+    monkeypatch.setattr(resampling, "MAX_PHASES", 0)
     between = resampled(samples, *rates)
     assert between.shape == exact.shape
     assert _dbfs(float(np.sqrt(np.mean((between - exact) ** 2)))) < -90
@@ -94,7 +94,7 @@ def test_the_length_is_exact_for_all_rates(source: int, rate: int, samples: int,
 @given(source=st.integers(1000, 768000), rate=st.integers(1000, 768000))
 def test_the_filter_is_small_for_all_rates(source: int, rate: int) -> None:
     up, down = ratio(source, rate)
-    if max(up, down) > MOST_PHASES:
+    if max(up, down) > MAX_PHASES:
         rows, taps = resampling.table_shape(up, down)
         assert rows * taps < 200_000
     assert reach(up, down) % down == 0
