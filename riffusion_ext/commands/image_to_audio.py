@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     files, missing = expand(args.image, IMAGE_SUFFIXES, sort_named=in_order, passed=passed)
     pairs, notes = _plan(args, files, join)
 
-    from riffusion_ext.convert import check_format, images_to_sounds, joined_clips, song_to_sound
+    from riffusion_ext.convert import check_format, images_to_sounds, join_clips, song_to_sound
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
     for name in {target.suffix.lower().lstrip(".") for _, target in pairs}:
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
                 report.add(result)
         elif files:
             target = pairs[0][1]
-            make = song_to_sound if join == "song" else joined_clips
+            make = song_to_sound if join == "song" else join_clips
             if join == "clips":
                 common["crossfade"] = args.crossfade or TO_AUDIO["crossfade"].default
             for result in make(files, target, settings, progress=report.progress, **common):

@@ -4,7 +4,7 @@ One bad file never stops the others: every input yields a :class:`Result` that n
 why there are none. Files are written whole or not at all, so that a stop in the middle leaves nothing half done.
 """
 
-from riffusion_ext.convert.clips import images_to_clips, joined_clips, joined_path
+from riffusion_ext.convert.clips import images_to_clips, join_clips, joined_path
 from riffusion_ext.convert.decode import check_format
 from riffusion_ext.convert.result import Existing, Result, explain
 from riffusion_ext.convert.to_audio import images_to_sounds, song_to_sound
@@ -17,7 +17,7 @@ __all__ = [
     "explain",
     "images_to_clips",
     "images_to_sounds",
-    "joined_clips",
+    "join_clips",
     "joined_path",
     "song_to_sound",
     "sounds_to_images",

@@ -2,7 +2,7 @@ r"""Images to clips: cut where wanted, each in a file of its own, all joined int
 
 ::
 
-    images --decoded--> sounds --Cutter--> cuts --looped--> a file each
+    images --decoded--> sounds --Cropper--> cuts --cut_loop--> a file each
                                               \------join---> one track, at one level
 """
 
@@ -14,15 +14,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.convert.decode import Task, decoded, open_image, write_sound
-from riffusion_ext.convert.result import Existing, Progress, Result, already_there, explain
+from riffusion_ext.convert.decode import Task, decode_tasks, open_image, write_sound
+from riffusion_ext.convert.result import Existing, Progress, Result, check_existing, explain
 from riffusion_ext.errors import RiffusionError
 
 if TYPE_CHECKING:
     from riffusion_ext.convert.crop import CropSettings, Cut
     from riffusion_ext.spectrogram.codec import Decoded, DecodeSettings
 
-__all__ = ["images_to_clips", "joined_clips", "joined_path"]
+__all__ = ["images_to_clips", "join_clips", "joined_path"]
 
 
 def joined_path(folder: Path, name: str, ending: str, *, now: datetime | None = None) -> Path:
@@ -129,26 +129,26 @@ def images_to_clips(
         track ``images`` and ``crossfade``. An image that has no file of its own and can be heard has no outputs.
     """
     from riffusion_ext.audio import RAW
-    from riffusion_ext.convert.crop import CropSettings, Cutter, faded_ends
+    from riffusion_ext.convert.crop import Cropper, CropSettings, fade_ends
 
     folder = pairs[0][0].parent if pairs else Path()
-    done = None if joined is None else already_there(folder, [joined], existing)
+    done = None if joined is None else check_existing(folder, [joined], existing)
     track = _Track() if joined is not None and done is None else None
-    cutter = Cutter(crop or CropSettings())
-    for task, sound in decoded(_tasks(pairs, existing, track is not None), replace(settings, level=RAW), progress):
+    cropper = Cropper(crop or CropSettings())
+    for task, sound in decode_tasks(_tasks(pairs, existing, track is not None), replace(settings, level=RAW), progress):
         if isinstance(sound, Result) or isinstance(task.image, Result):
             yield sound if isinstance(sound, Result) else task.image
             continue
         try:
-            look = cutter.look(task.image, sound.params)
+            decision = cropper.decide(task.image, sound.params)
         except Exception as error:
             yield Result(task.source, error=explain(error))
             continue
-        if look.cut is not None:
-            sound = replace(sound, clip=faded_ends(sound.clip))
+        if decision.cut is not None:
+            sound = replace(sound, clip=fade_ends(sound.clip))
         if track is not None:
-            track.add(sound, look.cut)
-        yield task.there or _clip_result(task, sound, look.cut, look.notes, settings, subtype)
+            track.add(sound, decision.cut)
+        yield task.existing_result or _clip_result(task, sound, decision.cut, decision.notes, settings, subtype)
     if done is not None:
         yield done
     elif joined is not None and track is not None:
@@ -160,18 +160,18 @@ def images_to_clips(
 def _tasks(pairs: Sequence[tuple[Path, Path | None]], existing: Existing, needed: bool) -> Iterator[Task]:
     """Open images as they are wanted; one whose file is there is opened all the same where a track needs it."""
     for source, target in pairs:
-        there = already_there(source, [target], existing) if target is not None else None
-        if there is not None and not needed:
-            yield Task(source, target, there)
+        existing_result = check_existing(source, [target], existing) if target is not None else None
+        if existing_result is not None and not needed:
+            yield Task(source, target, existing_result)
         else:
-            yield Task(source, target, open_image(source), there)
+            yield Task(source, target, open_image(source), existing_result)
 
 
 def _clip_result(
     task: Task, sound: Decoded, cut: Cut | None, notes: tuple[str, ...], settings: DecodeSettings, subtype: str
 ) -> Result:
     from riffusion_ext.audio import apply_level
-    from riffusion_ext.convert.crop import looped
+    from riffusion_ext.convert.crop import cut_loop
 
     details: dict[str, Any] = dict(task.size)
     if cut is not None:
@@ -180,7 +180,7 @@ def _clip_result(
     if task.target is None:
         duration = sound.clip.duration if cut is None else cut.duration
         return Result(task.source, notes=notes, details={**details, "duration": round(duration, 6)})
-    clip = sound.clip if cut is None else looped(sound.clip, cut)
+    clip = sound.clip if cut is None else cut_loop(sound.clip, cut)
     try:
         heard = replace(sound, clip=apply_level(clip, settings.level), notes=notes)
     except Exception as error:
@@ -201,7 +201,7 @@ def _track_result(
     return write_sound(folder, joined, whole, settings, subtype=subtype, details=details)
 
 
-def joined_clips(
+def join_clips(
     sources: Sequence[Path],
     target: Path,
     settings: DecodeSettings,
@@ -217,7 +217,7 @@ def joined_clips(
     folder. The level is set once, on the whole, so that a quiet image stays quiet beside a loud one.
     """
     folder = sources[0].parent
-    done = already_there(folder, [target], existing)
+    done = check_existing(folder, [target], existing)
     if done is not None:
         return [done]
     results = images_to_clips(

@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 __all__ = [
     "CROPS",
     "FADE_S",
+    "CropDecision",
     "CropSettings",
+    "Cropper",
     "Cut",
-    "Cutter",
-    "Look",
     "beats_of",
     "cut_at_beats",
     "cut_at_width",
+    "cut_loop",
     "darkness_of",
-    "faded_ends",
-    "looped",
+    "fade_ends",
 ]
 
 FADE_S = 0.005
@@ -56,10 +56,10 @@ _SLACK = 0.005
 """Share of the image by which bars may pass its end, and are squeezed: as exact as a period can be measured in it.
 Clips of seed images are cut to bars already; of such a one, half would be lost by a hundredth of a second."""
 
-_LATE = 0.03
+_MAX_LATENESS = 0.03
 """Share of the time between two beats by which a cut may begin after one."""
 
-_LEAST_WRAPPED_S = 0.05
+_MIN_WRAPPED_S = 0.05
 """Shortest part that is moved to the end; a cut that begins a little early is better than a splice."""
 
 
@@ -183,9 +183,9 @@ def cut_at_beats(beats: Beats, rhythm: int, step_s: float) -> tuple[Cut | None, 
         return None, f"a bar of {rhythm} beats is longer than the image"
     whole = min(bars * bar, length)
     wrapped = start + bars * bar > length * (1 + _SLACK)
-    if wrapped and start * step_s < _LEAST_WRAPPED_S:
+    if wrapped and start * step_s < _MIN_WRAPPED_S:
         start, wrapped = length - whole, False
-    elif wrapped and whole - start <= _LATE * beats.period:  # the first beat is where the cut ends: a bar sooner, then
+    elif wrapped and whole - start <= _MAX_LATENESS * beats.period:  # the first beat is at the end of the cut
         start, wrapped = 0.0, False
     if not wrapped:
         whole = min(whole, length - start)
@@ -194,7 +194,7 @@ def cut_at_beats(beats: Beats, rhythm: int, step_s: float) -> tuple[Cut | None, 
 
 
 @dataclass(frozen=True)
-class Look:
+class CropDecision:
     """What was decided about an image.
 
     Attributes
@@ -212,7 +212,7 @@ class Look:
     notes: tuple[str, ...] = ()
 
 
-class Cutter:
+class Cropper:
     """Decides where images are cut, one after the other.
 
     Parameters
@@ -225,7 +225,7 @@ class Cutter:
         self.settings = settings
         self._once: Cut | None = None
 
-    def look(self, image: Image.Image, params: SpectrogramParams) -> Look:
+    def decide(self, image: Image.Image, params: SpectrogramParams) -> CropDecision:
         """Decide about the next image.
 
         Raises
@@ -235,30 +235,32 @@ class Cutter:
         """
         settings, step_s = self.settings, params.hop_length / params.sample_rate
         if settings.method == "none":
-            return Look()
+            return CropDecision()
         if settings.method == "fixed":
-            return Look(cut_at_width(image.width, settings.width, step_s))
+            return CropDecision(cut_at_width(image.width, settings.width, step_s))
         if self._once is not None:
-            return _again(self._once, image.width, step_s)
+            return _reuse_cut(self._once, image.width, step_s)
         beats = beats_of(image, settings.finder, params)
         cut, why = cut_at_beats(beats, settings.finder.rhythm, step_s)
         if cut is None:
-            return Look(None, beats, (f"{why}, so the image is heard whole",))
+            return CropDecision(None, beats, (f"{why}, so the image is heard whole",))
         if settings.method == "once":
             self._once = cut
-        return Look(cut, beats, (_told(cut),))
+        return CropDecision(cut, beats, (_describe_cut(cut),))
 
 
-def _again(cut: Cut, columns: int, step_s: float) -> Look:
+def _reuse_cut(cut: Cut, columns: int, step_s: float) -> CropDecision:
     """Use another image's cut, where there is enough sound for it."""
     length = (columns - 1) * step_s
     end = cut.duration if cut.wrapped else cut.start + cut.duration
     if end <= length + 0.5 * step_s:
-        return Look(cut)
-    return Look(notes=(f"the cut at {end:.2f} s lies past its end at {length:.2f} s, so the image is heard whole",))
+        return CropDecision(cut)
+    return CropDecision(
+        notes=(f"the cut at {end:.2f} s lies past its end at {length:.2f} s, so the image is heard whole",)
+    )
 
 
-def _told(cut: Cut) -> str:
+def _describe_cut(cut: Cut) -> str:
     bars = "1 bar" if cut.bars == 1 else f"{cut.bars} bars"
     where = f"{cut.start:.2f} s to {cut.start + cut.duration:.2f} s"
     if cut.wrapped:
@@ -266,7 +268,7 @@ def _told(cut: Cut) -> str:
     return f"{bars} of {cut.beats // cut.bars} beats at {cut.tempo:.1f} a minute: {where}"
 
 
-def looped(clip: AudioClip, cut: Cut) -> AudioClip:
+def cut_loop(clip: AudioClip, cut: Cut) -> AudioClip:
     """Return the part of an image's sound that is heard, so that it can be repeated without a click.
 
     The seam is faded over a few milliseconds into the sound around the cut, as if it were played twice.
@@ -288,7 +290,7 @@ def looped(clip: AudioClip, cut: Cut) -> AudioClip:
     return AudioClip(samples, clip.sample_rate)
 
 
-def faded_ends(clip: AudioClip) -> AudioClip:
+def fade_ends(clip: AudioClip) -> AudioClip:
     """Return the sound with its very ends faded: a cut there has nothing beyond it to fade into."""
     from riffusion_ext.audio import AudioClip
 

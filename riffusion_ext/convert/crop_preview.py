@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from riffusion_ext.convert.crop import Cutter, Look, beats_of
+from riffusion_ext.convert.crop import CropDecision, Cropper, beats_of
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -21,7 +21,7 @@ _BEAT, _BAND, _CUT = (220, 38, 38), (37, 99, 235, 48), (5, 150, 105)
 _LIMIT, _CURVE, _UNHEARD = (217, 119, 6), (31, 41, 55), (255, 255, 255, 170)
 
 
-def preview(image: Image.Image, cutter: Cutter, params: SpectrogramParams) -> tuple[Image.Image, Look]:
+def preview(image: Image.Image, cropper: Cropper, params: SpectrogramParams) -> tuple[Image.Image, CropDecision]:
     r"""Draw where an image is cut.
 
     ::
@@ -38,7 +38,7 @@ def preview(image: Image.Image, cutter: Cutter, params: SpectrogramParams) -> tu
     ----------
     image
         The image.
-    cutter
+    cropper
         Decides. With the method ``"once"``, the first image it is shown decides for the others.
     params
         Its parameters.
@@ -47,7 +47,7 @@ def preview(image: Image.Image, cutter: Cutter, params: SpectrogramParams) -> tu
     -------
     drawing
         RGB, as wide as the image.
-    look
+    decision
         What was decided.
 
     Raises
@@ -60,21 +60,21 @@ def preview(image: Image.Image, cutter: Cutter, params: SpectrogramParams) -> tu
     from riffusion_ext.spectrogram.image import pixels_of
 
     pixels = pixels_of(image)
-    settings, look = cutter.settings, cutter.look(image, params)
-    beats = look.beats if look.beats is not None else beats_of(image, settings.finder, params)
+    settings, decision = cropper.settings, cropper.decide(image, params)
+    beats = decision.beats if decision.beats is not None else beats_of(image, settings.finder, params)
     height, width = pixels.shape[:2]
     drawing = Image.new("RGB", (width, height + _STRIP), "white")
     drawing.paste(Image.fromarray(pixels.astype("uint8")))
     draw = ImageDraw.Draw(drawing, "RGBA")
-    if look.beats is not None:
+    if decision.beats is not None:
         first, last = settings.finder.rows(height)
         draw.rectangle([(0, first), (width, last - 1)], fill=_BAND)
-    _draw_curve(draw, beats, height, limited=look.beats is not None)
-    if look.beats is not None:
+    _draw_curve(draw, beats, height, limited=decision.beats is not None)
+    if decision.beats is not None:
         for column in beats.columns:
             draw.line([(column, 0), (column, drawing.height)], fill=_BEAT, width=1)
-    _draw_cut(draw, look, params.sample_rate / params.hop_length, (width, height))
-    return drawing, look
+    _draw_cut(draw, decision, params.sample_rate / params.hop_length, (width, height))
+    return drawing, decision
 
 
 def _draw_curve(draw: ImageDraw.ImageDraw, beats: Beats, top: int, *, limited: bool) -> None:
@@ -88,12 +88,12 @@ def _draw_curve(draw: ImageDraw.ImageDraw, beats: Beats, top: int, *, limited: b
         draw.line([(0, level), (len(beats.row), level)], fill=_LIMIT)
 
 
-def _draw_cut(draw: ImageDraw.ImageDraw, look: Look, columns_per_s: float, size: tuple[int, int]) -> None:
+def _draw_cut(draw: ImageDraw.ImageDraw, decision: CropDecision, columns_per_s: float, size: tuple[int, int]) -> None:
     """Veil what is not heard, and mark the ends of what is."""
-    if look.cut is None:
+    if decision.cut is None:
         return
     width, height = size
-    cut = look.cut
+    cut = decision.cut
     begin = 0.0 if cut.wrapped else cut.start * columns_per_s
     end = begin + cut.duration * columns_per_s
     for left, right in ((0.0, begin), (end, float(width))):

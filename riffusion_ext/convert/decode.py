@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from riffusion_ext.audio.clip import AudioClip
     from riffusion_ext.spectrogram.codec import Decoded, DecodeSettings
 
-__all__ = ["Task", "check_format", "decode_all", "decoded", "images_at_once", "open_image", "write_sound"]
+__all__ = ["Task", "check_format", "decode_all", "decode_tasks", "images_per_batch", "open_image", "write_sound"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +40,14 @@ class Task:
         The sound file to write; None for none of its own.
     image
         The image, or the result of one that is not worked on.
-    there
+    existing_result
         The result to give where the sound is needed, but not the file.
     """
 
     source: Path
     target: Path | None
     image: Image.Image | Result
-    there: Result | None = None
+    existing_result: Result | None = None
 
     @property
     def size(self) -> dict[str, int]:
@@ -65,7 +65,7 @@ def open_image(source: Path) -> Image.Image | Result:
         return Result(source, error=explain(error))
 
 
-def decoded(
+def decode_tasks(
     tasks: Iterable[Task], settings: DecodeSettings, progress: Progress | None = None
 ) -> Iterator[tuple[Task, Decoded | Result]]:
     """Turn images into sound, several at once where the device gains by it.
@@ -84,18 +84,18 @@ def decoded(
     task, sound
         In their order; a result instead of the sound where there is none.
     """
-    at_once = images_at_once(settings.device)
-    waiting: list[Task] = []
+    batch_size = images_per_batch(settings.device)
+    batch: list[Task] = []
     columns = images = 0
     for task in tasks:
         width = 0 if isinstance(task.image, Result) else task.image.width
-        if images and width and (images == at_once or columns + width > BATCH_COLUMNS):
-            yield from _decoded_batch(waiting, settings, progress)
-            waiting, columns, images = [], 0, 0
-        waiting.append(task)
+        if images and width and (images == batch_size or columns + width > BATCH_COLUMNS):
+            yield from _decode_batch(batch, settings, progress)
+            batch, columns, images = [], 0, 0
+        batch.append(task)
         columns += width
         images += width > 0
-    yield from _decoded_batch(waiting, settings, progress)
+    yield from _decode_batch(batch, settings, progress)
 
 
 def check_format(name: str) -> None:
@@ -114,7 +114,7 @@ def check_format(name: str) -> None:
         )
 
 
-def images_at_once(device: str) -> int:
+def images_per_batch(device: str) -> int:
     """Return how many images to hand over together.
 
     A GPU is faster with many. On a CPU each core takes an image; more than there are cores would only keep finished
@@ -128,12 +128,12 @@ def images_at_once(device: str) -> int:
     return min(torch.get_num_threads(), BATCH_IMAGES) if on_cpu else BATCH_IMAGES
 
 
-def _decoded_batch(
-    waiting: Sequence[Task], settings: DecodeSettings, progress: Progress | None
+def _decode_batch(
+    batch: Sequence[Task], settings: DecodeSettings, progress: Progress | None
 ) -> Iterator[tuple[Task, Decoded | Result]]:
-    images = [task.image for task in waiting if not isinstance(task.image, Result)]
+    images = [task.image for task in batch if not isinstance(task.image, Result)]
     sounds = iter(decode_all(images, settings, progress=progress))
-    for task in waiting:
+    for task in batch:
         if isinstance(task.image, Result):
             yield task, task.image
             continue
@@ -147,7 +147,7 @@ def decode_all(
     *,
     progress: Progress | None = None,
     on_failure: Callable[[Exception], object] | None = None,
-    let_through: tuple[type[Exception], ...] = (),
+    propagate: tuple[type[Exception], ...] = (),
 ) -> Sequence[Decoded | Exception]:
     """Turn images into sound as one batch; one by one where the batch fails, so that no image spoils the others.
 
@@ -158,10 +158,10 @@ def decode_all(
     settings
         How to decode.
     progress
-        Called with the part that is done; what it raises stops the work if `let_through` names it.
+        Called with the part that is done; what it raises stops the work if `propagate` names it.
     on_failure
         Called with the error of the batch before the images are tried one by one; None writes it to the log.
-    let_through
+    propagate
         Errors that are raised, and not returned.
 
     Returns
@@ -175,7 +175,7 @@ def decode_all(
         return []
     try:
         return images_to_audio(list(images), settings, progress=progress)
-    except let_through:
+    except propagate:
         raise
     except Exception as error:
         if len(images) == 1:
@@ -186,14 +186,14 @@ def decode_all(
             logger.debug("a batch of %d failed, trying one by one", len(images), exc_info=error)
     sounds: list[Decoded | Exception] = []
     for number, image in enumerate(images):
-        part = _part(progress, number, len(images))
+        part = _part_progress(progress, number, len(images))
         if part is not None:
             part(0.0)
-        sounds += decode_all([image], settings, progress=part, let_through=let_through)
+        sounds += decode_all([image], settings, progress=part, propagate=propagate)
     return sounds
 
 
-def _part(progress: Progress | None, number: int, count: int) -> Progress | None:
+def _part_progress(progress: Progress | None, number: int, count: int) -> Progress | None:
     """Return what takes in the progress of one part of so many."""
     return None if progress is None else lambda share: progress((number + share) / count)
 
@@ -212,8 +212,8 @@ def write_sound(
         )
     except Exception as error:
         return Result(source, error=explain(error))
-    return Result(source, (path,), notes=sound.notes, details={**details, **_about(sound.clip)})
+    return Result(source, (path,), notes=sound.notes, details={**details, **_clip_details(sound.clip)})
 
 
-def _about(clip: AudioClip) -> dict[str, Any]:
+def _clip_details(clip: AudioClip) -> dict[str, Any]:
     return {"duration": round(clip.duration, 6), "sample_rate": clip.sample_rate, "channels": clip.channels}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["cores", "each_in_threads"]
+__all__ = ["cores", "map_in_threads"]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -25,7 +25,7 @@ def cores() -> int:
     return int(cpu_count())
 
 
-def each_in_threads(
+def map_in_threads(
     work: Callable[[_Item], _Result],
     items: Sequence[_Item],
     threads: int,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import why_not
 
-__all__ = ["Existing", "Progress", "Result", "already_there", "explain"]
+__all__ = ["Existing", "Progress", "Result", "check_existing", "explain"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def explain(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def already_there(source: Path, targets: Sequence[Path], existing: Existing) -> Result | None:
+def check_existing(source: Path, targets: Sequence[Path], existing: Existing) -> Result | None:
     """Return the result of an input that must not be worked on because of files that are there; None to go on."""
     there: list[Path] = []
     for target in targets:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from riffusion_ext.convert.result import Existing, Result, already_there, explain
+from riffusion_ext.convert.result import Existing, Result, check_existing, explain
 from riffusion_ext.errors import AudioError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def sample_clips(
         length = sound_length(source)
         starts = random_starts(random, int(length * 1000), duration_ms, count)
         targets = [name(number, start) for number, start in enumerate(starts)]
-        done = already_there(source, targets, existing)
+        done = check_existing(source, targets, existing)
         if done is not None:
             return done
         notes: list[str] = []

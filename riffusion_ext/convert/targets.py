@@ -9,10 +9,10 @@ from pathlib import Path
 from riffusion_ext.files.kinds import IMAGE_SUFFIXES
 from riffusion_ext.files.result_names import result_names
 
-__all__ = ["made_from", "planned"]
+__all__ = ["pair_with_targets", "source_name"]
 
 
-def planned(
+def pair_with_targets(
     sources: Sequence[Path],
     folder: Path | None,
     ending: str,
@@ -47,18 +47,18 @@ def planned(
         lambda source: folder or source.parent,
         ending,
         taken=taken,
-        made_from=lambda path: made_from(first(path)),
+        made_from=lambda path: source_name(first(path)),
     )
     return list(zip(sources, targets, strict=True)), notes
 
 
-def made_from(path: Path) -> str | None:
+def source_name(path: Path) -> str | None:
     """Return the name of the file that a result was made from; "" where there is none, None where it does not tell."""
     with suppress(Exception):  # damaged, or written by something else: it does not tell
         if not path.is_file():
             return ""
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            return _of_image(path)
+            return _image_source(path)
         from riffusion_ext.audio.io import read_tags
         from riffusion_ext.metadata import parse_audio_comment
 
@@ -67,7 +67,7 @@ def made_from(path: Path) -> str | None:
     return None
 
 
-def _of_image(path: Path) -> str | None:
+def _image_source(path: Path) -> str | None:
     from PIL import Image
 
     from riffusion_ext.files.regular import open_regular

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from riffusion_ext.convert.decode import Task, decoded, open_image, write_sound
-from riffusion_ext.convert.result import Existing, Progress, Result, already_there, explain
+from riffusion_ext.convert.decode import Task, decode_tasks, open_image, write_sound
+from riffusion_ext.convert.result import Existing, Progress, Result, check_existing, explain
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -48,10 +48,10 @@ def images_to_sounds(
         and ``height``.
     """
     tasks = (
-        Task(source, target, already_there(source, [target], existing) or open_image(source))
+        Task(source, target, check_existing(source, [target], existing) or open_image(source))
         for source, target in pairs
     )
-    for task, sound in decoded(tasks, settings, progress):
+    for task, sound in decode_tasks(tasks, settings, progress):
         if isinstance(sound, Result):
             yield sound
         elif task.target is not None:
@@ -104,7 +104,7 @@ def song_to_sound(
     from riffusion_ext.spectrogram.codec import song_to_audio
 
     folder = sources[0].parent
-    done = already_there(folder, [target], existing)
+    done = check_existing(folder, [target], existing)
     if done is not None:
         return [done]
     good, results = _open_all(sources)

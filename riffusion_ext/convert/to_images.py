@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from riffusion_ext.convert.bounds import TILE_COLUMNS
-from riffusion_ext.convert.result import Existing, Result, already_there, explain
+from riffusion_ext.convert.result import Existing, Result, check_existing, explain
 from riffusion_ext.errors import ImageError
 from riffusion_ext.validation.numbers import in_range
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from riffusion_ext.params import SpectrogramParams
     from riffusion_ext.spectrogram.codec import EncodedImage
 
-__all__ = ["WIDEST", "sounds_to_images", "tile_path"]
+__all__ = ["MAX_WIDTHS", "sounds_to_images", "tile_path"]
 
-WIDEST = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
+MAX_WIDTHS = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 """Widest image of formats that have a limit, in px; 65500 is that of the library that writes JPEG."""
 
 
-_MOST_NAMED = 8
+_MAX_NAMED = 8
 
 
 def sounds_to_images(
@@ -96,7 +96,7 @@ def _encode(
     tiles = 1 if columns is None else math.ceil(width / columns)
     _check_width(source, target.suffix.lower(), columns or width)
     targets = [target] if columns is None else [tile_path(target, number) for number in range(tiles)]
-    done = already_there(source, targets, existing)
+    done = check_existing(source, targets, existing)
     if done is not None:
         return done
     if columns is None:
@@ -109,10 +109,10 @@ def _encode(
 
 
 def _check_width(source: Path, suffix: str, width: int) -> None:
-    widest = WIDEST.get(suffix, width)
-    if width > widest:
+    limit = MAX_WIDTHS.get(suffix, width)
+    if width > limit:
         raise ImageError(
-            f"{source.name} makes an image {width} px wide, but {suffix} files hold {widest}: "
+            f"{source.name} makes an image {width} px wide, but {suffix} files hold {limit}: "
             "write png, or cut it into tiles"
         )
 
@@ -129,9 +129,9 @@ def _older_tiles(target: Path, tiles: int) -> tuple[str, ...]:
     names = sorted(name for match, name in found if match and int(match[1]) >= tiles)
     if not names:
         return ()
-    shown = ", ".join(names[:_MOST_NAMED])
-    if len(names) > _MOST_NAMED:
-        shown += f" and {len(names) - _MOST_NAMED} more"
+    shown = ", ".join(names[:_MAX_NAMED])
+    if len(names) > _MAX_NAMED:
+        shown += f" and {len(names) - _MAX_NAMED} more"
     return (f"older tiles of this name follow the {tiles} new ones and would be joined with them: {shown}",)
 
 

@@ -35,8 +35,8 @@ from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.settings import CHANNELS, ENGINES, DecodeSettings, available_engines
 from riffusion_ext.spectrogram.source import Source, join_sources, source_from_image
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew, run_on
-from riffusion_ext.spectrogram.workload import WHOLE, drawing, inverting
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup, run_on
+from riffusion_ext.spectrogram.workload import MAX_WHOLE_SAMPLES, decode_workload, encode_workload
 
 __all__ = [
     "CHANNELS",
@@ -60,7 +60,7 @@ _FULL_SCALE = 32768.0
 _DEFAULT = DecodeSettings()
 _GPU_COLUMNS = 32768  # columns handed to a GPU at once; about 1.5 GB
 _CPU_COLUMNS = 4096  # to the cores of a CPU: eight images
-_PIECE = 1 << 22  # samples that a longer one is resampled to at once, about
+_PIECE_SAMPLES = 1 << 22  # samples that a longer one is resampled to at once, about
 
 Progress = Callable[[float], None]
 
@@ -137,7 +137,7 @@ def images_to_audio(
     groups: dict[tuple[SpectrogramParams, int], list[tuple[int, Source]]] = {}
     for index, image in enumerate(images):
         try:
-            source = _readable(image, settings)
+            source = _read_source(image, settings)
         except ImageError as error:
             results.append(error)
             continue
@@ -146,7 +146,7 @@ def images_to_audio(
     columns = sum(width * len(members) for (_, width), members in groups.items())
     done = 0
     for (params, width), members in groups.items():
-        room = current_allowance().memory / inverting(params, width, engine=settings.engine).memory
+        room = current_allowance().memory / decode_workload(params, width, engine=settings.engine).memory
         for batch in _batches(members, width, settings, max(1, int(min(room, _GPU_COLUMNS)))):
             share = width * len(batch) / columns
 
@@ -161,7 +161,7 @@ def images_to_audio(
                     results[index] = error
             else:
                 for (index, source), waveform in zip(batch, waveforms, strict=True):
-                    results[index] = _finish(waveform, source, settings)
+                    results[index] = _to_decoded(waveform, source, settings)
             done += width * len(batch)
     return results
 
@@ -189,7 +189,7 @@ def song_to_audio(
     tiles: list[Source] = []
     for number, image in enumerate(images, 1):
         try:
-            tiles.append(_readable(image, settings))
+            tiles.append(_read_source(image, settings))
         except ImageError as error:
             raise ImageError(f"image {number}: {error}") from error
     if not tiles:
@@ -206,12 +206,12 @@ def source_to_audio(
     Its columns are asked for block by block, from left to right, with overlaps; memory beyond the samples is that of
     a block.
     """
-    check(inverting(source.params, source.columns, engine=settings.engine))
+    check(decode_workload(source.params, source.columns, engine=settings.engine))
     waveform = _invert([source], settings, progress or (lambda part: None))[0]
-    return _finish(waveform, source, settings)
+    return _to_decoded(waveform, source, settings)
 
 
-def _readable(image: Image.Image, settings: DecodeSettings) -> Source:
+def _read_source(image: Image.Image, settings: DecodeSettings) -> Source:
     """Read an image whose sound has room in memory.
 
     Raises
@@ -222,7 +222,7 @@ def _readable(image: Image.Image, settings: DecodeSettings) -> Source:
     source = source_from_image(image, settings)
     pixels = image.width * image.height
     try:
-        check(inverting(source.params, source.columns, engine=settings.engine, pixels=pixels))
+        check(decode_workload(source.params, source.columns, engine=settings.engine, pixels=pixels))
     except ImageError:
         raise
     except RiffusionError as error:
@@ -231,7 +231,7 @@ def _readable(image: Image.Image, settings: DecodeSettings) -> Source:
 
 
 def _batches(
-    members: list[tuple[int, Source]], width: int, settings: DecodeSettings, most: int = _GPU_COLUMNS
+    members: list[tuple[int, Source]], width: int, settings: DecodeSettings, max_size: int = _GPU_COLUMNS
 ) -> Iterable[list[tuple[int, Source]]]:
     """Cut a group into what a device takes at once, and no more than `most`.
 
@@ -239,7 +239,7 @@ def _batches(
     """
     on_cpu = resolve_device(settings.device).type == "cpu"
     size = 1 if settings.engine == "reference" else max(1, (_CPU_COLUMNS if on_cpu else _GPU_COLUMNS) // width)
-    size = min(size, most)
+    size = min(size, max_size)
     for start in range(0, len(members), size):
         yield members[start : start + size]
 
@@ -255,8 +255,8 @@ def _invert(sources: Sequence[Source], settings: DecodeSettings, tick: Progress)
 
     def compute(device: torch.device) -> list[np.ndarray]:
         if settings.engine == "reference":  # made for torch's own way of sharing work
-            return _together(sources, settings, advance, device, SERIAL)
-        return run_on(device, lambda crew: _shared(sources, settings, advance, device, crew))
+            return _invert_batch(sources, settings, advance, device, SERIAL)
+        return run_on(device, lambda threads: _invert_in_threads(sources, settings, advance, device, threads))
 
     try:
         return with_fallback(resolve_device(settings.device), compute)
@@ -265,28 +265,28 @@ def _invert(sources: Sequence[Source], settings: DecodeSettings, tick: Progress)
         raise
 
 
-def _shared(
-    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, crew: ThreadCrew
+def _invert_in_threads(
+    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, threads: ThreadGroup
 ) -> list[np.ndarray]:
     """Invert with a crew: it shares the images if there are enough of them, else the frames of each."""
     if device.type != "cpu":
-        return _together(sources, settings, tick, device, SERIAL)
+        return _invert_batch(sources, settings, tick, device, SERIAL)
     done = dict.fromkeys(range(len(sources)), 0.0)
 
-    def one(number: int, threads: ThreadCrew) -> np.ndarray:
+    def invert_one(number: int, threads: ThreadGroup) -> np.ndarray:
         def advance(part: float) -> None:
             done[number] = part
             tick(sum(done.values()) / len(sources))
 
-        return _together([sources[number]], settings, advance, device, threads)[0]
+        return _invert_batch([sources[number]], settings, advance, device, threads)[0]
 
-    if len(sources) < crew.size:
-        return [one(number, crew) for number in done]
-    return crew.map(lambda number: one(number, SERIAL), done)
+    if len(sources) < threads.size:
+        return [invert_one(number, threads) for number in done]
+    return threads.map(lambda number: invert_one(number, SERIAL), done)
 
 
-def _together(
-    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, threads: ThreadCrew
+def _invert_batch(
+    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, threads: ThreadGroup
 ) -> list[np.ndarray]:
     """Invert as one batch of tensors."""
     params, frames = sources[0].params, sources[0].columns
@@ -308,7 +308,7 @@ def _together(
     return parts
 
 
-def _finish(waveform: np.ndarray, source: Source, settings: DecodeSettings) -> Decoded:
+def _to_decoded(waveform: np.ndarray, source: Source, settings: DecodeSettings) -> Decoded:
     """Waveform in 16-bit sample units to a clip at the level asked for."""
     waveform *= np.float32(1.0 / _FULL_SCALE)  # nobody else holds it, and that of a long song is large
     clip = apply_level(AudioClip(np.ascontiguousarray(waveform), source.params.sample_rate), settings.level)
@@ -342,7 +342,7 @@ def audio_to_image(
         raise RiffusionError(f"the magnitude of black must be a positive number, got {max_value:g}")
     mel = _mel_of(clip, params)
     peak = float(mel.max()) if max_value is None else max_value
-    return _encoded(mel, params, peak)
+    return _draw(mel, params, peak)
 
 
 @torch.no_grad()
@@ -378,11 +378,11 @@ def audio_to_images(
     for start in range(0, mel.shape[1], columns):
         tile = mel[:, start : start + columns]
         tile = np.pad(tile, ((0, 0), (0, columns - tile.shape[1]), (0, 0)))
-        images.append(_encoded(tile, params, song_peak if level == "song" else float(tile.max())))
+        images.append(_draw(tile, params, song_peak if level == "song" else float(tile.max())))
     return images
 
 
-def _encoded(mel: np.ndarray, params: SpectrogramParams, peak: float) -> EncodedImage:
+def _draw(mel: np.ndarray, params: SpectrogramParams, peak: float) -> EncodedImage:
     """Draw mel magnitudes; the image in memory carries its parameters as a file would."""
     if peak < LEAST_MAX_VALUE:  # nobody hears it, and numbers that small overflow where they are divided by
         peak = 0.0
@@ -399,28 +399,28 @@ def _mel_of(clip: AudioClip, params: SpectrogramParams) -> np.ndarray:
         raise RiffusionError(
             f"the sound is {1000 * clip.duration:.1f} ms long; an image needs at least {params.step_size_ms} ms"
         )
-    check(drawing(params, clip.duration))
-    if length * max(params.channels, clip.channels) > WHOLE:
-        return run_on(torch.device("cpu"), lambda crew: _mel_in_pieces(clip, params, crew))
+    check(encode_workload(params, clip.duration))
+    if length * max(params.channels, clip.channels) > MAX_WHOLE_SAMPLES:
+        return run_on(torch.device("cpu"), lambda threads: _mel_in_pieces(clip, params, threads))
     clip = clip.to_channels(params.channels).resample(params.sample_rate)
-    waveform = torch.from_numpy(_in_16_bits(clip.samples))
+    waveform = torch.from_numpy(_to_sample_units(clip.samples))
     return mel_spectrogram(waveform, params).numpy()
 
 
-def _in_16_bits(samples: np.ndarray) -> np.ndarray:
+def _to_sample_units(samples: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # the encoder says that infinity is too loud
         return samples * np.float32(_FULL_SCALE)
 
 
-def _mel_in_pieces(clip: AudioClip, params: SpectrogramParams, threads: ThreadCrew) -> np.ndarray:
+def _mel_in_pieces(clip: AudioClip, params: SpectrogramParams, threads: ThreadGroup) -> np.ndarray:
     """Mel magnitudes of a long clip, whose samples at the sample rate of the image would fill the memory."""
-    step = max(1, _PIECE // params.channels * clip.sample_rate // params.sample_rate)
+    step = max(1, _PIECE_SAMPLES // params.channels * clip.sample_rate // params.sample_rate)
     pieces = (
         AudioClip(clip.samples[:, start : start + step], clip.sample_rate)
         for start in range(0, clip.samples.shape[1], step)
     )
     fitted = fit_pieces(pieces, params.sample_rate, params.channels)
-    scaled = (_in_16_bits(piece) for piece in fitted)
+    scaled = (_to_sample_units(piece) for piece in fitted)
     length = resampled_length(clip.samples.shape[1], clip.sample_rate, params.sample_rate)
     mel = np.empty((params.channels, params.columns_of_samples(length), params.num_frequencies), np.float32)
     first = 0

@@ -11,14 +11,14 @@ import torch
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.mel import mel_projection
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew, run_on
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup, run_on
 
 __all__ = ["mel_pieces", "mel_spectrogram"]
 
 _BLOCK = 128
 _BLOCK_BINS = _BLOCK << 15  # in a block, where the FFT is long: memory for it stays the same
 
-_MOST_CELLS = 1 << 23
+_MAX_CELLS = 1 << 23
 """Cells of the columns that come out of :func:`mel_pieces` at once, about: 32 MB."""
 
 
@@ -55,16 +55,16 @@ def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.
     padded = torch.nn.functional.pad(waveform[None], (before, after), mode="reflect")[0]
     mel = waveform.new_empty(channels, frames, params.num_frequencies)
 
-    def work(threads: ThreadCrew) -> None:
+    def work(threads: ThreadGroup) -> None:
         threads.run(lambda start, stop: _fill(mel, padded, params, start, stop), threads.shares(frames))
 
     run_on(waveform.device, work)
-    return _finite(mel)
+    return _check_finite(mel)
 
 
 @torch.no_grad()
 def mel_pieces(
-    pieces: Iterable[np.ndarray], params: SpectrogramParams, *, threads: ThreadCrew = SERIAL
+    pieces: Iterable[np.ndarray], params: SpectrogramParams, *, threads: ThreadGroup = SERIAL
 ) -> Iterator[np.ndarray]:
     """Mel magnitudes of a waveform that comes piece by piece, in memory for one piece.
 
@@ -87,34 +87,34 @@ def mel_pieces(
     RiffusionError
         As :func:`mel_spectrogram`.
     """
-    most = max(1, _MOST_CELLS // (params.channels * params.num_frequencies))
+    max_columns = max(1, _MAX_CELLS // (params.channels * params.num_frequencies))
     before, after = _padding(params)
-    held: np.ndarray | None = None  # padded samples, from the first that the next column needs
+    buffer: np.ndarray | None = None  # padded samples, from the first that the next column needs
     samples = columns = 0
     pending: list[np.ndarray] = []
     for piece in pieces:
         samples += piece.shape[1]
         pending.append(piece)
-        if held is None and samples <= max(before, after):
+        if buffer is None and samples <= max(before, after):
             continue
         joined = np.concatenate(pending, axis=1)
-        if held is None:
-            held = np.concatenate([joined[:, before:0:-1], joined], axis=1)
+        if buffer is None:
+            buffer = np.concatenate([joined[:, before:0:-1], joined], axis=1)
         else:
-            held = np.concatenate([held, joined], axis=1)
+            buffer = np.concatenate([buffer, joined], axis=1)
         pending = []
-        count = max(held.shape[1] - after - params.win_length, 0) // params.hop_length
+        count = max(buffer.shape[1] - after - params.win_length, 0) // params.hop_length
         while count:
-            part = min(count, most)
-            yield _columns(held, params, part, threads)
+            part = min(count, max_columns)
+            yield _columns(buffer, params, part, threads)
             columns, count = columns + part, count - part
-            held = held[:, part * params.hop_length :]
-    if held is None:  # shorter than a window's half
+            buffer = buffer[:, part * params.hop_length :]
+    if buffer is None:  # shorter than a window's half
         whole = np.concatenate(pending, axis=1) if pending else np.zeros((params.channels, 0), np.float32)
         yield mel_spectrogram(torch.from_numpy(whole), params).numpy()
         return
-    held = np.concatenate([held, held[:, -2 : -after - 2 : -1]], axis=1)
-    yield _columns(held, params, params.columns_of_samples(samples) - columns, threads)
+    buffer = np.concatenate([buffer, buffer[:, -2 : -after - 2 : -1]], axis=1)
+    yield _columns(buffer, params, params.columns_of_samples(samples) - columns, threads)
 
 
 def _padding(params: SpectrogramParams) -> tuple[int, int]:
@@ -123,14 +123,14 @@ def _padding(params: SpectrogramParams) -> tuple[int, int]:
     return before, params.win_length - before
 
 
-def _columns(padded: np.ndarray, params: SpectrogramParams, count: int, threads: ThreadCrew) -> np.ndarray:
+def _columns(padded: np.ndarray, params: SpectrogramParams, count: int, threads: ThreadGroup) -> np.ndarray:
     mel = torch.empty(padded.shape[0], count, params.num_frequencies)
     samples = torch.from_numpy(padded)
     threads.run(lambda start, stop: _fill(mel, samples, params, start, stop), threads.shares(count))
-    return _finite(mel).numpy()
+    return _check_finite(mel).numpy()
 
 
-def _finite(mel: torch.Tensor) -> torch.Tensor:
+def _check_finite(mel: torch.Tensor) -> torch.Tensor:
     """Return the magnitudes, which are numbers: no sound of a reasonable level makes others."""
     largest = float(mel.max())  # NaN where there is one
     if not math.isfinite(largest):

@@ -28,8 +28,8 @@ from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.png_text import is_text_error, open_without_large_texts
 
 __all__ = [
+    "is_intact_png",
     "is_stereo",
-    "is_whole",
     "load_image",
     "mel_to_image",
     "missing_reader",
@@ -39,15 +39,15 @@ __all__ = [
     "read_image",
 ]
 
-_FLAT = 6.0  # standard deviation, in levels, below which a colour channel carries nothing
+_FLAT_DEVIATION = 6.0  # standard deviation, in levels, below which a colour channel carries nothing
 MIN_HEIGHT, MAX_HEIGHT = 16, 4096
-_COLUMNS = 4096  # drawn at once
-_HEAD = 16  # bytes that tell what a file is
+_BLOCK_COLUMNS = 4096  # drawn at once
+_HEAD_BYTES = 16  # bytes that tell what a file is
 
 _OPAQUE = 254  # Forge hides the generation parameters in the lowest bit of alpha; they must not be heard
 _TRANSPARENT = {"RGBA": "RGBA", "LA": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}  # -> mode on the way to RGBA
 _ORIENTATION = 0x0112
-_TURNS = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -58,7 +58,7 @@ _TURNS = {
 }
 
 
-def is_whole(path: Path, width: int, height: int) -> bool:
+def is_intact_png(path: Path, width: int, height: int) -> bool:
     """Whether a PNG file is there, of that size in pixels, and no part of it is missing or damaged; never raises.
 
     The check sums of its chunks tell that without decoding it.
@@ -108,7 +108,7 @@ def open_image(file: BinaryIO, formats: tuple[str, ...] | None = None) -> Image.
 
     What is opened is loaded by :func:`load_image`.
     """
-    if _is_avif(file.read(_HEAD)) and "AVIF" not in Image.OPEN:
+    if _is_avif(file.read(_HEAD_BYTES)) and "AVIF" not in Image.OPEN:
         Image.init()
         if "AVIF" not in Image.OPEN:
             with suppress(Exception):  # not installed, or of another Pillow
@@ -121,7 +121,7 @@ def open_image(file: BinaryIO, formats: tuple[str, ...] | None = None) -> Image.
     except ValueError as error:
         if not is_text_error(error):
             raise
-    return _reopened(file)
+    return _reopen(file)
 
 
 def load_image(image: Image.Image, file: BinaryIO) -> Image.Image:
@@ -131,12 +131,12 @@ def load_image(image: Image.Image, file: BinaryIO) -> Image.Image:
     except ValueError as error:
         if not is_text_error(error):
             raise
-        image = _reopened(file)
+        image = _reopen(file)
         image.load()
     return image
 
 
-def _reopened(file: BinaryIO) -> Image.Image:
+def _reopen(file: BinaryIO) -> Image.Image:
     file.seek(0)
     return open_without_large_texts(file.read())
 
@@ -163,7 +163,7 @@ def missing_reader(head: bytes) -> str:
 def _head(path: Path) -> bytes:
     try:
         with open_regular(path) as file:
-            return file.read(_HEAD)
+            return file.read(_HEAD_BYTES)
     except OSError:  # it is gone by now
         return b""
 
@@ -190,7 +190,7 @@ def pixels_of(image: Image.Image) -> np.ndarray:
         The image has no sound in it: fewer than 2 columns, or a height out of range.
     """
     try:
-        image = _upright(image)
+        image = _apply_orientation(image)
         width, height = image.size
         if width < 2:
             raise ImageError(f"the image is {width} pixel wide; sound needs at least 2 columns")
@@ -209,16 +209,16 @@ def pixels_of(image: Image.Image) -> np.ndarray:
         raise ImageError(f"the image cannot be read: {error}") from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _apply_orientation(image: Image.Image) -> Image.Image:
     """Undo the EXIF orientation. Pillow's own way writes the whole EXIF anew, which a damaged one does not survive."""
     image.load()
     if image.format == "TIFF":  # done by Pillow, which leaves the tag where it is
         return image
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION))
+        transpose = _TRANSPOSES.get(image.getexif().get(_ORIENTATION))
     except Exception:  # as in metadata.read_record: an image with damaged EXIF is still an image
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        transpose = None
+    return image if transpose is None else image.transpose(transpose)
 
 
 def _deep_grey(image: Image.Image) -> np.ndarray:
@@ -241,12 +241,12 @@ def is_stereo(pixels: np.ndarray) -> bool:
     """
     red, *others = (pixels[..., c] for c in range(3))
     level, spread = float(red.mean()), float(red.std())
-    if spread > 2 * _FLAT:  # strong JPEG compression puts up to 6 levels of noise there
+    if spread > 2 * _FLAT_DEVIATION:  # strong JPEG compression puts up to 6 levels of noise there
         return False
-    if any(float(other.std()) - spread > 2 * _FLAT for other in others):
+    if any(float(other.std()) - spread > 2 * _FLAT_DEVIATION for other in others):
         return True
     # Silence is flat in all three, but only in a stereo image darker in red.
-    return level <= 4 * _FLAT and any(float(other.mean()) - level > 4 * _FLAT for other in others)
+    return level <= 4 * _FLAT_DEVIATION and any(float(other.mean()) - level > 4 * _FLAT_DEVIATION for other in others)
 
 
 def pixels_to_mel(pixels: np.ndarray, params: SpectrogramParams, max_value: float) -> np.ndarray:
@@ -284,8 +284,8 @@ def mel_to_image(mel: np.ndarray, params: SpectrogramParams, max_value: float) -
     if mel.shape[0] != params.channels:
         raise ValueError(f"mel has {mel.shape[0]} channels, the parameters say {params.channels}")
     image = np.empty((mel.shape[2], mel.shape[1], 3), np.uint8)
-    for start in range(0, mel.shape[1], _COLUMNS):
-        stop = start + _COLUMNS
+    for start in range(0, mel.shape[1], _BLOCK_COLUMNS):
+        stop = start + _BLOCK_COLUMNS
         rows = _levels(mel[:, start:stop], params, max_value).transpose(0, 2, 1)[:, ::-1]
         for colour, row in enumerate((np.zeros_like(rows[0]), *rows) if params.stereo else (rows[0],) * 3):
             image[:, start:stop, colour] = row

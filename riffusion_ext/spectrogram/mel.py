@@ -20,7 +20,7 @@ from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["Filters", "MelProjection", "encoder_filters", "hz_to_mel", "mel_filters", "mel_projection"]
 
-_DEAF = 1e-3  # sum of a band's weights under which no bin really feeds it: what it asks for cannot be given
+_MIN_BAND_WEIGHT = 1e-3  # sum of a band's weights under which no bin really feeds it: what it asks for cannot be given
 
 
 def hz_to_mel(frequency: float) -> float:
@@ -55,7 +55,7 @@ class Filters(NamedTuple):
         return Filters(self.bins, self.bands, self.weights / bin_sums[self.bins])
 
 
-def _together(first: Filters, second: Filters) -> Filters:
+def _concatenate(first: Filters, second: Filters) -> Filters:
     return Filters(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
 
 
@@ -138,8 +138,8 @@ class MelProjection:
         self.n_mels = params.num_frequencies
         weights = _weights(params, spacing, self.bins)
         column_sum = np.bincount(weights.bands, weights.weights, minlength=self.n_mels)
-        spread = _shares(weights, column_sum >= _DEAF, params, spacing, self.bins)
-        self.column_sum = torch.from_numpy(np.maximum(column_sum, _DEAF)).to(device, torch.float32)
+        spread = _shares(weights, column_sum >= _MIN_BAND_WEIGHT, params, spacing, self.bins)
+        self.column_sum = torch.from_numpy(np.maximum(column_sum, _MIN_BAND_WEIGHT)).to(device, torch.float32)
         self._strips: list[tuple[slice, slice, torch.Tensor, torch.Tensor]] = [
             (
                 bins,
@@ -147,7 +147,7 @@ class MelProjection:
                 _matrix(weights.dense(bins, bands), device),
                 _matrix(spread.dense(bins, bands).T, device),
             )
-            for bins, bands in _strip_edges(_together(weights, spread), strips=1 if device.type == "cuda" else 16)
+            for bins, bands in _strip_edges(_concatenate(weights, spread), strips=1 if device.type == "cuda" else 16)
         ]
 
     def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
@@ -206,7 +206,7 @@ def _weights(params: SpectrogramParams, spacing: float, bins: int) -> Filters:
     return both.where(both.weights > 0)
 
 
-def _shares(weights: Filters, heard: np.ndarray, params: SpectrogramParams, spacing: float, bins: int) -> Filters:
+def _shares(weights: Filters, audible: np.ndarray, params: SpectrogramParams, spacing: float, bins: int) -> Filters:
     """Return how much each band has to say in each bin; the shares of a bin sum to 1.
 
     They follow the weights. Bins between those that the encoder's FFT has, where that is shorter than ours, carry no
@@ -215,8 +215,8 @@ def _shares(weights: Filters, heard: np.ndarray, params: SpectrogramParams, spac
     frequencies = torch.mul(torch.arange(bins), spacing)
     between = mel_filters(frequencies, params.num_frequencies, params.min_frequency, params.max_frequency)
     lost = np.bincount(weights.bins, weights.weights, minlength=bins)[between.bins] <= 1e-9
-    both = _together(weights, between.where(lost))
-    both = both.where(heard[both.bands])
+    both = _concatenate(weights, between.where(lost))
+    both = both.where(audible[both.bands])
     return both.divided_by(np.bincount(both.bins, both.weights, minlength=bins))
 
 

@@ -21,14 +21,14 @@ from riffusion_ext.metadata import NOTES_KEY
 __all__ = ["is_text_error", "open_without_large_texts"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_LARGEST, _LARGEST_TOGETHER = 1 << 20, 1 << 24
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
-_WORDS = ("data too large", "too much memory used in text chunks")
+_MAX_TEXT_BYTES, _MAX_TOTAL_BYTES = 1 << 20, 1 << 24
+_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+_ERROR_PHRASES = ("data too large", "too much memory used in text chunks")
 
 
 def is_text_error(error: BaseException) -> bool:
     """Whether Pillow refuses an image for the size of its texts, by its error."""
-    return isinstance(error, ValueError) and any(words in str(error).lower() for words in _WORDS)
+    return isinstance(error, ValueError) and any(phrase in str(error).lower() for phrase in _ERROR_PHRASES)
 
 
 def open_without_large_texts(data: bytes) -> Image.Image:
@@ -39,13 +39,13 @@ def open_without_large_texts(data: bytes) -> Image.Image:
     Exception
         As ``Image.open``.
     """
-    kept, left_out, together = [data[: len(_SIGNATURE)]], [], 0
+    kept, left_out, total = [data[: len(_SIGNATURE)]], [], 0
     for kind, body, chunk in _chunks(data):
-        size = _text_size(kind, body) if kind in _TEXTS else 0
-        if together + size > _LARGEST_TOGETHER:
+        size = _text_size(kind, body) if kind in _TEXT_CHUNKS else 0
+        if total + size > _MAX_TOTAL_BYTES:
             left_out.append(body.partition(b"\0")[0][:79].decode("latin-1"))
         else:
-            together += size
+            total += size
             kept.append(chunk)
     image = Image.open(io.BytesIO(b"".join(kept)), formats=("PNG",))
     if left_out:
@@ -71,7 +71,7 @@ def _text_size(kind: bytes, body: bytes) -> int:
         return len(rest)
     packed = rest[1:] if kind != b"iTXt" else rest[2:].partition(b"\0")[2].partition(b"\0")[2]
     try:
-        size = len(zlib.decompressobj().decompress(packed, _LARGEST + 1))
+        size = len(zlib.decompressobj().decompress(packed, _MAX_TEXT_BYTES + 1))
     except zlib.error:  # Pillow passes it over
         return 0
-    return size if size <= _LARGEST else _LARGEST_TOGETHER + 1
+    return size if size <= _MAX_TEXT_BYTES else _MAX_TOTAL_BYTES + 1

@@ -70,7 +70,7 @@ def join_sources(tiles: Sequence[Source]) -> Source:
         The parameters of a tile differ from the first one's in more than the channels.
     """
     if any(tile.params.stereo for tile in tiles):
-        tiles = [_in_stereo(tile) for tile in tiles]
+        tiles = [_to_stereo(tile) for tile in tiles]
     for number, tile in enumerate(tiles, 1):
         if tile.params != tiles[0].params:
             raise ImageError(f"image {number} has other spectrogram parameters than the first; they cannot be joined")
@@ -93,7 +93,7 @@ def join_sources(tiles: Sequence[Source]) -> Source:
     return Source(tiles[0].params, starts[-1], max(tile.max_value for tile in tiles), notes, mel, unit=unit)
 
 
-def _in_stereo(tile: Source) -> Source:
+def _to_stereo(tile: Source) -> Source:
     """Give a mono tile a second channel, equal to the first."""
     if tile.params.stereo:
         return tile

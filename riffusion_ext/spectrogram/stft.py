@@ -17,7 +17,7 @@ from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["FrameGrid", "working_rate"]
 
-_ROOM = 1.05  # working rate over twice the highest frequency: leaves a transition band to resample with
+_RATE_MARGIN = 1.05  # working rate over twice the highest frequency: leaves a transition band to resample with
 
 
 def working_rate(params: SpectrogramParams) -> tuple[int, int]:
@@ -27,7 +27,7 @@ def working_rate(params: SpectrogramParams) -> tuple[int, int]:
     fast. Where no lower rate fulfils that, the ratio is ``(1, 1)``.
     """
     divisor = math.gcd(params.hop_length, params.win_length)
-    lowest = math.ceil(2 * params.max_frequency * _ROOM / params.sample_rate * divisor)
+    lowest = math.ceil(2 * params.max_frequency * _RATE_MARGIN / params.sample_rate * divisor)
     for candidate in range(lowest, divisor):
         if _largest_prime(params.win_length // divisor * candidate) <= 7:
             common = math.gcd(candidate, divisor)
@@ -100,24 +100,24 @@ class FrameGrid:
         return padded.view(batch, -1).unfold(1, self.window.shape[0], self.hop_length)
 
     def analyse(
-        self, frames: torch.Tensor, *, room: torch.Tensor | None = None, out: torch.Tensor | None = None
+        self, frames: torch.Tensor, *, buffer: torch.Tensor | None = None, out: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Window and transform frames [..., overlap * hop] to complex spectra [..., bins].
 
         With `room` [..., n_fft], which must be zero behind the window, and `out` no fresh memory is used.
         """
-        if room is None:
+        if buffer is None:
             return torch.fft.rfft(frames * self.window, n=self.n_fft)
         length = min(self.window.shape[0], self.n_fft)
-        torch.mul(frames[..., :length], self.window[:length], out=room[..., :length])
-        return torch.fft.rfft(room, out=out)
+        torch.mul(frames[..., :length], self.window[:length], out=buffer[..., :length])
+        return torch.fft.rfft(buffer, out=out)
 
-    def room(self, batch: int, count: int) -> torch.Tensor:
+    def new_buffer(self, batch: int, count: int) -> torch.Tensor:
         """Memory for :meth:`synthesise`: as many frames, and zeros before and behind them."""
         length = max(self.window.shape[0], self.n_fft)
         return self.window.new_zeros(batch, count + 2 * (self.overlap - 1), length)
 
-    def synthesise(self, spectra: torch.Tensor, room: torch.Tensor | None = None) -> torch.Tensor:
+    def synthesise(self, spectra: torch.Tensor, buffer: torch.Tensor | None = None) -> torch.Tensor:
         """Transform spectra [B, t, bins] back, window and overlap-add them: [B, t + overlap - 1, hop].
 
         Hop `n` of the sum is hop `k` of frame ``n - k``, for all `k`. In memory these lie at equal distances::
@@ -125,15 +125,16 @@ class FrameGrid:
             frame n         [ 0 | 1 | 2 | 3 ]
             frame n - 1     [ 0 | 1 | 2 | 3 ]       hop 0 of frame n, hop 1 of frame n - 1, hop 2 of frame n - 2 ...
         """
-        if room is None:
-            room = self.room(*spectra.shape[:2])
+        if buffer is None:
+            buffer = self.new_buffer(*spectra.shape[:2])
         lap, hop, length = self.overlap - 1, self.hop_length, self.window.shape[0]
-        frames = room[:, lap : room.shape[1] - lap]
+        frames = buffer[:, lap : buffer.shape[1] - lap]
         torch.fft.irfft(spectra, n=self.n_fft, out=frames[..., : self.n_fft])
         frames[..., :length].mul_(self.window)
-        row = room.stride(1)
-        shape, strides = (room.shape[0], spectra.shape[1] + lap, self.overlap, hop), (room.stride(0), row, row - hop, 1)
-        return room.as_strided(shape, strides, room.storage_offset() + lap * hop).sum(dim=2)
+        row = buffer.stride(1)
+        shape = (buffer.shape[0], spectra.shape[1] + lap, self.overlap, hop)
+        strides = (buffer.stride(0), row, row - hop, 1)
+        return buffer.as_strided(shape, strides, buffer.storage_offset() + lap * hop).sum(dim=2)
 
     @lru_cache(maxsize=8)  # noqa: B019 - grids are few and kept anyway
     def normaliser(self, frames: int) -> torch.Tensor:

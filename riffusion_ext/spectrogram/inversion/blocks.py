@@ -24,7 +24,7 @@ import torch
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.inversion.griffin_lim import Known, Program, reconstruct
 from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid, working_rate
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup
 
 __all__ = ["Blocks", "block_frames", "reconstruct_long"]
 
@@ -34,7 +34,7 @@ _OVERLAP = 80  # frames a block shares with the one before
 _KEPT = 56  # of these, frames whose samples are kept; the rest is redone
 _FADE = 24  # of the kept ones, frames over which they give way; with 4, seams had 1.2 times the error of the rest
 _HOPS = 10  # in a window, as these numbers are meant; where a window has more, they grow with it,
-_MOST_CELLS = 12_000_000  # but not beyond all memory
+_MAX_CELLS = 12_000_000  # but not beyond all memory
 
 
 def reconstruct_long(
@@ -44,7 +44,7 @@ def reconstruct_long(
     program: Program,
     *,
     tick: Callable[[float], None] | None = None,
-    threads: ThreadCrew = SERIAL,
+    threads: ThreadGroup = SERIAL,
 ) -> np.ndarray:
     """Reconstruct a waveform of any length; memory beyond the result is that of one block.
 
@@ -114,7 +114,7 @@ class Blocks:
         Samples from frame to frame, at the working rate.
     """
 
-    def __init__(self, params: SpectrogramParams, program: Program, *, threads: ThreadCrew = SERIAL) -> None:
+    def __init__(self, params: SpectrogramParams, program: Program, *, threads: ThreadGroup = SERIAL) -> None:
         self._params, self._program, self.threads = params, program, threads
         scale = self._scale = _scale(params)
         self.length, self.lap, self.redone = BLOCK * scale, _OVERLAP * scale, (_OVERLAP - _KEPT + _FADE) * scale
@@ -144,13 +144,13 @@ class Blocks:
         frames = mel.shape[1]
         grid = frame_grid(self._params, 1, mel.device)
         known = None if self._known is None else self._known.to(mel.device)
-        mel = _at_least(mel, grid.overlap + 2)
+        mel = _pad_frames(mel, grid.overlap + 2)
         signal = reconstruct(mel, self._params, self._program, known=known, tick=tick, threads=self.threads)
         signal = signal[:, : (frames - 1) * grid.hop_length]
         first = 0 if known is None else self.lap - self.redone
         if last:
             return signal[:, first * grid.hop_length :].cpu().numpy()
-        self._known = _end_of(signal, grid, self._scale)
+        self._known = _known_end(signal, grid, self._scale)
         self.start += frames - self.lap
         return signal[:, first * grid.hop_length : (frames - self.redone) * grid.hop_length].cpu().numpy()
 
@@ -164,16 +164,16 @@ def _scale(params: SpectrogramParams) -> int:
     """How many times larger than usual the blocks are, so that they hold as many windows."""
     up, down = working_rate(params)
     cells = BLOCK * params.win_length * up // down  # on the finest grid, whose FFT is two windows long
-    return max(1, min(math.ceil(params.win_length / params.hop_length / _HOPS), _MOST_CELLS // cells))
+    return max(1, min(math.ceil(params.win_length / params.hop_length / _HOPS), _MAX_CELLS // cells))
 
 
-def _at_least(mel: torch.Tensor, frames: int) -> torch.Tensor:
+def _pad_frames(mel: torch.Tensor, frames: int) -> torch.Tensor:
     """Repeat the last frame until a window fits."""
     missing = frames - mel.shape[1]
     return mel if missing <= 0 else torch.cat([mel, mel[:, -1:].expand(-1, missing, -1)], dim=1)
 
 
-def _end_of(signal: torch.Tensor, grid: FrameGrid, scale: int) -> Known:
+def _known_end(signal: torch.Tensor, grid: FrameGrid, scale: int) -> Known:
     """Cut what the next block keeps out of a block's signal, which ends one hop before the block's last frame."""
     hop, kept, fade = grid.hop_length, _KEPT * scale, _FADE * scale
     begin = signal.shape[1] - (_OVERLAP * scale - 1) * hop

@@ -23,12 +23,12 @@ from riffusion_ext.spectrogram.inversion.gain import common_gain
 from riffusion_ext.spectrogram.inversion.phase import phase_from_magnitude
 from riffusion_ext.spectrogram.mel import MelProjection, mel_projection
 from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup
 
 __all__ = ["PROGRAMS", "Known", "Program", "Stage", "reconstruct"]
 
 _MOMENTUM = 0.99
-_LARGEST_GAIN = 10.0  # of one iteration, so that a silent start cannot explode
+_MAX_GAIN = 10.0  # of one iteration, so that a silent start cannot explode
 _FLOOR = 1e-2  # 180 dB under the common level: bands fainter than that count as silent
 
 
@@ -90,7 +90,7 @@ def reconstruct(
     *,
     known: Known | None = None,
     tick: Callable[[], None] | None = None,
-    threads: ThreadCrew = SERIAL,
+    threads: ThreadGroup = SERIAL,
 ) -> torch.Tensor:
     """Find waveforms whose spectrogram images are the given ones.
 
@@ -126,19 +126,19 @@ def reconstruct(
     past = _past(known, first, frames, projection.bins)
     phase = phase_from_magnitude(magnitude, first, past, threads=threads)
     padded = _synthesise(magnitude, phase, first, threads)
-    _keep(padded, first, frames, known)
+    _restore_known(padded, first, frames, known)
     for stage in program.stages:
         grid = frame_grid(params, stage.oversampling, mel.device)
         iteration = _Iteration(mel, grid, mel_projection(params, grid.spacing, mel.device), stage.relaxation)
         for _ in range(stage.iterations):
             padded = iteration.run(padded, threads)
-            _keep(padded, grid, frames, known)
+            _restore_known(padded, grid, frames, known)
             if tick is not None:
                 tick()
     return first.signal(padded, frames) / gain[:, None]  # powers of two, see common_gain
 
 
-def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, threads: ThreadCrew) -> torch.Tensor:
+def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, threads: ThreadGroup) -> torch.Tensor:
     """Non-negative magnitudes [B, T, K] with the given mel bands [B, T, n_mels] (Richardson 1972, Lucy 1974)."""
     batch, frames, _ = mel.shape
     result = mel.new_empty(batch, frames, projection.bins)
@@ -146,13 +146,13 @@ def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, thre
     def work(start: int, stop: int) -> None:
         gain = mel.new_zeros(stop - start, projection.bins)
         bands = mel.new_empty(stop - start, projection.n_mels)
-        for magnitude, wanted in zip(result[:, start:stop], mel[:, start:stop], strict=True):
+        for magnitude, target in zip(result[:, start:stop], mel[:, start:stop], strict=True):
             magnitude.zero_()
-            projection.spread(wanted / projection.column_sum, magnitude)
+            projection.spread(target / projection.column_sum, magnitude)
             measure, spread = projection.forward_into(magnitude, bands), projection.spread_into(bands, gain)
             for _ in range(updates):
                 measure()
-                torch.div(wanted, bands.clamp_min_(_FLOOR), out=bands)
+                torch.div(target, bands.clamp_min_(_FLOOR), out=bands)
                 spread()
                 magnitude *= gain
 
@@ -160,7 +160,7 @@ def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, thre
     return result
 
 
-def _synthesise(magnitude: torch.Tensor, phase: torch.Tensor, grid: FrameGrid, threads: ThreadCrew) -> torch.Tensor:
+def _synthesise(magnitude: torch.Tensor, phase: torch.Tensor, grid: FrameGrid, threads: ThreadGroup) -> torch.Tensor:
     """Compute padded signals [B, T + overlap - 1, hop] of spectra given by magnitude and phase [B, T, K]."""
 
     def spectra(start: int, stop: int) -> torch.Tensor:
@@ -176,8 +176,8 @@ def _overlap_add(
     batch: int,
     frames: int,
     grid: FrameGrid,
-    threads: ThreadCrew,
-    rooms: dict[tuple[int, int], torch.Tensor],
+    threads: ThreadGroup,
+    buffers: dict[tuple[int, int], torch.Tensor],
 ) -> torch.Tensor:
     """Sum frames to padded signals [B, T + overlap - 1, hop]; ``spectra(start, stop)`` gives them block by block.
 
@@ -190,9 +190,9 @@ def _overlap_add(
         for first in range(start, stop, step):
             count = min(step, stop - first)
             key = (threading.get_ident(), count)
-            if key not in rooms:
-                rooms[key] = grid.room(batch, count)
-            sums[first] = grid.synthesise(spectra(first, first + count), rooms[key])
+            if key not in buffers:
+                buffers[key] = grid.new_buffer(batch, count)
+            sums[first] = grid.synthesise(spectra(first, first + count), buffers[key])
 
     threads.run(work, threads.shares(frames))
     padded = grid.empty(batch, frames)
@@ -211,7 +211,7 @@ def _past(known: Known | None, grid: FrameGrid, frames: int, bins: int) -> torch
     return grid.analyse(grid.frames(padded)[:, : known.frames])[..., :bins]
 
 
-def _keep(padded: torch.Tensor, grid: FrameGrid, frames: int, known: Known | None) -> None:
+def _restore_known(padded: torch.Tensor, grid: FrameGrid, frames: int, known: Known | None) -> None:
     """Put the known samples back, in place."""
     if known is not None:
         batch, samples = known.signal.shape
@@ -244,9 +244,9 @@ class _Iteration:
         self._mel, self._grid, self._projection, self._relaxation = mel, grid, projection, relaxation
         self._spectra: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._scratch: dict[tuple[int, int], _Scratch] = {}
-        self._rooms: dict[tuple[int, int], torch.Tensor] = {}
+        self._buffers: dict[tuple[int, int], torch.Tensor] = {}
 
-    def run(self, padded: torch.Tensor, threads: ThreadCrew) -> torch.Tensor:
+    def run(self, padded: torch.Tensor, threads: ThreadGroup) -> torch.Tensor:
         """From padded signals [B, T + overlap - 1, hop] to better ones."""
         batch, frames, _ = self._mel.shape
         signal_frames = self._grid.frames(padded)
@@ -254,7 +254,7 @@ class _Iteration:
         def spectra(start: int, stop: int) -> torch.Tensor:
             return self._corrected(signal_frames[:, start:stop], start)
 
-        return _overlap_add(spectra, batch, frames, self._grid, threads, self._rooms)
+        return _overlap_add(spectra, batch, frames, self._grid, threads, self._buffers)
 
     def _corrected(self, frames: torch.Tensor, start: int) -> torch.Tensor:
         """Spectra [B, t, bins] of the frames from `start` on, with momentum and with the mel bands of the image."""
@@ -264,11 +264,11 @@ class _Iteration:
         if scratch is None:
             scratch = self._scratch[key] = _Scratch(batch, count, self._grid, self._projection)
         past, spectra = self._spectra.get(start, (None, None))
-        spectra = self._grid.analyse(frames, room=scratch.frames, out=spectra)
+        spectra = self._grid.analyse(frames, buffer=scratch.frames, out=spectra)
         _absolute(spectra, scratch)
         scratch.measure()
-        wanted = self._mel[:, start : start + count].reshape(batch * count, -1)
-        ratio = torch.div(wanted, scratch.mel.clamp_min_(_FLOOR), out=scratch.mel).clamp_max_(_LARGEST_GAIN)
+        target = self._mel[:, start : start + count].reshape(batch * count, -1)
+        ratio = torch.div(target, scratch.mel.clamp_min_(_FLOOR), out=scratch.mel).clamp_max_(_MAX_GAIN)
         if self._relaxation != 1.0:
             ratio.pow_(self._relaxation)
         scratch.spread()

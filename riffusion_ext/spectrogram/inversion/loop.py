@@ -18,7 +18,7 @@ from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.inversion.blocks import reconstruct_long
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, Known, Program, reconstruct
 from riffusion_ext.spectrogram.stft import frame_grid
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup
 
 __all__ = ["reconstruct_loop"]
 
@@ -32,7 +32,7 @@ def reconstruct_loop(
     program: Program,
     *,
     tick: Callable[[float], None] | None = None,
-    threads: ThreadCrew = SERIAL,
+    threads: ThreadGroup = SERIAL,
 ) -> np.ndarray:
     """Reconstruct a waveform whose end leads into its beginning.
 

@@ -18,7 +18,7 @@ import torch
 
 from riffusion_ext.spectrogram.inversion.spanning_tree import break_pairs, contract, join
 from riffusion_ext.spectrogram.stft import FrameGrid
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup
 
 __all__ = ["phase_from_magnitude"]
 
@@ -29,7 +29,7 @@ _TIE = 0.2  # an edge is as loud as its quieter cell, and a fifth of its louder 
 
 
 def phase_from_magnitude(
-    magnitude: torch.Tensor, grid: FrameGrid, known: torch.Tensor | None = None, *, threads: ThreadCrew = SERIAL
+    magnitude: torch.Tensor, grid: FrameGrid, known: torch.Tensor | None = None, *, threads: ThreadGroup = SERIAL
 ) -> torch.Tensor:
     """Estimate the phase of each cell.
 
@@ -120,9 +120,9 @@ def _grow(log: torch.Tensor, grid: FrameGrid, start: int, stop: int, past: torch
     steps, weights = ([x[:, start:stop].contiguous() for x in pair] for pair in (all_steps, all_weights))
     jump, delta = jump[:, start:stop].contiguous(), delta[:, start:stop].contiguous()
     if stop < log.shape[1]:  # the next share's
-        _wait(jump[:, -1], delta[:, -1], jump[:, -1] == log.shape[2])
+        _make_roots(jump[:, -1], delta[:, -1], jump[:, -1] == log.shape[2])
     if start > 0:
-        _wait(jump[:, 0], delta[:, 0], jump[:, 0] == -log.shape[2])
+        _make_roots(jump[:, 0], delta[:, 0], jump[:, 0] == -log.shape[2])
     shape = jump.shape
     cell = torch.arange(jump.numel(), device=log.device, dtype=torch.int32)
     parent = jump.view(-1).add_(cell)
@@ -136,7 +136,7 @@ def _grow(log: torch.Tensor, grid: FrameGrid, start: int, stop: int, past: torch
     return _Trees(component, flat_delta, count, edges, steps[0][:, -1], weights[0][:, -1], shape)
 
 
-def _wait(jump: torch.Tensor, delta: torch.Tensor, outside: torch.Tensor) -> None:
+def _make_roots(jump: torch.Tensor, delta: torch.Tensor, outside: torch.Tensor) -> None:
     jump.masked_fill_(outside, 0)
     delta.masked_fill_(outside, 0.0)
 

@@ -25,8 +25,8 @@ from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 from riffusion_ext.spectrogram.inversion.blocks import Blocks, block_frames
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.resample import reach, to_sample_rate
-from riffusion_ext.spectrogram.threads import ThreadCrew, run_on
-from riffusion_ext.spectrogram.workload import inverting
+from riffusion_ext.spectrogram.threads import ThreadGroup, run_on
+from riffusion_ext.spectrogram.workload import decode_workload
 
 __all__ = ["SoundStream"]
 
@@ -64,14 +64,14 @@ class SoundStream:
     def __init__(self, params: SpectrogramParams, engine: str = "fast", device: str = "auto") -> None:
         if engine not in PROGRAMS:
             raise RiffusionError(f"the engine must be one of {', '.join(PROGRAMS)} for a stream, got {engine!r}")
-        check(inverting(params, block_frames(params), engine=engine))
+        check(decode_workload(params, block_frames(params), engine=engine))
         self._params, self._device = params, resolve_device(device)
         self._blocks = Blocks(params, PROGRAMS[engine])
         hop = self._blocks.hop_length
         self._reach = -(-reach(params) // hop)  # in hops
         self._raw = np.zeros((params.channels, 0), np.float32)  # at the working rate, from `_raw_start` on
         self._raw_start = 0  # hop
-        self._given = 0  # hops
+        self._emitted = 0  # hops
         self.margin = self._blocks.redone + self._reach
 
     @property
@@ -108,29 +108,29 @@ class SoundStream:
             if stop == frames:
                 break
         self._raw = np.concatenate(parts, axis=1)
-        return self._resampled(last)
+        return self._resample_final(last)
 
     def _grow(self, mel: npt.NDArray[np.float32], *, last: bool) -> Samples:
         blocks = self._blocks
 
         def compute(device: torch.device) -> Samples:
-            def work(crew: ThreadCrew) -> Samples:
-                blocks.threads = crew
+            def work(threads: ThreadGroup) -> Samples:
+                blocks.threads = threads
                 return blocks.grow(torch.from_numpy(mel).to(device), last=last)
 
             return run_on(device, work)
 
         return with_fallback(self._device, compute)
 
-    def _resampled(self, last: bool) -> Samples:
+    def _resample_final(self, last: bool) -> Samples:
         """Return what of the raw signal has all its neighbours, at the sample rate; keep what others need."""
         hop, out = self._blocks.hop_length, self._params.hop_length
         known = self._raw_start + self._raw.shape[1] // hop
-        stop = known if last else max(known - self._reach, self._given)
-        begin = self._given - self._raw_start
+        stop = known if last else max(known - self._reach, self._emitted)
+        begin = self._emitted - self._raw_start
         samples = to_sample_rate(self._raw, self._params)[:, begin * out : (stop - self._raw_start) * out]
         samples = samples * np.float32(1.0 / _FULL_SCALE)
-        self._given = stop
+        self._emitted = stop
         keep = max(stop - self._reach, self._raw_start)
         self._raw = self._raw[:, (keep - self._raw_start) * hop :].copy()
         self._raw_start = keep

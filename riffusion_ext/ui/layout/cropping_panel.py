@@ -67,7 +67,7 @@ def preview(
     html
         What was found, or why there is no image.
     """
-    from riffusion_ext.convert.crop import Cutter
+    from riffusion_ext.convert.crop import Cropper
     from riffusion_ext.convert.crop_preview import preview as draw
     from riffusion_ext.spectrogram.codec import DecodeSettings, read_image
     from riffusion_ext.spectrogram.source import source_from_image
@@ -81,10 +81,11 @@ def preview(
         chosen = chosen_params(str(control("preset").clean(preset)), custom)
         image = read_image(first.path)
         params = source_from_image(image, DecodeSettings(params=chosen)).params
-        shown, look = draw(image, Cutter(crop_settings(crop)), params)
+        shown, decision = draw(image, Cropper(crop_settings(crop)), params)
     except Exception as error:
         return None, message(named_error(first.name, first.path, explain(error)), "error")
-    told = "; ".join(look.notes) or ("the image is heard whole" if look.cut is None else f"{look.cut.duration:.2f} s")
+    cut = decision.cut
+    told = "; ".join(decision.notes) or ("the image is heard whole" if cut is None else f"{cut.duration:.2f} s")
     return shown, message(f"{first.name}: {told}", "info")
 
 

@@ -136,7 +136,7 @@ def test_frames_of_free_format_are_counted(tmp_path: Path) -> None:
     found = walk(Window(io.BytesIO(frame * 70 + ID3V1)))
     assert found is not None
     assert [part.frames for part in found.parts] == [70]
-    assert (found.rest, found.damage, found.cut) == (0, [], False)
+    assert (found.trailing, found.damage, found.cut) == (0, [], False)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
