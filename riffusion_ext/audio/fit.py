@@ -1,4 +1,4 @@
-"""Sound in consecutive pieces, brought to another sample rate and number of channels."""
+"""Streaming conversion of sample rate and number of channels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["fit_pieces"]
 
 
 def fit_pieces(pieces: Iterable[AudioClip], rate: int, channels: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Bring consecutive pieces of one sound to another rate and number of channels.
+    """Resample and remix the consecutive pieces of a sound.
 
     Parameters
     ----------
@@ -28,11 +28,11 @@ def fit_pieces(pieces: Iterable[AudioClip], rate: int, channels: int) -> Iterato
     Yields
     ------
     np.ndarray [shape=(channels, n), dtype=float32]
-        Side by side they are ``whole.to_channels(channels).resample(rate)``: each is resampled together with as much
-        of its neighbours as the filter reaches.
+        Concatenated, they equal ``whole.to_channels(channels).resample(rate)``: each piece is resampled together with
+        as much of its neighbours as the filter reaches.
     """
-    held = np.zeros((channels, 0), np.float32)  # input that is still needed: context, then what is not yet given out
-    context = 0  # samples of `held` that were given out before
+    held = np.zeros((channels, 0), np.float32)  # input still needed: context, then samples not yet converted
+    context = 0  # samples of `held` already converted
     source_rate = rate
     for piece in pieces:
         source_rate = piece.sample_rate

@@ -1,4 +1,4 @@
-"""Sound files piece after piece, so that a recording of hours needs no more memory than one of minutes.
+"""Read sound files piece by piece, in memory that does not grow with their length.
 
 ::
 
@@ -28,22 +28,22 @@ from riffusion_ext.files.regular import open_regular
 __all__ = ["PIECE_SECONDS", "read_pieces"]
 
 PIECE_SECONDS = 20
-"""Length of a piece; shorter where the sound has many channels or a high rate."""
+"""Length of a piece; shorter for many channels or a high rate."""
 
 _PIECE_SAMPLES = 1 << 23  # of all channels
 
 
 def read_pieces(path: str | PathLike[str]) -> Iterator[AudioClip]:
-    """Read a sound file as consecutive pieces, the last one shorter.
+    """Read a sound file as consecutive pieces; the last one is shorter.
 
-    What can be read is what :func:`~riffusion_ext.audio.io.read_audio` reads, and the pieces side by side are what it
-    returns, but for samples repaired at the very end of one. The notes of each are about all pieces up to it, those of
-    the last one about the file as well.
+    Reads the formats of :func:`~riffusion_ext.audio.io.read_audio`. Concatenated, the pieces equal its result, except
+    for samples repaired at the very end of a piece. The notes of a piece cover all pieces up to it; those of the last
+    one also cover the file.
 
     Raises
     ------
     AudioError
-        The file is missing or cannot be read, or holds no samples; while reading on, that it is damaged further in.
+        The file is missing, cannot be read or holds no samples. Later pieces raise it if the file is damaged there.
     """
     path = Path(path)
     is_wav = file_head(path)[:4] == b"RIFF"
@@ -68,14 +68,14 @@ def read_pieces(path: str | PathLike[str]) -> Iterator[AudioClip]:
 
 
 def piece_seconds(channels: int, sample_rate: int) -> int:
-    """Return how long the pieces of a sound are, in whole seconds."""
+    """Return the length of a piece, in whole seconds."""
     return min(PIECE_SECONDS, max(1, _PIECE_SAMPLES // (channels * sample_rate)))
 
 
 def _with_file_notes(
     pieces: Iterator[AudioClip], path: Path, complaints: list[str], *, filled: bool
 ) -> Iterator[AudioClip]:
-    """Pass pieces on, the last one with the notes about the file; each waits for the next, or for the end."""
+    """Yield the pieces, with notes about the file in the last one; looks one piece ahead."""
     seconds, current = 0.0, next(pieces)
     while True:
         seconds += current.duration

@@ -1,4 +1,4 @@
-"""Level of a sound that has no end: nobody knows its peak, so it is brought to a loudness slowly, and never jumps."""
+"""Automatic gain for an endless sound: its peak is unknown, so the gain follows the loudness slowly."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from riffusion_ext.audio.level import limit, limit_reach
 __all__ = ["LOUDNESS_DB", "SLOPE_DB", "StreamLevel"]
 
 LOUDNESS_DB = -16.0
-"""RMS that is aimed at, in dBFS: room for the peaks of music, so that the limiter has little to do."""
+"""Target RMS in dBFS: leaves headroom for the peaks of music, so that the limiter has little to do."""
 
 SLOPE_DB = 0.5
-"""The gain moves by at most so many dB in a second: a soft passage stays one."""
+"""Largest change of the gain, in dB per second: soft passages stay soft."""
 
 _SILENCE_DB = -70.0
-"""Below that, relative to full scale as it comes in, there is nothing to be made louder."""
+"""Input below this level, in dBFS, leaves the gain unchanged."""
 _GAIN_RANGE_DB = (-60.0, 40.0)
 
 Samples = npt.NDArray[np.float32]
 
 
 class StreamLevel:
-    """Gain and limiter for a sound that comes in pieces.
+    """Apply gain and a limiter to a sound given piece by piece.
 
-    The first piece that is no silence decides the gain; from then on it follows the loudness, in a straight line in
-    decibels within each piece. Peaks are held by :func:`~riffusion_ext.audio.level.limit`, exactly as if it had the
-    whole before it: the last samples of a piece come out with the next one, when what follows them is known.
+    The first piece that is not silent sets the gain. From then on the gain follows the loudness, linear in decibels
+    within each piece. Peaks are limited exactly as by :func:`~riffusion_ext.audio.level.limit` on the whole sound: the
+    last samples of a piece are returned with the next one, when the samples after them are known.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ class StreamLevel:
         self._reach = limit_reach(sample_rate)
         self._gain_db: float | None = None
         self._buffer = np.zeros((channels, 0), np.float32)
-        self._emitted = 0  # samples of `_kept` that are out already, and only context
+        self._emitted = 0  # samples of `_buffer` already returned; they are only context
 
     def add(self, samples: Samples, *, last: bool = False) -> Samples:
-        """Take a piece [C, n] of any scale; returns what is final: in all, as many samples as came in."""
+        """Add a piece [C, n] of any scale; return the samples that are final, in all as many as were added."""
         if samples.shape[1]:
             samples = samples * self._gains(samples)
         buffer = np.concatenate([self._buffer, samples], axis=1)

@@ -1,4 +1,4 @@
-"""The last resort for reading: the program ffmpeg, where one is installed."""
+"""Read sound files through the program ffmpeg, if it is installed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from riffusion_ext.files.regular import check_regular
 __all__ = ["VARIABLE", "open_stream", "read"]
 
 VARIABLE = "RIFFUSION_FFMPEG"
-"""Environment variable with the path of the program, where it is not on PATH; empty: it is not to be used."""
+"""Environment variable with the path of ffmpeg if it is not on PATH; empty disables ffmpeg."""
 
 _FORMATS = (
     "aa aac aax ac3 ac4 acm act adp ads adx aea afc aiff aix amr amrnb amrwb apc ape aptx aptx_hd asf ast au "
@@ -42,22 +42,22 @@ _FORMATS = (
     "nuv ogg oma osq pva pvf qcp qoa rka rm rsd sbc shn sln smk sox spdif svag swf tak truehd tta ty vag voc "
     "vpk vqf w64 wav wavarc webm wsd wtv wv wve xa xvag xwma"
 ).replace(" ", ",")
-"""Formats that hold their sound themselves. Playlists and the like are none: they have ffmpeg read other files."""
+"""Formats that contain their sound. Excludes playlists and the like, which make ffmpeg read other files."""
 
 _MAX_HEADER_BYTES = 1 << 20
 
 
 def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
-    """Read the first sound track of a file that ffmpeg knows and that holds its sound itself.
+    """Read the first sound track of a file in one of the allowed formats.
 
-    It takes as long as ffmpeg does; where the waiting is interrupted, ffmpeg is stopped.
+    Blocks until ffmpeg ends. An interrupt stops ffmpeg.
 
     Raises
     ------
     UnsupportedError
-        ffmpeg is not on PATH, or fails; then its last line is in the message.
+        ffmpeg is not on PATH, or fails; the message contains its last line.
     """
-    # After the input: ffmpeg decodes from the beginning, and does not miss the place by a frame of the codec.
+    # Placed after the input: ffmpeg then decodes from the beginning, and the seek is exact to the sample.
     options = ["-ss", f"{start:.9f}"] if start else []
     options += ["-t", f"{duration:.9f}"] if duration is not None else []
     complaints: list[str] = []
@@ -78,9 +78,9 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
 
 @contextmanager
 def open_stream(path: Path, *options: str, complaints: list[str] | None = None) -> Iterator[tuple[BinaryIO, int, int]]:
-    """Start ffmpeg for a ``with``; gives the pipe its 32-bit float samples come from, their channels and rate.
+    """Run ffmpeg inside a ``with``; yields a pipe of 32-bit float samples, the number of channels and the sample rate.
 
-    Options in `part` choose what is read. What ffmpeg complains about, and yet goes on, is added to `complaints` at the
+    `options` are passed to ffmpeg to select a part. Errors that do not stop ffmpeg are appended to `complaints` at the
     end.
 
     Raises
@@ -104,7 +104,7 @@ def open_stream(path: Path, *options: str, complaints: list[str] | None = None) 
 
 
 def _read_header(pipe: BinaryIO, process: subprocess.Popen[bytes], errors: IO[bytes]) -> tuple[int, int]:
-    """Read up to the first sample of the WAV file that ffmpeg writes; returns its channels and sample rate."""
+    """Read the header of the WAV stream that ffmpeg writes; return its channels and sample rate."""
     pipe.read(12)
     channels = sample_rate = 0
     while len(head := pipe.read(8)) == 8:
@@ -128,19 +128,19 @@ def _command(path: Path, *options: str) -> list[str]:
         raise UnsupportedError("ffmpeg is not installed")
     command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]
     command += ["-format_whitelist", _FORMATS]
-    # "file:" and the whole path, lest a name be taken for an option or an address.
+    # "file:" and the absolute path: a name cannot be mistaken for an option or a URL.
     command += ["-i", f"file:{path.absolute()}", "-map", "0:a:0", "-vn"]
     return [*command, *options, "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
 
 
 def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start a program that ends with this one, however this one ends.
+    """Start a process that ends with this one, however this one ends.
 
-    Out of the reach of signals that a terminal sends to all processes of a run: who waits for it stops it.
+    It has its own session, so signals from the terminal do not reach it; the caller that waits for it stops it.
     """
     if sys.platform == "linux" and sys.executable:
         command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
-    # Linux takes the end of the thread that started it for the end of the process; this one stays.
+    # On Linux the signal is sent when the starting thread ends, so a thread that never ends starts it.
     with _starter_lock:
         starter = _starter(os.getpid())
     started = starter.submit(_popen, command, errors)
@@ -148,7 +148,7 @@ def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
         return started.result()
     except OSError as error:
         raise UnsupportedError(f"{_START_FAILED}{error.strerror or error}") from error
-    except BaseException:  # while we wait for its start
+    except BaseException:  # interrupted while waiting for the start
         started.add_done_callback(_stop)
         raise
 
@@ -194,7 +194,7 @@ def _stderr_text(errors: IO[bytes]) -> str:
 
 
 def _last_line(errors: IO[bytes]) -> str:
-    """Return ffmpeg's last sentence, without the part of it that speaks; empty where it said nothing."""
+    """Return the last line of ffmpeg's output without its ``[component]`` prefix; empty if there is none."""
     line = re.sub(r"^\[[^\]]*\] ", "", _stderr_text(errors).rpartition("\n")[2].strip()).rstrip(".")
     return line.rpartition(": ")[2] if line.startswith("file:") else line  # no path
 
@@ -204,10 +204,10 @@ def _check(status: int, errors: IO[bytes]) -> None:
         text = _stderr_text(errors)
         if "not on whitelist" in text:
             raise UnsupportedError("it is a playlist, or of a kind that is not read here")
-        if "matches no streams" in text:  # it could be opened: no other reader would find more
+        if "matches no streams" in text:  # ffmpeg could open it: no other reader will find sound
             raise AudioError("it is a video or image without a sound track")
         last = text.splitlines()[-1].strip() if text else f"exit status {status}"
         if last.startswith(_START_FAILED):
             raise UnsupportedError(last)
-        reason = last.rpartition(": ")[2] if last.startswith("file:") else last  # our sentence has the path already
+        reason = last.rpartition(": ")[2] if last.startswith("file:") else last  # the message contains the path already
         raise UnsupportedError(f"ffmpeg says: {reason}")

@@ -1,6 +1,6 @@
-"""The frames of a FLAC file: how far it goes, and what is missing in between.
+"""Find the frames of a FLAC file, and the gaps between them.
 
-Decoders stop at the first damage; the frames behind it are whole, and each says which sample it begins with.
+Decoders stop at the first damage. The frames after it may be intact, and each contains the number of its first sample.
 
 Source: RFC 9639.
 """
@@ -23,14 +23,14 @@ __all__ = ["FlacFrame", "FlacLink", "head", "intact_frames", "silence", "walk"]
 _STREAM, _FRAME = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"), re.compile(rb"\xff[\xf8\xf9]")
 _SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
 _MAX_FRAME_BYTES, _BATCH = 1 << 17, 256
-"""Frames whose checksum is looked at: bytes, and how many at once. Nearly all have less than 32 kB."""
+"""Frames whose checksum is verified: largest size in bytes, and number at once. Nearly all are smaller than 32 kB."""
 _MAX_BLOCKS = 1000
 _LOOKAHEAD, _MAX_TRIES = 8, 10_000
-_MAX_SILENCE = 60 * 44100  # samples that may be missing at once, beside as many as there are
+_MAX_SILENCE = 60 * 44100  # largest gap in samples, in addition to the samples already found
 
 
 class FlacFrame(NamedTuple):
-    """Where a frame lies in the file, its first sample, and its number of samples."""
+    """Offsets of a frame in the file, its first sample, and its number of samples."""
 
     start: int
     stop: int
@@ -40,14 +40,14 @@ class FlacFrame(NamedTuple):
 
 @dataclass
 class FlacLink:
-    """One FLAC stream; several of them may stand one behind the other in a file.
+    """One FLAC stream of a file. A file may contain several in sequence.
 
     Attributes
     ----------
     info
         The 34 bytes of its STREAMINFO.
     start
-        Of the stream, in the file.
+        Offset of the stream in the file.
     frames
         In ascending order.
     """
@@ -58,22 +58,22 @@ class FlacLink:
 
     @property
     def rate(self) -> int:
-        """In Hz."""
+        """Sample rate in Hz."""
         return int.from_bytes(self.info[10:13], "big") >> 4
 
     @property
     def channels(self) -> int:
-        """Their number."""
+        """Number of channels."""
         return (self.info[12] >> 1 & 7) + 1
 
     @property
     def declared(self) -> int:
-        """Samples that it says it has; 0 for unknown."""
+        """Number of samples in the header; 0 for unknown."""
         return int.from_bytes(self.info[13:18], "big") & (1 << 36) - 1
 
     @property
     def block(self) -> int:
-        """Samples of every frame but the last; 0 where that changes."""
+        """Samples of every frame except the last; 0 for a variable block size."""
         low, high = int.from_bytes(self.info[:2], "big"), int.from_bytes(self.info[2:4], "big")
         return low if low == high else 0
 
@@ -95,10 +95,10 @@ _MIN_BATCH = 16
 
 
 def _parse_header(data: bytes, link: FlacLink) -> tuple[int, int] | None:
-    """Return (first sample, samples) of the frame whose first bytes these are; None where they begin none."""
+    """Parse a frame header: (first sample, number of samples); None if it is not one."""
     if len(data) < 6 or data[3] & 1 or data[2] >> 4 == 0 or data[2] & 15 == 15 or data[3] >> 4 > 10:
         return None
-    ones = 8 - (~data[4] & 0xFF).bit_length()  # a number as in UTF-8, up to 36 bits
+    ones = 8 - (~data[4] & 0xFF).bit_length()  # UTF-8-like coded number, up to 36 bits
     if ones in (1, 8):
         return None
     length = max(ones, 1)
@@ -122,7 +122,7 @@ def _parse_header(data: bytes, link: FlacLink) -> tuple[int, int] | None:
 
 
 def walk(window: Window) -> list[FlacLink]:
-    """Find the streams of a FLAC file and their frames; what is within a frame is not looked at."""
+    """Find the streams of a FLAC file and their frames, without checking the contents of frames."""
     links: list[FlacLink] = []
     position = tag_size(window.read(0, 10))
     while 0 <= (position := window.find(_STREAM, position, window.size, 8)) <= window.size - 42:
@@ -136,7 +136,7 @@ def walk(window: Window) -> list[FlacLink]:
 
 
 def _find_heads(window: Window, link: FlacLink, end: int) -> list[tuple[int, int, int]]:
-    """Return place, first sample and samples of the frames of a stream; [] where too much only looks like one."""
+    """Return (offset, first sample, samples) of each frame of a stream; [] after too many false sync codes."""
     heads: list[tuple[int, int, int]] = []
     tries, position = 0, _metadata_end(window, link.start + 4)
     while (position := window.find(_FRAME, position, end, 1)) >= 0:
@@ -145,15 +145,15 @@ def _find_heads(window: Window, link: FlacLink, end: int) -> list[tuple[int, int
             heads.append((position, *found))
         position += 1
         tries += found is None
-        if tries > _MAX_TRIES + window.size // 512:  # sound has one in 30 kB
+        if tries > _MAX_TRIES + window.size // 512:  # sound contains one in 30 kB
             return []
     return _drop_false_heads(heads)
 
 
 def _drop_false_heads(heads: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Leave out what only looks like the head of a frame: sound does, about once in 10 MB.
+    """Drop false frame headers, which sound contains about once in 10 MB.
 
-    A head counts if it continues the frame before, or if one of the next few continues it.
+    A header is kept if it continues the previous frame, or if one of the next few continues it.
     """
     found: list[tuple[int, int, int]] = []
     expected = 0
@@ -168,7 +168,7 @@ def _drop_false_heads(heads: list[tuple[int, int, int]]) -> list[tuple[int, int,
 
 
 def _metadata_end(window: Window, position: int) -> int:
-    """Return where the metadata ends."""
+    """Return the offset at which the metadata ends."""
     for _ in range(_MAX_BLOCKS):
         block = window.read(position, 4)
         if len(block) < 4:
@@ -180,19 +180,19 @@ def _metadata_end(window: Window, position: int) -> int:
 
 
 def head(link: FlacLink, samples: int) -> bytes:
-    """Return the beginning of a stream with so many samples."""
+    """Return the header of a stream with this number of samples."""
     form = int.from_bytes(link.info[10:18], "big") >> 36 << 36 | samples
     return b"fLaC\x80\x00\x00\x22" + link.info[:10] + form.to_bytes(8, "big") + bytes(16)  # no MD5
 
 
 def silence(link: FlacLink, first: int, stop: int) -> bytes:
-    """Return frames of silence from a sample to another."""
+    """Return frames of silence from sample `first` to `stop`."""
     depth = ((link.info[12] & 1) << 4 | link.info[13] >> 4) + 1
     size = link.block or _SIZES[12]
     found = b""
     for start in range(first, stop, size):
         samples = min(size, stop - start)
-        # Rate and depth as in STREAMINFO, samples in 16 bits, channels by themselves; each is constantly 0.
+        # Rate and depth as in STREAMINFO, number of samples in 16 bits, independent channels; each a constant 0.
         data = bytes((0xFF, 0xF8 | (not link.block), 0x70, link.channels - 1 << 4))
         data += _encode_number(start // size if link.block else start) + (samples - 1).to_bytes(2, "big")
         register = 0
@@ -204,7 +204,7 @@ def silence(link: FlacLink, first: int, stop: int) -> bytes:
 
 
 def _encode_number(number: int) -> bytes:
-    """Return a number as UTF-8 would have it, with up to 36 bits."""
+    """Encode a number as in UTF-8, extended to 36 bits."""
     if number < 0x80:
         return bytes((number,))
     tail: list[int] = []
@@ -215,9 +215,9 @@ def _encode_number(number: int) -> bytes:
 
 
 def intact_frames(window: Window, frames: Sequence[FlacFrame]) -> list[bool]:
-    """Return whether frames are whole and undamaged, by their checksums. Very long ones are believed.
+    """Return which frames are intact, by their checksums. Very long frames are assumed to be intact.
 
-    Many of about one length are looked at side by side: zeros put before a frame do not change its checksum.
+    Frames of similar length are checked in batches: leading zeros do not change a checksum.
     """
     found = [True] * len(frames)
     order = sorted(range(len(frames)), key=lambda number: frames[number].stop - frames[number].start)
@@ -241,8 +241,8 @@ def _checksum(data: bytes) -> int:
 
 
 def _checksums(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
-    """CRC-16 of each row; 0 where its last two bytes are that of those before."""
-    if len(rows) <= _MIN_BATCH:  # quicker one by one
+    """Return the CRC-16 of each row; 0 if its last two bytes are the correct checksum."""
+    if len(rows) <= _MIN_BATCH:  # faster one by one
         return np.array([_checksum(row.tobytes()) for row in rows], np.uint16)
     register = np.zeros(len(rows), np.uint16)
     for column in rows.T.copy():

@@ -1,4 +1,4 @@
-r"""The pages of an Ogg file: which of them follow one another, and what is missing in between.
+r"""Find the pages of an Ogg file, and the gaps between them.
 
 ::
 
@@ -6,10 +6,10 @@ r"""The pages of an Ogg file: which of them follow one another, and what is miss
      \______________ run _____________/ (gap)  \_______ run ________/
      \__________________________ link _____________________________/   \____ link ____
 
-A link is a stream of sound by itself; a chain has several, as recordings of net radio have. Each page has a number, a
-checksum and the time of its end, so that it is known where pages are missing and how much sound they held.
+A link is a complete stream; a chained file has several, such as recordings of internet radio. Each page has a number, a
+checksum and the time of its end. These show where pages are missing and how much sound is lost.
 
-Source: RFC 3533; RFC 5334 and 7845 for what the first packet of a stream looks like.
+Source: RFC 3533; RFC 5334 and 7845 for the first packet of a stream.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ _NO_TIME = (1 << 64) - 1
 
 @dataclass
 class OggRun:
-    """Pages of sound that follow one another.
+    """Consecutive pages of sound.
 
     Attributes
     ----------
     ranges
-        Where they are in the file.
+        Their offsets in the file, as (start, stop).
     first, last
-        Sample of the link that the first and the last of them end with; None where none tells.
+        End of the first and of the last page, in samples of the link; None if no page has a time.
     seekable_end
-        Sample that the page before the last ends with.
+        End of the page before the last, in samples.
     follows
-        Whether nothing is missing before the first of them.
+        Whether nothing is missing before the first page.
     """
 
     ranges: list[tuple[int, int]] = field(default_factory=list)
@@ -64,27 +64,27 @@ class OggLink:
     Attributes
     ----------
     rate, channels
-        Of its samples.
+        Sample rate in Hz, and number of channels.
     headers
-        Where the pages before the sound are.
+        Offsets of the header pages, as (start, stop).
     runs
-        More than one where pages are missing or damaged.
+        More than one if pages are missing or damaged.
     ends
-        Whether the page that is marked as the last is there.
+        Whether the page flagged as the last one is present.
     pages
-        Of sound.
+        Number of pages with sound.
     """
 
     rate: int
     channels: int
     serial: int
-    preskip: int  # samples to be dropped at the start, which the pages count
+    preskip: int  # samples dropped at the start, which the page times include
     header_packets: int
     headers: list[tuple[int, int]] = field(default_factory=list)
     runs: list[OggRun] = field(default_factory=list)
     ends: bool = False
     pages: int = 0
-    number: int = -1  # of the page that was seen last
+    number: int = -1  # of the last page seen
     start: int = 0  # of the link in the file
     stop: int = 0
 
@@ -106,13 +106,13 @@ class _Page(NamedTuple):
 
 
 def _checksum(page: bytes) -> int:
-    """CRC-32 of the polynomial 0x04C11DB7, highest bit first: zlib's, which has the lowest first, in a mirror."""
+    """Return the CRC-32 of polynomial 0x04C11DB7, highest bit first: zlib's, with reversed bits."""
     register = zlib.crc32((page[:22] + bytes(4) + page[26:]).translate(_BIT_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{register:032b}"[::-1], 2)
 
 
 def _read_page(window: Window, position: int) -> _Page | None:
-    """Return the page at a position; None where there is none, or one that is damaged or not all there."""
+    """Read the page at a position; None if there is none, or if it is damaged or truncated."""
     head = window.read(position, 27 + 255)
     if len(head) < 27 or head[:5] != b"OggS\0":
         return None
@@ -141,7 +141,7 @@ def _pages(window: Window) -> Iterator[_Page]:
 
 
 def _parse_first_page(page: _Page) -> OggLink | None:
-    """Return the link that a first page begins; None where it is not one of sound."""
+    """Return the link that starts with this page; None if it is not a sound stream."""
     body = page.body
     if body[:7] == b"\x01vorbis" and len(body) >= 16:
         return OggLink(int.from_bytes(body[12:16], "little"), body[11], page.serial, 0, 3)
@@ -154,10 +154,10 @@ def _parse_first_page(page: _Page) -> OggLink | None:
 
 
 def walk(window: Window) -> list[OggLink]:
-    """Find the streams of sound of an Ogg file, one after the other; of those that lie side by side the first."""
+    """Find the chained sound streams of an Ogg file; of multiplexed streams, only the first."""
     links: list[OggLink] = []
     link: OggLink | None = None
-    previous_began = False  # whether the last page was a first one
+    previous_began = False  # whether the previous page began a stream
     for page in _pages(window):
         if page.flags & _BEGIN:
             if not previous_began:

@@ -1,4 +1,4 @@
-"""The chunks of a RIFF file, one after the other, and no more of them than any program writes."""
+"""Iterate over the chunks of a RIFF file, up to a limit."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from riffusion_ext.errors import AudioError
 __all__ = ["MAX_CHUNKS", "chunks"]
 
 MAX_CHUNKS = 10_000
-"""Files have a dozen chunks, and a few hundred where a program keeps a marker in each of its own."""
+"""Largest number of chunks. Files have about a dozen, or a few hundred if each marker is stored in its own chunk."""
 
 
 def chunks(file: BinaryIO, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, first byte and size of each chunk; the file is left at that byte.
+    """Yield name, offset of the body and size of each chunk, with the file positioned at the body.
 
     Parameters
     ----------
     file
         Seekable and binary.
     position
-        Of the first chunk.
+        Offset of the first chunk.
     end
         Size of the file.
 
     Raises
     ------
     AudioError
-        There are more than :data:`MAX_CHUNKS`, or the file has become shorter.
+        There are more than :data:`MAX_CHUNKS` chunks, or the file was truncated meanwhile.
     """
     for _ in range(MAX_CHUNKS):
         if position + 8 > end:
@@ -47,7 +47,7 @@ def chunks(file: BinaryIO, position: int, end: int) -> Iterator[tuple[bytes, int
 
 
 def _next_chunk(file: BinaryIO, body: int, size: int) -> int:
-    """Position of the next chunk. Chunks of odd size are followed by a zero, which some writers forget."""
+    """Return the offset of the next chunk. A padding byte follows chunks of odd size; some writers omit it."""
     if size % 2 == 0:
         return body + size
     file.seek(body + size)

@@ -1,4 +1,4 @@
-"""FLAC, OGG Vorbis and MP3 through the package soundfile (libsndfile), which may not be installed."""
+"""Read and write FLAC, OGG Vorbis and MP3 with the optional package soundfile (libsndfile)."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from riffusion_ext.files.regular import check_regular
 __all__ = ["CODECS", "encode", "length", "load", "open_sound", "read", "read_frames", "read_strings", "shape"]
 
 CODECS = {"flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
-"""What libsndfile calls the formats."""
+"""libsndfile's names of the formats."""
 
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _MP3_PREROLL = 16384
-"""Frames to read before those wanted from the middle of an MP3: its frames lean on bits of up to nine before them,
-and libsndfile plays garbage until it has them."""
+"""Frames to decode and discard before a position inside an MP3: MP3 frames use bits of up to nine earlier frames, and
+libsndfile returns garbage until it has them."""
 
 _UNKNOWN_FRAMES = 1 << 60
-"""libsndfile gives 2 ** 63 - 1 frames where it cannot tell; no sound is that long."""
+"""libsndfile reports 2 ** 63 - 1 frames if the length is unknown; no sound is this long."""
 
 _QUALITY: dict[str, dict[str, object]] = {
     "flac": {},
@@ -46,7 +46,7 @@ _QUALITY: dict[str, dict[str, object]] = {
 
 
 def load() -> ModuleType | None:
-    """Return the module soundfile; None where it is not installed or does not find its library."""
+    """Return the module soundfile; None if it is not installed or does not find its library."""
     try:
         import soundfile
     except (ImportError, OSError):
@@ -59,21 +59,20 @@ def load() -> ModuleType | None:
 
 
 def encode(clip: AudioClip, form: str, *, subtype: str, tags: Mapping[str, str]) -> bytes:
-    """Return the bytes of a sound file.
+    """Encode a clip to the bytes of a sound file.
 
-    They are made in memory rather than written by libsndfile, which tells neither a full disk from other troubles nor
-    them from success.
+    Encoded in memory, because libsndfile does not report a full disk or other write errors.
 
     Parameters
     ----------
     clip
-        What passes full scale is clipped. For MP3, a rate it does not have is changed to 44.1 or 48 kHz.
+        Clipped at full scale. MP3 resamples rates that it lacks to 44.1 or 48 kHz.
     form
         ``"flac"``, ``"ogg"`` or ``"mp3"``.
     subtype
-        ``"pcm16"`` or ``"pcm24"``; FLAC has no floats and takes 24 bits for ``"float"``. OGG and MP3 have none of them.
+        ``"pcm16"`` or ``"pcm24"``; FLAC has no floats and uses 24 bits for ``"float"``. Ignored by OGG and MP3.
     tags
-        Texts by name.
+        Values by name.
 
     Raises
     ------
@@ -92,7 +91,7 @@ def encode(clip: AudioClip, form: str, *, subtype: str, tags: Mapping[str, str])
             if form != "mp3":
                 for name, text in tags.items():
                     setattr(file, name, text)
-            # In blocks: libsndfile puts a whole write to OGG on the stack, and minutes of sound overflow it.
+            # In blocks: libsndfile buffers a whole OGG write on the stack, which minutes of sound overflow.
             for start in range(0, clip.samples.shape[1], BLOCK):
                 file.write(_block(clip.samples[:, start : start + BLOCK].T, codec))
     except (soundfile.SoundFileError, RuntimeError, AssertionError) as error:
@@ -111,7 +110,7 @@ def _open_to_write(soundfile: ModuleType, buffer: io.BytesIO, clip: AudioClip, f
     }
     try:
         return soundfile.SoundFile(buffer, **settings, **_QUALITY[form])
-    except TypeError:  # soundfile before 0.13 leaves the quality to libsndfile
+    except TypeError:  # soundfile before 0.13 has no quality settings
         return soundfile.SoundFile(buffer, **settings)
 
 
@@ -135,14 +134,14 @@ def _block(frames: npt.NDArray[np.float32], codec: str) -> npt.NDArray[Any]:
 
 
 def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
-    """Read any sound file that libsndfile knows.
+    """Read a sound file in any format of libsndfile.
 
     Raises
     ------
     UnsupportedError
         soundfile is missing, or cannot read the file.
     AudioError
-        The part lies outside the file, many samples are bad, or no clip has its channels or its rate.
+        The part is outside the file, too many samples are invalid, or the channels or the rate are out of range.
     """
     with open_sound(path) as file:
         check_clip_format(file.channels, file.samplerate)
@@ -160,14 +159,14 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
 
 @contextmanager
 def open_sound(path: Path) -> Iterator[Any]:
-    """Open a sound file for a ``with``; gives soundfile's own object, or one like it.
+    """Open a sound file inside a ``with``; yields soundfile's own object, or one with the same interface.
 
-    One like it is for files that are damaged, hold several streams, or are longer or shorter than soundfile believes.
+    The latter is for files that are damaged, contain several streams, or are longer or shorter than soundfile reports.
 
     Raises
     ------
     UnsupportedError
-        soundfile is missing, or cannot open the file, or cannot read on inside the ``with``.
+        soundfile is missing, cannot open the file, or fails to read inside the ``with``.
     """
     soundfile = _require_soundfile()
     found = survey(path)
@@ -185,7 +184,7 @@ def open_sound(path: Path) -> Iterator[Any]:
 def read_frames(file: Any, count: int) -> npt.NDArray[np.float32]:
     """Read up to ``count`` frames as [channels, time].
 
-    In blocks: of streamed and of damaged files libsndfile does not know the length, and says 2 ** 63 - 1.
+    In blocks: for streamed and damaged files libsndfile reports a length of 2 ** 63 - 1.
     """
     blocks = [np.zeros((file.channels, 0), np.float32)]
     while count > 0:
@@ -196,19 +195,19 @@ def read_frames(file: Any, count: int) -> npt.NDArray[np.float32]:
 
 
 def length(path: Path) -> float:
-    """Return how long a sound file is, in s, by its header.
+    """Return the duration of a sound file in s, from its header.
 
     Raises
     ------
     UnsupportedError
-        soundfile is missing, cannot read the file, or cannot tell before the file is read.
+        soundfile is missing, cannot read the file, or does not know the length.
     """
     frames, _, rate = shape(path)
     return float(frames / rate)
 
 
 def shape(path: Path) -> tuple[int, int, int]:
-    """Return frames, channels and sample rate of a sound file, by its header.
+    """Return frames, channels and sample rate of a sound file, from its header.
 
     Raises
     ------
@@ -223,7 +222,7 @@ def shape(path: Path) -> tuple[int, int, int]:
 
 
 def read_strings(path: Path) -> dict[str, str]:
-    """Read the tags that libsndfile finds.
+    """Read tags through libsndfile.
 
     Raises
     ------
@@ -238,7 +237,7 @@ def read_strings(path: Path) -> dict[str, str]:
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
         raise UnsupportedError(f"soundfile says: {_error_text(error)}") from error
     tags = {name: found[name] for name in TAG_NAMES if found.get(name)}
-    if "software" in tags:  # libsndfile adds itself
+    if "software" in tags:  # libsndfile appends its own name
         tags["software"] = re.sub(r" \(libsndfile-[^()]*\)$", "", tags["software"])
     return tags
 
@@ -251,8 +250,8 @@ def _require_soundfile() -> ModuleType:
 
 
 def _error_text(error: BaseException) -> str:
-    """Return what libsndfile says: soundfile puts the path before it, which our sentence has already."""
+    """Return libsndfile's message without the path, which our message contains already."""
     text = getattr(error, "error_string", "") or str(error) or type(error).__name__
-    if "does not exist" in text:  # the word of its MP3 reader for what is no MP3; that the file exists was seen before
+    if "does not exist" in text:  # its MP3 reader's message for other formats; the file is known to exist
         text = "Format not recognised"
     return text.strip().rstrip(".") or "unknown error"

@@ -1,4 +1,4 @@
-"""The stretches of a file as one sound, with the face of soundfile's own object."""
+"""Read the segments of a damaged or chained file as one sound, with the interface of ``soundfile.SoundFile``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["JoinedFile", "RecoveringFile", "seek_target"]
 _Array = npt.NDArray[np.float32]
 _UNKNOWN_FRAMES = 1 << 60
 _MIN_SILENCE_LIMIT_S = 60
-"""Seconds of silence that stand for missing sound, at least; more where there is more sound."""
+"""Longest silence that may replace missing sound, in s; longer if the file has more sound than that."""
 _PREROLL = 16384
-"""Frames to read before those wanted from the middle of a stretch."""
+"""Frames to decode and discard before a position inside a segment."""
 
 
 class JoinedFile:
-    """Stretches one after the other, all at the rate and with the channels of the first.
+    """Concatenate segments, converted to the rate and channels of the first.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ class JoinedFile:
     path
         The file.
     found
-        What it holds.
+        Its survey.
 
     Attributes
     ----------
     frames, channels, samplerate, format, subtype
-        As of ``soundfile.SoundFile``. What is missing between stretches is silence, where it is known how much.
+        As in ``soundfile.SoundFile``. Missing sound between segments is replaced by silence if its length is known.
     """
 
     format = subtype = "JOINED"
@@ -62,7 +62,7 @@ class JoinedFile:
         return frame
 
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> _Array:
-        """Read up to so many frames [n, channels]; fewer at the end only."""
+        """Read up to `frames` frames [n, channels]; fewer only at the end."""
         parts, count = [self._buffer], len(self._buffer)
         while count < frames and (block := next(self._blocks, None)) is not None:
             parts.append(block.T)
@@ -76,7 +76,7 @@ class JoinedFile:
         self._blocks = iter(())
 
     def _count(self, number: int) -> int:
-        """Return the samples of a stretch at our rate: as its decoder says, or by decoding it where that cannot be."""
+        """Return the length of a segment at the output rate, from its header or by decoding it."""
         if number not in self._found.counts:
             segment = self._found.segments[number]
             with self._open(segment) as file:
@@ -87,7 +87,7 @@ class JoinedFile:
         return self._found.counts[number]
 
     def _silence_before(self) -> list[int]:
-        """Return the silence before each stretch."""
+        """Return the samples of silence before each segment."""
         silences, link, position = [], -1, 0
         for segment, count in zip(self._found.segments, self._counts, strict=True):
             silence = 0
@@ -101,7 +101,7 @@ class JoinedFile:
         return silences if sum(silences) <= most else [0] * len(silences)
 
     def _read_from(self, position: int) -> Iterator[_Array]:
-        """Yield blocks [C, n] from a frame on."""
+        """Yield blocks [C, n] starting at a frame."""
         for segment, count, silence in zip(self._found.segments, self._counts, self._silences, strict=True):
             for size, blocks in ((silence, self._silence), (count, self._read_segment)):
                 if position < size:
@@ -113,7 +113,7 @@ class JoinedFile:
             yield np.zeros((self.channels, min(BLOCK, size - start)), np.float32)
 
     def _read_segment(self, segment: Segment, position: int, size: int) -> Iterator[_Array]:
-        """Yield a stretch from a frame on, at our rate and with our channels."""
+        """Yield a segment starting at a frame, converted to the output rate and channels."""
         if (segment.rate, segment.channels) == (self.samplerate, self.channels):
             yield from self._decode(segment, position)
             return
@@ -144,14 +144,14 @@ class JoinedFile:
 
 
 class RecoveringFile:
-    """A file that soundfile reads; where its decoder gives up, the rest comes from what is whole behind the damage.
+    """Read a file through soundfile; if decoding fails, continue with the intact segments after the damage.
 
     Parameters
     ----------
     file
-        soundfile's object.
+        The open ``soundfile.SoundFile``.
     path
-        Its file.
+        Path of the file.
     soundfile
         The module.
     """
@@ -172,7 +172,7 @@ class RecoveringFile:
             return self._recover(error)
 
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> _Array:
-        """Read up to so many frames [n, channels]."""
+        """Read up to `frames` frames [n, channels]."""
         try:
             data: _Array = self._file.read(frames, dtype=dtype, always_2d=always_2d)
         except self._soundfile.SoundFileError as error:
@@ -190,19 +190,19 @@ class RecoveringFile:
 
 
 def seek_target(position: int, lead: int, seekable_end: int | None) -> int:
-    """Return the frame to seek to, `lead` or more before the one that is wanted, where the decoder finds it."""
+    """Return the frame to seek to: at least `lead` frames before `position`, and not beyond `seekable_end`."""
     return min(max(position - lead, 0), position if seekable_end is None else seekable_end)
 
 
 def _to_channels(clip: AudioClip, channels: int) -> AudioClip:
-    """Return a clip with so many channels, whatever it has."""
+    """Convert a clip to any number of channels, through stereo where a direct downmix does not exist."""
     if 2 < channels < clip.channels:
         clip = clip.to_channels(2)
     return clip.to_channels(channels)
 
 
 def _limit_frames(blocks: Iterator[_Array], most: int) -> Iterator[_Array]:
-    """Yield blocks up to so many frames."""
+    """Yield blocks until a total number of frames is reached."""
     for block in blocks:
         if most <= 0:
             return

@@ -1,12 +1,12 @@
-"""How long a sound file really is, and what is missing in it, before any of it is decoded.
+"""Find the real length of a sound file and the gaps in it, before decoding.
 
-Decoders believe what a file says about its length, play the first of several streams in it, and pass over what is
-damaged. So MP3, Ogg and FLAC files are walked through first, frame by frame or page by page::
+Decoders trust the length in the header, play only the first of several streams, and skip damage silently. So MP3, Ogg
+and FLAC files are first scanned frame by frame or page by page::
 
-    file --survey--> plain: the decoder may have it as it is
-                     or stretches: what the decoder is to be given in its place, one after the other
+    file --survey--> plain: the decoder can read the file itself
+                     or segments: what the decoder reads instead, in sequence
 
-Nothing is decoded here, and what was found is kept for the files that were looked at last.
+Nothing is decoded here. The surveys of the most recent files are cached.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from riffusion_ext.files.regular import check_regular, open_regular
 __all__ = ["Gap", "Segment", "Survey", "survey", "survey_deep"]
 
 _MIN_TRAILING = 4096
-"""Bytes behind the sound that are told."""
+"""Fewest bytes after the sound that are reported."""
 _DECODER_DELAY = 529
-"""Samples by which decoders of layer 3 are late."""
+"""Delay of layer 3 decoders, in samples."""
 _MAX_TRIMMED = 4096
 _XING_SLACK = 1
-"""Frames: some encoders count the frame that tells, others do not."""
+"""In frames: some encoders count the Xing frame itself, others do not."""
 _OTHER_FORMATS = (b"RIFF", b"FORM", b"RF64", b"caff", b".snd", b"riff", b"\x1aE\xdf\xa3")
-"""First bytes of files that are none of the three kinds."""
+"""First bytes of other formats."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of sound that a decoder reads without a break.
+    """A part of a sound that a decoder can read without interruption.
 
     Attributes
     ----------
     pieces
-        The file that it is given, as of :class:`~riffusion_ext.audio.integrity.splice.Splice`.
+        Contents of the file for the decoder, see :class:`~riffusion_ext.audio.integrity.splice.Splice`.
     rate, channels
-        Of its samples.
+        Sample rate in Hz, and number of channels.
     link
-        Number of the stream that it belongs to.
+        Number of its stream in the file.
     end
-        Sample of the stream behind its last, where it is known only by its end.
+        End of the segment in samples of the stream, if only its end is known.
     seekable_end
-        Sample up to which the decoder finds places in it: libsndfile takes the last page of Ogg, whose end is cut, for
-        one that is whole. None for all of it.
+        Last sample to which the decoder can seek exactly: libsndfile mistakes the last page of an Ogg stream, which
+        is cut at its end, for a full one. None for no limit.
     """
 
     pieces: tuple[Piece, ...]
@@ -65,7 +65,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Gap:
-    """Sound that is missing: where, in s, for how long (about; None for unknown), and before which stretch."""
+    """Missing sound: start in s, approximate length in s (None for unknown), and the segment after it."""
 
     start: float
     length: float | None
@@ -74,32 +74,32 @@ class Gap:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found in a file.
+    """Result of scanning a file.
 
     Attributes
     ----------
     plain
-        Whether the decoder may have the file as it is, if it takes it for `samples` long (None: for any length).
+        Whether the decoder can read the file itself, if it reports `samples` as its length (None: any length).
     segments
-        What it is to have otherwise.
+        What the decoder reads otherwise.
     seconds
-        How much sound there is, about.
+        Approximate duration of the sound.
     declared
-        How much the file says there is; None if it does not say, or says less.
+        Duration according to the header; None if it has none, or a shorter one.
     cut
-        Whether it breaks off.
+        Whether the file is truncated.
     gaps
         In ascending order.
     filled
-        Whether the stretches know how much is missing between them.
+        Whether the lengths of the gaps between segments are known.
     trailing
-        Bytes behind the sound that are none.
+        Number of bytes after the sound that are not sound.
     trimmed
-        Seconds that decoders drop at the ends, at most.
+        Most seconds that decoders drop at the ends.
     counts, holes
-        Samples of each stretch and of the silence before it, at the rate of the first, once they are known.
+        Samples of each segment and of the silence before it, at the rate of the first segment; filled by decoding.
     deep_surveys
-        What a closer look has found.
+        Results of :func:`survey_deep`.
     """
 
     plain: bool
@@ -118,7 +118,7 @@ class Survey:
 
 
 def survey(path: Path) -> Survey | None:
-    """Look through an MP3, Ogg or FLAC file; None for others.
+    """Scan an MP3, Ogg or FLAC file; None for other formats.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def survey(path: Path) -> Survey | None:
 
 
 def survey_deep(path: Path) -> Survey | None:
-    """Look inside the frames of FLAC, too, as :func:`survey` does from now on: the file could not be decoded."""
+    """Also check the contents of FLAC frames, after decoding failed; :func:`survey` returns this result from then on."""
     state = check_regular(path)
     key = (path, state.st_size, state.st_mtime_ns, state.st_ino)
     first, found = _survey(*key, False), _survey(*key, True)
@@ -184,21 +184,21 @@ def _survey_mpeg(window: Window, found: mp3_frames.MpegFile) -> Survey:
 
 
 def _lost_seconds(window: Window, part: mp3_frames.MpegPart) -> float:
-    """Return how many seconds fewer there are than the Xing frame says; 0 where it is that which is wrong."""
+    """Return the seconds missing according to the Xing frame; 0 if the Xing frame itself is wrong."""
     xing = part.xing
     if xing is None or xing.frames <= part.frames + _XING_SLACK:
         return 0.0
     size = part.ranges[-1][1] - part.ranges[0][0]
-    if xing.size and size + part.lead + size / part.frames >= xing.size:  # all bytes are there
+    if xing.size and size + part.lead + size / part.frames >= xing.size:  # no bytes are missing
         return 0.0
     return (xing.frames - part.frames) * part.form.samples / part.form.rate
 
 
 def _info_frame(part: mp3_frames.MpegPart) -> bytes:
-    """Return a frame that tells decoders how many frames follow; it keeps what LAME's says about the ends.
+    """Build an Info frame with the number of frames; keeps the encoder delay and padding of a LAME tag.
 
-    Decoders take such a frame for leave to drop what an encoder adds, 529 samples at least. Where there was none,
-    a silent frame follows that is dropped in their place, so that all of the sound is kept.
+    After such a frame, decoders drop the encoder delay, at least 529 samples. If there was no LAME tag, a silent frame
+    follows, which is dropped instead, so that no sound is lost.
     """
     form = part.form
     if form.layer != 3:
@@ -207,7 +207,9 @@ def _info_frame(part: mp3_frames.MpegPart) -> bytes:
     known = lame[:1].isalpha()
     if not known:
         lame = b"LAME".ljust(21, b"\0") + (form.samples - _DECODER_DELAY << 12 | _DECODER_DELAY).to_bytes(3, "big")
-    elif part.xing is not None and part.xing.frames != part.frames:  # then the end is not the encoder's
+    elif (
+        part.xing is not None and part.xing.frames != part.frames
+    ):  # the end is then not the encoder's, so there is no padding
         lame = lame[:22] + bytes((lame[22] & 0xF0, 0))
     head = bytes((part.head[0], part.head[1] | 1, part.head[2] & 0x0C | 0x90, part.head[3]))
     small = bytes((*head[:2], head[2] & 0x0C | 0x10, head[3]))
@@ -248,7 +250,7 @@ def _survey_ogg(links: Sequence[ogg_pages.OggLink]) -> Survey:
 
 
 def _stream_start(link: ogg_pages.OggLink) -> tuple[int, float]:
-    """Return the first sample of a stream (not 0, if it was recorded from its middle on), and how many a page has."""
+    """Return the first sample of a stream, not 0 if recording began inside it, and the mean samples per page."""
     run = link.runs[0]
     if run.first is None or run.last is None:
         return 0, 0.0

@@ -1,7 +1,7 @@
-"""Is a sound file all there, and was all of it used? Decoders play what they can of it, and say nothing.
+"""Report missing or unused sound in a file; decoders read what they can and report nothing.
 
-One judgement for everything that reads sound: :func:`~riffusion_ext.audio.io.read_audio` and
-:func:`~riffusion_ext.audio.stream.read_pieces` add it to the notes of what they return.
+Shared by all readers: :func:`~riffusion_ext.audio.io.read_audio` and
+:func:`~riffusion_ext.audio.stream.read_pieces` add these reports to the notes of their clips.
 
 Sources: RIFF WAVE (Microsoft 1991), AIFF (Apple 1989), CAF (Apple 2005), W64 (Sonic Foundry), RF64
 (EBU Tech 3306), and those of :mod:`riffusion_ext.audio.integrity.survey`.
@@ -26,8 +26,8 @@ __all__ = ["add_file_notes", "decoder_note", "file_notes", "find_losses", "split
 
 _SUBJECT = "the file "
 _DAMAGE_PREFIX = "the file may be damaged: "
-_UNKNOWN_SIZE = 0x7FFF0000  # sizes from here on are written by programs that cannot know the length
-_SLACK = 0.2  # s: encoders count their own delay in, and whole frames
+_UNKNOWN_SIZE = 0x7FFF0000  # larger sizes are written by programs that do not know the length
+_SLACK = 0.2  # s: encoders include their delay, and count whole frames
 _MIN_TRAILING = 4096
 _CHUNKS = {
     b"FORM": (12, ">4sI", 0, 2, b"SSND"),
@@ -35,29 +35,30 @@ _CHUNKS = {
     b"riff": (40, "<16sq", 24, 8, b"data"),
     b"RF64": (12, "<4sI", 0, 2, b"data"),
 }
-"""By first bytes: place of the first chunk, head of one, bytes of it that are counted in, unit of its size, samples."""
+"""By first bytes: offset of the first chunk, format of a chunk header, header bytes included in its size, alignment of
+chunks, name of the chunk of samples."""
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 
 def add_file_notes(clip: AudioClip, path: Path, seconds: float | None = None, *, filled: bool = True) -> AudioClip:
-    """Return a clip with notes about what is missing in its file, or was not used.
+    """Add notes about missing or unused sound in the file to a clip.
 
     Parameters
     ----------
     clip
-        All of the sound, the last piece of it, or a part.
+        The whole sound, its last piece, or a part.
     path
         The file.
     seconds
-        How much sound was read from it, where it was read to its end.
+        Seconds of sound read, if the file was read to its end.
     filled
-        Whether its reader puts silence where sound is missing.
+        Whether the reader replaces missing sound by silence.
     """
     found = find_losses(path, seconds, filled=filled)
     notes = clip.notes
     if any(note.startswith(_DAMAGE_PREFIX) for note in notes) and _has_survey(
         path
-    ):  # we know better than a decoder's complaint
+    ):  # a survey is more exact than the decoder's message
         notes = tuple(note for note in notes if not note.startswith(_DAMAGE_PREFIX))
         if not found and survey_deep(path) is not None:
             found = find_losses(path, seconds, filled=filled)
@@ -65,24 +66,24 @@ def add_file_notes(clip: AudioClip, path: Path, seconds: float | None = None, *,
 
 
 def decoder_note(text: str) -> str:
-    """Return the note about a decoder that complained, and went on."""
+    """Return the note about a decoder error that did not stop decoding."""
     return _DAMAGE_PREFIX + text
 
 
 def file_notes(path: Path) -> tuple[str, ...]:
-    """Return the notes about a file that reading it to its end would give."""
+    """Return the notes that reading the whole file would give."""
     return tuple(_SUBJECT + loss for loss in find_losses(path))
 
 
 def split_notes(notes: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return what notes say about a file that is not all there, without their subject, and the other notes."""
+    """Split notes into those about missing sound, without their subject, and the others."""
     notes = list(notes)
     losses = [note.removeprefix(_SUBJECT) for note in notes if note.startswith(_SUBJECT)]
     return losses, [note for note in notes if not note.startswith(_SUBJECT)]
 
 
 def find_losses(path: Path, seconds: float | None = None, *, filled: bool = True) -> tuple[str, ...]:
-    """Say what is missing in a file, or was not used of it.
+    """Describe missing or unused sound in a file.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def find_losses(path: Path, seconds: float | None = None, *, filled: bool = True
     Returns
     -------
     tuple of str
-        Sentences without a subject. None where the format does not tell.
+        Sentences without a subject. Empty if nothing is missing, or if the format does not show it.
     """
     try:
         found = survey(path)
@@ -136,7 +137,7 @@ def _survey_losses(found: Survey, seconds: float | None, *, filled: bool) -> lis
 
 
 def _with_decoded_length(found: Survey, gap: Gap) -> Gap:
-    """Return a gap with the length that decoding has shown, once it has."""
+    """Return a gap with its exact length, if decoding has determined it."""
     samples = found.silences.get(gap.segment)
     return gap if samples is None else replace(gap, length=samples / found.segments[0].rate)
 
@@ -169,7 +170,7 @@ def _chunk_losses(file: BinaryIO, seconds: float | None) -> list[str]:
 
 
 def _find_data(file: BinaryIO, head: bytes, end: int) -> tuple[int, int]:
-    """Return where the samples of an AIFF, AU, CAF, W64 or RF64 file begin, and their bytes; 0 for unknown."""
+    """Find the samples of an AIFF, AU, CAF, W64 or RF64 file: (offset, bytes); 0 for unknown."""
     if head[:4] == b".snd":
         body, size = struct.unpack(">4xII", head)
         return body, size if size < _UNKNOWN_SIZE else 0
@@ -211,7 +212,7 @@ def _wav_losses(file: BinaryIO, seconds: float | None) -> list[str]:
 
 
 def _wav_trailer_losses(file: BinaryIO, position: int, end: int, bytes_per_second: int) -> list[str]:
-    """Say so where what follows the samples is more sound, or may be: neither chunks nor tags."""
+    """Describe data after the samples that may be more sound: neither chunks nor tags."""
     known = position
     for name, body, size in chunks(file, position, end):
         if name == b"RIFF" or body + size > end or not all(0x20 <= byte < 0x7F for byte in name):
