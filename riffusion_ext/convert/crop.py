@@ -1,17 +1,17 @@
-r"""How much of an image is heard: all of it, its first columns, or whole bars of its beat.
+r"""Crop the sound of an image: all of it, its first columns, or whole bars of its beat.
 
 ::
 
-    image    |..:....:....:....:....:....:....:....:....:..|     : are beats, four to a bar
+    image    |..:....:....:....:....:....:....:....:....:..|     : beats, four to a bar
     cut           |---------- 2 bars ---------------------|        whole bars from the first beat
-    or wrapped |--|------------------------------------|           where only one bar would be left of two: the part
-                \_________________________________________>        before the first beat goes to the end, where it
+    or wrapped |--|------------------------------------|           if only one of two bars would remain: the part
+                \_________________________________________>        before the first beat is moved to the end, where it
                                                                     leads into the next bar as it led into the first
 
-The image is turned into sound as a whole, and the sound is cut. Cut the other way round, as sd-webui-riffusion does,
-the reconstruction lacks what lies beyond the edges: measured on 35 clips of orchestral music, the error of the first
-and the last 20 ms is -11 dB of their sound instead of -16 dB. An image of n columns also sounds one column shorter
-than n steps, which is a beat lost after fifty loops; sound can be cut where the beat is, between columns.
+The image is decoded as a whole, then the sound is cut. If the image is cropped first, as in sd-webui-riffusion, the
+reconstruction lacks the context beyond the edges: measured on 35 clips of orchestral music, the error of the first and
+the last 20 ms is -11 dB relative to the sound instead of -16 dB. Also, the sound of n columns is one column shorter
+than n steps, which loses a beat in fifty loops; sound can be cut exactly at the beat, between columns.
 """
 
 from __future__ import annotations
@@ -50,22 +50,22 @@ __all__ = [
 ]
 
 FADE_S = 0.005
-"""Every cut is faded that long, in s: a cut without a fade clicks."""
+"""Fade at every cut, in s; without it, a cut clicks."""
 
 _SLACK = 0.005
-"""Share of the image by which bars may pass its end, and are squeezed: as exact as a period can be measured in it.
-Clips of seed images are cut to bars already; of such a one, half would be lost by a hundredth of a second."""
+"""Share of the image by which bars may extend past its end and are shortened: the accuracy of the measured period.
+Clips of seed images are already cut to bars; otherwise, a hundredth of a second could cost half of such a clip."""
 
 _MAX_LATENESS = 0.03
-"""Share of the time between two beats by which a cut may begin after one."""
+"""Largest delay of a cut after a beat, as a share of the beat period."""
 
 _MIN_WRAPPED_S = 0.05
-"""Shortest part that is moved to the end; a cut that begins a little early is better than a splice."""
+"""Shortest part that is moved to the end; below it, a cut that begins a little early is better than a splice."""
 
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How much of each image is heard.
+    """Settings of cropping images.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class CropSettings:
     width
         Columns to keep, for ``fixed``: 2 to 65536. 100 columns of 10 ms are one second.
     finder
-        What to take for a beat, for ``once`` and ``every``.
+        Beat detection settings, for ``once`` and ``every``.
 
     Raises
     ------
@@ -94,18 +94,18 @@ class CropSettings:
 
 @dataclass(frozen=True)
 class Cut:
-    """The part of an image's sound that is heard.
+    """The part of an image's sound to use.
 
     Attributes
     ----------
     start, duration
-        In s. The part may pass the end of the sound only where it is wrapped.
+        In s. The part may extend past the end of the sound only if it is wrapped.
     wrapped
-        Heard are ``start`` to ``duration`` and then 0 to ``start``, instead of ``start`` to ``start + duration``.
+        Plays ``start`` to ``duration``, then 0 to ``start``, instead of ``start`` to ``start + duration``.
     tempo
-        Beats a minute; 0.0 where no beats were counted.
+        Beats per minute; 0.0 if no beats were detected.
     beats
-        Their number in the part.
+        Number of beats in the part.
     bars
         Number of bars.
     """
@@ -119,19 +119,19 @@ class Cut:
 
     @property
     def bodies(self) -> list[tuple[float, float]]:
-        """The parts to play one after the other, each as (start, duration) in s."""
+        """Parts to play in sequence, each as (start, duration) in s."""
         if self.wrapped:
             return [(self.start, self.duration - self.start), (0.0, self.start)]
         return [(self.start, self.duration)]
 
     def as_dict(self) -> dict[str, object]:
-        """Return the cut as plain values, times to the microsecond."""
+        """Return the cut as a dict, with times rounded to microseconds."""
         times = {"start": round(self.start, 6), "duration": round(self.duration, 6)}
         return {**asdict(self), **times, "tempo": round(self.tempo, 3)}
 
 
 def darkness_of(image: Image.Image) -> npt.NDArray[np.float32]:
-    """Return how dark an image is, [height, columns], 0 to 1; of a stereo image the mean of both sides."""
+    """Return the darkness of each pixel [height, columns], 0 to 1; in stereo, the mean of both channels."""
     from riffusion_ext.spectrogram.image import is_stereo, pixels_of
 
     pixels = pixels_of(image)
@@ -145,7 +145,7 @@ def beats_of(image: Image.Image, finder: BeatFinder, params: SpectrogramParams) 
     Raises
     ------
     ImageError
-        It has no pixels to look at.
+        The image cannot be read.
     """
     return find_beats(
         darkness_of(image),
@@ -156,19 +156,19 @@ def beats_of(image: Image.Image, finder: BeatFinder, params: SpectrogramParams) 
 
 
 def cut_at_width(columns: int, width: int, step_s: float) -> Cut | None:
-    """Return the first `width` columns' time; None where the image is no longer than that."""
+    """Return the cut of the first `width` columns; None if the image is not longer."""
     return Cut(0.0, width * step_s) if width < columns - 1 else None
 
 
 def cut_at_beats(beats: Beats, rhythm: int, step_s: float) -> tuple[Cut | None, str]:
-    """Return the longest loop of whole bars in an image, and where there is none, why.
+    """Return the longest loop of whole bars in an image; None and the reason if there is none.
 
-    It begins on the first beat where that costs no bar. Else it is wrapped; see the drawing above.
+    The loop begins on the first beat if that costs no bar. Otherwise it is wrapped, see the module docstring.
 
     Parameters
     ----------
     beats
-        Of the image.
+        Beats of the image.
     rhythm
         Beats in a bar.
     step_s
@@ -176,7 +176,7 @@ def cut_at_beats(beats: Beats, rhythm: int, step_s: float) -> tuple[Cut | None, 
     """
     if not beats.period:
         return None, beats.why
-    length = float(len(beats.row) - 1)  # of the sound, in columns
+    length = float(len(beats.row) - 1)  # length of the sound, in columns
     bar, start = rhythm * beats.period, max(0.0, beats.first)
     bars = math.floor(length * (1 + _SLACK) / bar)
     if not bars:
@@ -195,14 +195,14 @@ def cut_at_beats(beats: Beats, rhythm: int, step_s: float) -> tuple[Cut | None, 
 
 @dataclass(frozen=True)
 class CropDecision:
-    """What was decided about an image.
+    """How an image is cropped.
 
     Attributes
     ----------
     cut
-        None leaves it whole.
+        The cut; None for the whole image.
     beats
-        None where nobody looked for them.
+        Beats of the image; None if they were not needed.
     notes
         Sentences for the user.
     """
@@ -213,12 +213,12 @@ class CropDecision:
 
 
 class Cropper:
-    """Decides where images are cut, one after the other.
+    """Determine the cuts of consecutive images.
 
     Parameters
     ----------
     settings
-        How much of each image is heard.
+        Crop settings.
     """
 
     def __init__(self, settings: CropSettings) -> None:
@@ -226,12 +226,12 @@ class Cropper:
         self._once: Cut | None = None
 
     def decide(self, image: Image.Image, params: SpectrogramParams) -> CropDecision:
-        """Decide about the next image.
+        """Determine the cut of the next image.
 
         Raises
         ------
         ImageError
-            It cannot be looked at.
+            The image cannot be read.
         """
         settings, step_s = self.settings, params.hop_length / params.sample_rate
         if settings.method == "none":
@@ -250,7 +250,7 @@ class Cropper:
 
 
 def _reuse_cut(cut: Cut, columns: int, step_s: float) -> CropDecision:
-    """Use another image's cut, where there is enough sound for it."""
+    """Apply the cut of another image, if the sound is long enough."""
     length = (columns - 1) * step_s
     end = cut.duration if cut.wrapped else cut.start + cut.duration
     if end <= length + 0.5 * step_s:
@@ -269,16 +269,16 @@ def _describe_cut(cut: Cut) -> str:
 
 
 def cut_loop(clip: AudioClip, cut: Cut) -> AudioClip:
-    """Return the part of an image's sound that is heard, so that it can be repeated without a click.
+    """Cut a seamless loop out of the sound of an image.
 
-    The seam is faded over a few milliseconds into the sound around the cut, as if it were played twice.
+    The seam is a crossfade of a few milliseconds with the sound around the cut, as in playing the loop twice.
 
     Parameters
     ----------
     clip
         The sound of the whole image.
     cut
-        Where to cut it.
+        The cut.
     """
     from riffusion_ext.audio import AudioClip, join
 
@@ -291,7 +291,7 @@ def cut_loop(clip: AudioClip, cut: Cut) -> AudioClip:
 
 
 def fade_ends(clip: AudioClip) -> AudioClip:
-    """Return the sound with its very ends faded: a cut there has nothing beyond it to fade into."""
+    """Fade the start and the end of a clip: a cut there has no sound beyond it to crossfade with."""
     from riffusion_ext.audio import AudioClip
 
     length = min(round(FADE_S * clip.sample_rate), clip.samples.shape[1] // 2)

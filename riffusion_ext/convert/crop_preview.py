@@ -1,4 +1,4 @@
-"""An image of where an image is cut: its beats, the band they were found in, and the part that is heard."""
+"""Draw how an image is cropped: its beats, the band they were found in, and the part that is used."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _LIMIT, _CURVE, _UNHEARD = (217, 119, 6), (31, 41, 55), (255, 255, 255, 170)
 
 
 def preview(image: Image.Image, cropper: Cropper, params: SpectrogramParams) -> tuple[Image.Image, CropDecision]:
-    r"""Draw where an image is cut.
+    r"""Draw how an image is cropped.
 
     ::
 
         +---------------------+
-        |  |   |   |   |   |  |   the image; what is not heard is veiled, the ends of what is are green,
-        |==|===|===|===|===|==|   the band that counts is blue, beats are red
+        |  |   |   |   |   |  |   the image; unused parts are lightened, the ends of the cut are green,
+        |==|===|===|===|===|==|   the analysed band is blue, beats are red
         |  |   |   |   |   |  |
         +---------------------+
-        |_/\___/\__/\__/\__/\_|   how much darker the band becomes, and (amber) what counts as a hit
+        |_/\___/\__/\__/\__/\_|   onset strength of the band, and (amber) its threshold
         +---------------------+
 
     Parameters
@@ -39,21 +39,21 @@ def preview(image: Image.Image, cropper: Cropper, params: SpectrogramParams) -> 
     image
         The image.
     cropper
-        Decides. With the method ``"once"``, the first image it is shown decides for the others.
+        Determines the cut. With the method ``"once"``, the first image determines those of all others.
     params
-        Its parameters.
+        Parameters of the image.
 
     Returns
     -------
     drawing
         RGB, as wide as the image.
     decision
-        What was decided.
+        How the image is cropped.
 
     Raises
     ------
     ImageError
-        The image cannot be looked at.
+        The image cannot be read.
     """
     from PIL import Image, ImageDraw
 
@@ -78,7 +78,7 @@ def preview(image: Image.Image, cropper: Cropper, params: SpectrogramParams) -> 
 
 
 def _draw_curve(draw: ImageDraw.ImageDraw, beats: Beats, top: int, *, limited: bool) -> None:
-    """Draw how much darker each column is, below the image."""
+    """Draw the onset strength of each column, below the image."""
     scale = (_STRIP - 8) / max(float(beats.row.max()), 1e-9)
     bottom = top + _STRIP - 1
     for column, value in enumerate(beats.row):
@@ -89,7 +89,7 @@ def _draw_curve(draw: ImageDraw.ImageDraw, beats: Beats, top: int, *, limited: b
 
 
 def _draw_cut(draw: ImageDraw.ImageDraw, decision: CropDecision, columns_per_s: float, size: tuple[int, int]) -> None:
-    """Veil what is not heard, and mark the ends of what is."""
+    """Lighten the unused parts, and mark the ends of the cut."""
     if decision.cut is None:
         return
     width, height = size

@@ -1,4 +1,4 @@
-"""Image files opened, turned into sound a few at a time, and sound files written: what all ways to sound share."""
+"""Shared steps of decoding: open image files, decode them in batches, and write sound files."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ __all__ = ["Task", "check_format", "decode_all", "decode_tasks", "images_per_bat
 logger = logging.getLogger(__name__)
 
 BATCH_IMAGES = 8
-"""Images inverted at once."""
+"""Most images in a batch."""
 
 BATCH_COLUMNS = BATCH_IMAGES * 512
-"""Columns inverted at once: a wide image counts for several, so that memory stays bounded."""
+"""Most columns in a batch: a wide image counts as several, which bounds the memory."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """An image on its way to sound.
+    """An image to be decoded.
 
     Attributes
     ----------
     source
-        The image's file.
+        Image file.
     target
-        The sound file to write; None for none of its own.
+        Sound file to write; None for none.
     image
-        The image, or the result of one that is not worked on.
+        The image, or the result if it is not decoded.
     existing_result
-        The result to give where the sound is needed, but not the file.
+        Result to yield if the sound file exists, but the sound is needed for the track.
     """
 
     source: Path
@@ -51,12 +51,12 @@ class Task:
 
     @property
     def size(self) -> dict[str, int]:
-        """Width and height in px, for the details of a result."""
+        """Width and height in px, for :attr:`Result.details`."""
         return {} if isinstance(self.image, Result) else {"width": self.image.width, "height": self.image.height}
 
 
 def open_image(source: Path) -> Image.Image | Result:
-    """Open an image, or say why it cannot be opened."""
+    """Open an image; return a result with the error if that fails."""
     from riffusion_ext.spectrogram.codec import read_image
 
     try:
@@ -68,21 +68,21 @@ def open_image(source: Path) -> Image.Image | Result:
 def decode_tasks(
     tasks: Iterable[Task], settings: DecodeSettings, progress: Progress | None = None
 ) -> Iterator[tuple[Task, Decoded | Result]]:
-    """Turn images into sound, several at once where the device gains by it.
+    """Decode images, in batches if the device benefits from it.
 
     Parameters
     ----------
     tasks
-        Taken one by one, so that not all images are in memory.
+        Consumed lazily, so that not all images are in memory.
     settings
-        How to decode.
+        Decoding settings.
     progress
-        Called with the part of the present batch that is done.
+        Called with the fraction of the current batch that is done.
 
     Yields
     ------
     task, sound
-        In their order; a result instead of the sound where there is none.
+        In order; a result in place of the sound if there is none.
     """
     batch_size = images_per_batch(settings.device)
     batch: list[Task] = []
@@ -99,12 +99,12 @@ def decode_tasks(
 
 
 def check_format(name: str) -> None:
-    """Check that a sound format can be written here, before the work is done for nothing.
+    """Check that a sound format can be written, before any work is done.
 
     Raises
     ------
     AudioError
-        It cannot.
+        The format needs the package soundfile, which is not installed.
     """
     from riffusion_ext.audio.io import available_formats
 
@@ -115,10 +115,9 @@ def check_format(name: str) -> None:
 
 
 def images_per_batch(device: str) -> int:
-    """Return how many images to hand over together.
+    """Return the number of images in a batch.
 
-    A GPU is faster with many. On a CPU each core takes an image; more than there are cores would only keep finished
-    files waiting.
+    A GPU is faster with many. On a CPU each core decodes one image; larger batches would only delay finished files.
     """
     import torch
 
@@ -149,25 +148,25 @@ def decode_all(
     on_failure: Callable[[Exception], object] | None = None,
     propagate: tuple[type[Exception], ...] = (),
 ) -> Sequence[Decoded | Exception]:
-    """Turn images into sound as one batch; one by one where the batch fails, so that no image spoils the others.
+    """Decode images as one batch; if it fails, one by one, so that no image affects the others.
 
     Parameters
     ----------
     images
-        In any number.
+        Any number of images.
     settings
-        How to decode.
+        Decoding settings.
     progress
         Called with the part that is done; what it raises stops the work if `propagate` names it.
     on_failure
-        Called with the error of the batch before the images are tried one by one; None writes it to the log.
+        Called with the error of the batch before the images are decoded one by one; None logs it.
     propagate
-        Errors that are raised, and not returned.
+        Types of errors that are raised instead of returned.
 
     Returns
     -------
     list
-        In the order of the images: a sound, or the error in its place.
+        In the order of the images: the sound, or the error.
     """
     from riffusion_ext.spectrogram.codec import images_to_audio
 
@@ -194,14 +193,14 @@ def decode_all(
 
 
 def _part_progress(progress: Progress | None, number: int, count: int) -> Progress | None:
-    """Return what takes in the progress of one part of so many."""
+    """Return a callback that maps the progress of one of `count` parts to that of the whole."""
     return None if progress is None else lambda share: progress((number + share) / count)
 
 
 def write_sound(
     source: Path, target: Path, sound: Decoded, settings: DecodeSettings, *, subtype: str, details: dict[str, Any]
 ) -> Result:
-    """Write a sound file that tells how it was made; never raises."""
+    """Write a sound file with its recipe in the tags; never raises."""
     from riffusion_ext.audio.save import save_clip
 
     made = {"engine": settings.engine, "level": settings.level, "source": source.name}

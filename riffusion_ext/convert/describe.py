@@ -1,4 +1,4 @@
-"""What is recorded in an image or a sound file, as data and as rows for people."""
+"""Describe an image or a sound file, as data and as rows of text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _MADE_BY = {"source": "made from", "engine": "engine", "level": "level", "max_va
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Return what an image or a sound file tells about itself.
+    """Return the properties and the metadata of an image or a sound file.
 
     Raises
     ------
     RiffusionError
-        It can be read as neither.
+        The file is neither an image nor a sound file.
     """
     return _describe_sound(path) if suffix_of(path) in SOUND_SUFFIXES else _describe_image(path)
 
@@ -41,7 +41,7 @@ def _describe_image(path: Path) -> dict[str, Any]:
     notes = list(record.notes)
     if record.source == "none" and image.height != record.params.num_frequencies:
         notes.append(unrecorded_height(image.height, record.params.num_frequencies))
-        params["num_frequencies"] = image.height  # each row is taken for a mel band
+        params["num_frequencies"] = image.height  # each row is read as a mel band
     return {
         "kind": "picture",
         "width": image.width,
@@ -63,10 +63,10 @@ def _describe_sound(path: Path) -> dict[str, Any]:
 
     frames, sample_rate, channels, peak = 0, 1, 0, 0.0
     notes: tuple[str, ...] = ()
-    for piece in read_pieces(path):  # hours of sound are no reason to hold them
+    for piece in read_pieces(path):  # constant memory, however long the sound
         frames, sample_rate, channels = frames + piece.samples.shape[1], piece.sample_rate, piece.channels
         peak = max(peak, piece.peak)
-        notes = piece.notes  # the last one's are about all of it
+        notes = piece.notes  # those of the last piece cover the whole file
     tags = read_tags(path)
     return {
         "kind": "sound",
@@ -81,7 +81,7 @@ def _describe_sound(path: Path) -> dict[str, Any]:
 
 
 def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the facts of :func:`describe` as (what, value) rows for people."""
+    """Format the result of :func:`describe` as (label, value) rows."""
     if facts["kind"] == "sound":
         lines = [
             ("duration", f"{facts['duration']:.3f} s"),

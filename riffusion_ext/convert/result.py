@@ -1,4 +1,4 @@
-"""What became of an input, in one place for everything that works through lists of files."""
+"""Results of processing a list of files."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["Existing", "Progress", "Result", "check_existing", "explain"]
 logger = logging.getLogger(__name__)
 
 Existing = Literal["refuse", "overwrite", "skip"]
-"""What to do where a result's file is there already."""
+"""What to do with existing output files."""
 
 Progress = Callable[[float], None]
-"""Called with the part done, 0 to 1."""
+"""Callback with the fraction done, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one input."""
+    """Result of processing one input."""
 
     source: Path
     outputs: tuple[Path, ...] = ()
@@ -35,12 +35,12 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Whether the input was turned into its files, now or before."""
+        """Whether the output files exist, written now or before."""
         return not self.error
 
 
 def explain(error: BaseException) -> str:
-    """One line for the user about an error: our own sentences as they are, others with their kind."""
+    """Format an error as one line: our own messages unchanged, others with their type."""
     logger.debug("failed", exc_info=error)
     if isinstance(error, RiffusionError):
         return str(error)
@@ -50,7 +50,7 @@ def explain(error: BaseException) -> str:
 
 
 def check_existing(source: Path, targets: Sequence[Path], existing: Existing) -> Result | None:
-    """Return the result of an input that must not be worked on because of files that are there; None to go on."""
+    """Return the result of an input that is skipped or refused because of existing files; None to process it."""
     there: list[Path] = []
     for target in targets:
         try:

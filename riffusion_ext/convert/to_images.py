@@ -1,4 +1,4 @@
-"""Files of sound to files of images."""
+"""Convert sound files to image files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_WIDTHS", "sounds_to_images", "tile_path"]
 
 MAX_WIDTHS = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
-"""Widest image of formats that have a limit, in px; 65500 is that of the library that writes JPEG."""
+"""Largest image width of formats that have a limit, in px; 65500 is the limit of the JPEG library."""
 
 
 _MAX_NAMED = 8
@@ -39,24 +39,24 @@ def sounds_to_images(
     existing: Existing = "refuse",
     own_rate: bool = False,
 ) -> Iterator[Result]:
-    """Turn sound files into spectrogram images.
+    """Convert sound files to spectrogram images.
 
     Parameters
     ----------
     pairs
         (sound, image) pairs. With ``columns``, the tiles of ``song.png`` are ``song_00000.png`` and so on.
     params
-        The parameters of the images; the sound is resampled and mixed to them.
+        Parameters of the images; the sound is resampled and mixed accordingly.
     columns
-        Width of consecutive tiles, the last filled up with silence; None for one image as wide as the sound is long.
+        Width of consecutive tiles, the last padded with silence; None for one image of the whole sound.
     tile_level
-        ``"song"``: all tiles on one scale, so that they fit together again; ``"tile"``: each on its own.
+        ``"song"``: one scale for all tiles, so that they can be joined; ``"tile"``: one for each tile.
     start, duration
-        The part of each sound to use, in seconds; None for all that follows.
+        The part of each sound to use, in seconds; None for the rest.
     existing
-        What to do where an image is there already.
+        What to do with existing files.
     own_rate
-        Take each sound's own sample rate instead of that of the parameters.
+        Use the sample rate of each sound instead of that of the parameters.
 
     Yields
     ------
@@ -118,12 +118,12 @@ def _check_width(source: Path, suffix: str, width: int) -> None:
 
 
 def tile_path(target: Path, number: int) -> Path:
-    """Path of a song's tile: ``song.png`` -> ``song_00007.png``, which sorts right everywhere."""
+    """Return the path of a tile: ``song.png`` -> ``song_00007.png``, which sorts correctly everywhere."""
     return target.with_name(f"{target.stem}_{number:05d}{target.suffix}")
 
 
 def _older_tiles(target: Path, tiles: int) -> tuple[str, ...]:
-    """Mention tiles that a longer song left under this name: joined with the new ones, they would follow its end."""
+    """Return a note about tiles left over from a longer song of this name, which would be joined with the new ones."""
     later = re.compile(re.escape(target.stem) + r"_([0-9]{5,})" + re.escape(target.suffix))
     found = ((later.fullmatch(path.name), path.name) for path in target.parent.iterdir())
     names = sorted(name for match, name in found if match and int(match[1]) >= tiles)

@@ -1,4 +1,4 @@
-"""From a waveform to mel magnitudes: exactly the original's numbers, in blocks that stay in the cache."""
+"""Compute mel magnitudes from a waveform: identical to the original, in blocks that fit into the cache."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup, run_on
 __all__ = ["mel_pieces", "mel_spectrogram"]
 
 _BLOCK = 128
-_BLOCK_BINS = _BLOCK << 15  # in a block, where the FFT is long: memory for it stays the same
+_BLOCK_BINS = _BLOCK << 15  # bins in a block: a longer FFT gets fewer frames, so memory is constant
 
 _MAX_CELLS = 1 << 23
-"""Cells of the columns that come out of :func:`mel_pieces` at once, about: 32 MB."""
+"""Approximate number of cells in one result of :func:`mel_pieces`: 32 MB."""
 
 
 @torch.no_grad()
 def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.Tensor:
-    """Mel magnitudes of a waveform.
+    """Compute the mel magnitudes of a waveform.
 
     Equal to ``torchaudio.transforms.Spectrogram(n_fft, win_length, hop_length, power=None)``, its magnitude, and
     ``MelScale(norm=None, mel_scale="htk")``. Only the 100 ms under the window are read and transformed, and the mel
-    bands summed strip by strip.
+    bands are summed in strips.
 
     Parameters
     ----------
     waveform : torch.Tensor [shape=(C, S), float32]
-        At ``params.sample_rate``; in 16-bit sample units if `max_value` shall have the usual meaning.
+        At ``params.sample_rate``; in 16-bit sample units for the usual meaning of `max_value`.
     params
         Parameters of the image.
 
@@ -44,13 +44,13 @@ def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.
     Raises
     ------
     RiffusionError
-        The samples are so large that the magnitudes are no numbers.
+        The samples are so large that the magnitudes overflow.
     """
     channels, samples = waveform.shape
     frames = params.columns_of_samples(samples)
     before, after = _padding(params)
     shortest = max(before, after) + 1
-    if samples < shortest:  # too short to be mirrored at its ends
+    if samples < shortest:  # too short for reflection padding
         waveform = torch.nn.functional.pad(waveform, (0, shortest - samples))
     padded = torch.nn.functional.pad(waveform[None], (before, after), mode="reflect")[0]
     mel = waveform.new_empty(channels, frames, params.num_frequencies)
@@ -66,7 +66,7 @@ def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.
 def mel_pieces(
     pieces: Iterable[np.ndarray], params: SpectrogramParams, *, threads: ThreadGroup = SERIAL
 ) -> Iterator[np.ndarray]:
-    """Mel magnitudes of a waveform that comes piece by piece, in memory for one piece.
+    """Compute the mel magnitudes of a waveform given piece by piece, in memory for one piece.
 
     Parameters
     ----------
@@ -75,12 +75,12 @@ def mel_pieces(
     params
         Parameters of the images.
     threads
-        They share the columns of a piece. The calling thread alone computes the same to the bit on any number of cores.
+        Threads that share the columns of a piece. With the default, results are bit-identical on any number of cores.
 
     Yields
     ------
     np.ndarray [shape=(C, t, n_mels), float32]
-        Consecutive columns: together those of :func:`mel_spectrogram` for the whole.
+        Consecutive columns; concatenated, they equal :func:`mel_spectrogram` of the whole.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def mel_pieces(
     """
     max_columns = max(1, _MAX_CELLS // (params.channels * params.num_frequencies))
     before, after = _padding(params)
-    buffer: np.ndarray | None = None  # padded samples, from the first that the next column needs
+    buffer: np.ndarray | None = None  # padded samples, starting with the first that the next column needs
     samples = columns = 0
     pending: list[np.ndarray] = []
     for piece in pieces:
@@ -109,7 +109,7 @@ def mel_pieces(
             yield _columns(buffer, params, part, threads)
             columns, count = columns + part, count - part
             buffer = buffer[:, part * params.hop_length :]
-    if buffer is None:  # shorter than a window's half
+    if buffer is None:  # shorter than half a window
         whole = np.concatenate(pending, axis=1) if pending else np.zeros((params.channels, 0), np.float32)
         yield mel_spectrogram(torch.from_numpy(whole), params).numpy()
         return
@@ -118,7 +118,7 @@ def mel_pieces(
 
 
 def _padding(params: SpectrogramParams) -> tuple[int, int]:
-    """Return how many samples a column's window reaches to the left of its centre, and how many to the right."""
+    """Return the reach of a window in samples: left and right of the centre of a column."""
     before = params.n_fft // 2 - (params.n_fft - params.win_length) // 2
     return before, params.win_length - before
 
@@ -131,8 +131,8 @@ def _columns(padded: np.ndarray, params: SpectrogramParams, count: int, threads:
 
 
 def _check_finite(mel: torch.Tensor) -> torch.Tensor:
-    """Return the magnitudes, which are numbers: no sound of a reasonable level makes others."""
-    largest = float(mel.max())  # NaN where there is one
+    """Check that all magnitudes are finite, which holds for sound at any reasonable level."""
+    largest = float(mel.max())  # NaN if there is any
     if not math.isfinite(largest):
         raise RiffusionError("the sound is too loud to be drawn: its magnitudes are no numbers")
     return mel

@@ -1,9 +1,9 @@
-"""What images and their sound need, estimated before the work begins; see :mod:`riffusion_ext.audio.workload`.
+"""Workload estimates of encoding and decoding images; see :mod:`riffusion_ext.audio.workload`.
 
 ::
 
-    drawing     samples --STFT--> mel [C, T, n_mels] --> image [n_mels, T]      every number of mel is held at once
-    inverting   image --> mel, block by block --> waveform [C, T * hop]         every sample is held, a few times
+    encode    samples --STFT--> mel [C, T, n_mels] --> image [n_mels, T]      all of mel is in memory
+    decode    image --> mel, block by block --> waveform [C, T * hop]         all samples are in memory, in a few copies
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from riffusion_ext.params import SpectrogramParams
 __all__ = ["MAX_WHOLE_SAMPLES", "decode_workload", "encode_workload"]
 
 MAX_WHOLE_SAMPLES = 1 << 25
-"""Samples of all channels up to which a sound is encoded as a whole: six minutes in stereo."""
+"""Most samples, in all channels, for which a sound is encoded as a whole: six minutes in stereo."""
 
 _WHOLE_COPIES = 5
-"""Times that such a sound is held at once."""
+"""Copies of such a sound in memory."""
 
 _STRIP_RATIO = 4
-"""The dense strips of the mel filters are at most this part of the whole matrix."""
+"""Size of the whole mel matrix relative to its dense strips, at least."""
 
 _BLOCK_BYTES = 128 << 20
-"""Blocks of constant size, and the pieces of a longer sound, in bytes."""
+"""Bytes of work buffers of constant size, and of the pieces of a long sound."""
 
 _CELL_BYTES = 150
-"""Bytes for a cell of a block while its phase is found and refined."""
+"""Bytes for a cell of a block during phase reconstruction."""
 
 _SOUND_COPIES = 5
-"""Times that a waveform is held at once: as it was found, resampled, levelled in two steps, encoded."""
+"""Copies of a waveform in memory: reconstructed, resampled, levelled in two steps, encoded."""
 
 _PIXEL_BYTES = 32
-"""Bytes for a pixel while an image is read: as a file has it, as RGB, and to find out whether it is stereo."""
+"""Bytes for a pixel while an image is read: as stored, as RGB, and for the stereo detection."""
 
 _ITERATIONS = {"fast": 16, "best": 96}
 _REFERENCE_CELL_BYTES = 48  # bytes for a bin of the original's FFT
 
 
 def encode_workload(params: SpectrogramParams, seconds: float) -> Workload:
-    """Return what it needs to draw so much sound, as one image or as many.
+    """Estimate encoding a sound as one or several images.
 
     Parameters
     ----------
     params
-        Of the images.
+        Parameters of the images.
     seconds
-        Length of the sound.
+        Duration of the sound.
     """
     samples = math.ceil(seconds * params.sample_rate)
     columns, channels, height = params.columns_of_samples(samples), params.channels, params.num_frequencies
@@ -64,20 +64,20 @@ def encode_workload(params: SpectrogramParams, seconds: float) -> Workload:
 def decode_workload(
     params: SpectrogramParams, columns: int, *, images: int = 1, engine: str = "fast", pixels: int = 0
 ) -> Workload:
-    """Return what it needs to turn columns into sound.
+    """Estimate decoding columns to sound.
 
     Parameters
     ----------
     params
-        Of the image; ``num_frequencies`` is its height.
+        Parameters of the image; ``num_frequencies`` is its height.
     columns
         Width of an image, or of all tiles of a song.
     images
-        Of that width, inverted together.
+        Number of images of this width in the batch.
     engine
         As in :class:`~riffusion_ext.spectrogram.settings.DecodeSettings`.
     pixels
-        Of an image that has to be read first.
+        Pixels of an image that must be read first.
     """
     from riffusion_ext.spectrogram.inversion.blocks import block_frames
     from riffusion_ext.spectrogram.stft import working_rate
@@ -100,12 +100,12 @@ def decode_workload(
 
 
 def _stft_bytes(params: SpectrogramParams) -> int:
-    """Bytes for the blocks of an STFT, and for a piece of its samples."""
+    """Return the bytes for the blocks of an STFT and a piece of its samples."""
     return _BLOCK_BYTES + 8 * FLOAT * params.channels * (params.n_fft + 2 * params.win_length)
 
 
 def _filter_bytes(params: SpectrogramParams, bins: int) -> int:
-    """Bytes for the mel filters and their inverse, and for making them."""
+    """Return the bytes for the mel filters and their inverse, and for computing them."""
     return 2 * FLOAT * bins * params.num_frequencies // _STRIP_RATIO + 600 * (bins + params.n_fft)
 
 

@@ -123,8 +123,8 @@ def sample_range(frames: int, sample_rate: int, start: float, duration: float | 
 def read_layout(file: BinaryIO) -> WavLayout:
     """Read the header and the tags of a WAV file.
 
-    Programs that write to a pipe cannot fill in the length afterwards. They leave 0, 0xFFFFFFFF or another number beyond
-    the end of the file; then the samples extend to the end of the file.
+    Programs that write to a pipe cannot fill in the length afterwards. They leave 0, 0xFFFFFFFF or another number
+    beyond the end of the file; then the samples extend to the end of the file.
 
     Raises
     ------

@@ -8,8 +8,8 @@ its image white and its loudness NaN::
               \_/      \_/\_/|\_/\_/
 
 Every reader passes its samples through a :class:`SampleRepairer`, so "bad", "few" and "many" mean the same in all of
-them.
-Floats above full scale are valid and not clipped. Files that store 16 or 32-bit integers as floats are read unchanged.
+them. Floats above full scale are valid and not clipped. Files that store 16 or 32-bit integers as floats are read
+unchanged.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def survey(path: Path) -> Survey | None:
 
 
 def survey_deep(path: Path) -> Survey | None:
-    """Also check the contents of FLAC frames, after decoding failed; :func:`survey` returns this result from then on."""
+    """Check the contents of FLAC frames after a decoding error; :func:`survey` then returns this result."""
     state = check_regular(path)
     key = (path, state.st_size, state.st_mtime_ns, state.st_ino)
     first, found = _survey(*key, False), _survey(*key, True)
@@ -207,9 +207,7 @@ def _info_frame(part: mp3_frames.MpegPart) -> bytes:
     known = lame[:1].isalpha()
     if not known:
         lame = b"LAME".ljust(21, b"\0") + (form.samples - _DECODER_DELAY << 12 | _DECODER_DELAY).to_bytes(3, "big")
-    elif (
-        part.xing is not None and part.xing.frames != part.frames
-    ):  # the end is then not the encoder's, so there is no padding
+    elif part.xing is not None and part.xing.frames != part.frames:  # no padding at this end
         lame = lame[:22] + bytes((lame[22] & 0xF0, 0))
     head = bytes((part.head[0], part.head[1] | 1, part.head[2] & 0x0C | 0x90, part.head[3]))
     small = bytes((*head[:2], head[2] & 0x0C | 0x10, head[3]))
