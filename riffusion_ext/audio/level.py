@@ -44,7 +44,7 @@ def apply_level(clip: AudioClip, level: str) -> AudioClip:
     Parameters
     ----------
     clip
-        Any scale.
+        At an arbitrary scale.
     level
         ``"peak"``: the highest peak at -0.1 dBFS.
         ``"loudness"``: -12 dBFS RMS, as in the original library, with peaks limited to -0.1 dBFS by :func:`limit` where
@@ -103,7 +103,7 @@ def limit(clip: AudioClip, *, ceiling: float = CEILING) -> AudioClip:
     Parameters
     ----------
     clip
-        Any level.
+        At an arbitrary level.
     ceiling
         Highest absolute sample of the result, above 0.
 

@@ -111,7 +111,7 @@ class Loudness:
         Parameters
         ----------
         samples : np.ndarray [shape=(channels, time)]
-            Full scale is ±1.0. Any length.
+            Full scale is ±1.0; of arbitrary length.
 
         Raises
         ------

@@ -11,7 +11,7 @@ from riffusion_ext import __version__
 from riffusion_ext.commands.shared.options import UsageError, add_output_options
 from riffusion_ext.commands.shared.report import failure, printable, write_json
 from riffusion_ext.convert import explain
-from riffusion_ext.convert.describe import describe, rows
+from riffusion_ext.convert.describe import ImageFacts, SoundFacts, describe, rows
 from riffusion_ext.files.kinds import passed_over_line
 from riffusion_ext.files.paths import IMAGE_SUFFIXES, SOUND_SUFFIXES, expand
 
@@ -44,9 +44,12 @@ def run(args: argparse.Namespace) -> int:
     if passed and not args.quiet:
         sys.stderr.write(f"note: {passed_over_line(passed)}\n")
     results: list[dict[str, Any]] = [{"source": str(path), "error": why} for path, why in missing]
+    texts: dict[str, str] = {}
     for path in files:
         try:
-            results.append({"source": str(path), "error": None, **describe(path)})
+            facts = describe(path)
+            results.append({"source": str(path), "error": None, **facts})
+            texts[str(path)] = _text(str(path), facts)
         except Exception as error:
             results.append({"source": str(path), "error": explain(error)})
     failed = sum(item["error"] is not None for item in results)
@@ -64,12 +67,12 @@ def run(args: argparse.Namespace) -> int:
         if item["error"] is not None:
             sys.stderr.write(printable(failure(Path(item["source"]), item["error"])) + "\n")
         elif not args.json:
-            sys.stdout.write(_text(item))
+            sys.stdout.write(texts[item["source"]])
     return 1 if failed else 0
 
 
-def _text(item: dict[str, Any]) -> str:
-    facts = rows(item)
-    width = max(len(what) for what, _ in facts) + 2
-    lines = [f"  {what:<{width}}{value}" for what, value in facts]
-    return "\n".join(printable(line) for line in [item["source"], *lines]) + "\n"
+def _text(source: str, facts: ImageFacts | SoundFacts) -> str:
+    table = rows(facts)
+    width = max(len(what) for what, _ in table) + 2
+    lines = [f"  {what:<{width}}{value}" for what, value in table]
+    return "\n".join(printable(line) for line in [source, *lines]) + "\n"

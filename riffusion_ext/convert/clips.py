@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.convert.decode import Task, decode_tasks, open_image, write_sound
 from riffusion_ext.convert.result import Existing, Progress, Result, check_existing, explain
@@ -173,7 +173,7 @@ def _clip_result(
     from riffusion_ext.audio import apply_level
     from riffusion_ext.convert.crop import cut_loop
 
-    details: dict[str, Any] = dict(task.size)
+    details: dict[str, object] = dict(task.size)
     if cut is not None:
         details["cut"] = cut.as_dict()
     notes = (*sound.notes, *notes)

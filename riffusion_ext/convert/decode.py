@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.convert.result import Progress, Result, explain
 from riffusion_ext.errors import AudioError
@@ -153,7 +153,7 @@ def decode_all(
     Parameters
     ----------
     images
-        Any number of images.
+        May be empty.
     settings
         Decoding settings.
     progress
@@ -198,7 +198,7 @@ def _part_progress(progress: Progress | None, number: int, count: int) -> Progre
 
 
 def write_sound(
-    source: Path, target: Path, sound: Decoded, settings: DecodeSettings, *, subtype: str, details: dict[str, Any]
+    source: Path, target: Path, sound: Decoded, settings: DecodeSettings, *, subtype: str, details: Mapping[str, object]
 ) -> Result:
     """Write a sound file with its recipe in the tags; never raises."""
     from riffusion_ext.audio.save import save_clip
@@ -214,5 +214,5 @@ def write_sound(
     return Result(source, (path,), notes=sound.notes, details={**details, **_clip_details(sound.clip)})
 
 
-def _clip_details(clip: AudioClip) -> dict[str, Any]:
+def _clip_details(clip: AudioClip) -> dict[str, object]:
     return {"duration": round(clip.duration, 6), "sample_rate": clip.sample_rate, "channels": clip.channels}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 
 from riffusion_ext.files.kinds import SOUND_SUFFIXES, suffix_of
 
-__all__ = ["describe", "rows"]
+__all__ = ["ImageFacts", "SoundFacts", "describe", "rows"]
 
 _RECORDS = {
     "exif": "recorded in the image (EXIF)",
@@ -19,7 +20,35 @@ _RECORDS = {
 _MADE_BY = {"source": "made from", "engine": "engine", "level": "level", "max_value": "max value"}
 
 
-def describe(path: Path) -> dict[str, Any]:
+class ImageFacts(TypedDict):
+    """Properties and metadata of an image."""
+
+    kind: Literal["picture"]
+    width: int
+    height: int
+    mode: str
+    params: Mapping[str, float]
+    max_value: float | None
+    record: str
+    duration: float
+    notes: list[str]
+    tags: Mapping[str, object]
+
+
+class SoundFacts(TypedDict):
+    """Properties and metadata of a sound file."""
+
+    kind: Literal["sound"]
+    duration: float
+    sample_rate: int
+    channels: int
+    peak: float
+    notes: tuple[str, ...]
+    made_by: Mapping[str, object] | None
+    tags: Mapping[str, object]
+
+
+def describe(path: Path) -> ImageFacts | SoundFacts:
     """Return the properties and the metadata of an image or a sound file.
 
     Raises
@@ -30,7 +59,7 @@ def describe(path: Path) -> dict[str, Any]:
     return _describe_sound(path) if suffix_of(path) in SOUND_SUFFIXES else _describe_image(path)
 
 
-def _describe_image(path: Path) -> dict[str, Any]:
+def _describe_image(path: Path) -> ImageFacts:
     from riffusion_ext.metadata import exif_dump, read_record
     from riffusion_ext.spectrogram.codec import read_image
     from riffusion_ext.spectrogram.source import unrecorded_height
@@ -56,7 +85,7 @@ def _describe_image(path: Path) -> dict[str, Any]:
     }
 
 
-def _describe_sound(path: Path) -> dict[str, Any]:
+def _describe_sound(path: Path) -> SoundFacts:
     from riffusion_ext.audio.io import read_tags
     from riffusion_ext.audio.stream import read_pieces
     from riffusion_ext.metadata import parse_audio_comment
@@ -80,7 +109,7 @@ def _describe_sound(path: Path) -> dict[str, Any]:
     }
 
 
-def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+def rows(facts: ImageFacts | SoundFacts) -> list[tuple[str, str]]:
     """Format the result of :func:`describe` as (label, value) rows."""
     if facts["kind"] == "sound":
         lines = [

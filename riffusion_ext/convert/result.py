@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import why_not
@@ -31,12 +31,18 @@ class Result:
     error: str = ""
     skipped: bool = False
     notes: tuple[str, ...] = ()
-    details: dict[str, Any] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
         """Whether the output files exist, written now or before."""
         return not self.error
+
+    @property
+    def duration(self) -> float:
+        """Duration in s according to :attr:`details`; 0.0 if it is not there."""
+        value = self.details.get("duration")
+        return value if isinstance(value, float) else 0.0
 
 
 def explain(error: BaseException) -> str:

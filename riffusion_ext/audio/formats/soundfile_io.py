@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from riffusion_ext.audio.clip import AudioClip, check_clip_format
 from riffusion_ext.audio.formats import id3
 from riffusion_ext.audio.formats.pcm import quantize
+from riffusion_ext.audio.formats.sound_file import SoundReader, SoundWriter
 from riffusion_ext.audio.formats.wav import BLOCK, UnsupportedError, sample_range
 from riffusion_ext.audio.integrity.joined import JoinedFile, RecoveringFile, seek_target
 from riffusion_ext.audio.integrity.repair import repair_samples
@@ -100,8 +100,8 @@ def encode(clip: AudioClip, form: str, *, subtype: str, tags: Mapping[str, str])
     return (id3.build_tag(tags) if form == "mp3" else b"") + buffer.getvalue()
 
 
-def _open_to_write(soundfile: ModuleType, buffer: io.BytesIO, clip: AudioClip, form: str, codec: str) -> Any:
-    settings: dict[str, Any] = {
+def _open_to_write(soundfile: ModuleType, buffer: io.BytesIO, clip: AudioClip, form: str, codec: str) -> SoundWriter:
+    settings: dict[str, object] = {
         "mode": "w",
         "samplerate": clip.sample_rate,
         "channels": clip.channels,
@@ -122,7 +122,9 @@ def _for_mp3(clip: AudioClip) -> AudioClip:
     return clip.resample(44100 if clip.sample_rate % 11025 == 0 else 48000)
 
 
-def _block(frames: npt.NDArray[np.float32], codec: str) -> npt.NDArray[Any]:
+def _block(
+    frames: npt.NDArray[np.float32], codec: str
+) -> npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.float32]:
     if codec == "PCM_16":
         return quantize(frames, 16).astype(np.int16)
     if codec == "PCM_24":
@@ -158,7 +160,7 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
 
 
 @contextmanager
-def open_sound(path: Path) -> Iterator[Any]:
+def open_sound(path: Path) -> Iterator[SoundReader]:
     """Open a sound file inside a ``with``; yields soundfile's own object, or one with the same interface.
 
     The latter is for files that are damaged, contain several streams, or are longer or shorter than soundfile reports.
@@ -181,7 +183,7 @@ def open_sound(path: Path) -> Iterator[Any]:
         raise UnsupportedError(f"soundfile says: {_error_text(error)}") from error
 
 
-def read_frames(file: Any, count: int) -> npt.NDArray[np.float32]:
+def read_frames(file: SoundReader, count: int) -> npt.NDArray[np.float32]:
     """Read up to ``count`` frames as [channels, time].
 
     In blocks: for streamed and damaged files libsndfile reports a length of 2 ** 63 - 1.

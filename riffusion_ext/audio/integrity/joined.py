@@ -6,12 +6,13 @@ import io
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.formats.sound_file import SoundReader
 from riffusion_ext.audio.formats.wav import BLOCK
 from riffusion_ext.audio.integrity.splice import Splice
 from riffusion_ext.audio.integrity.survey import Segment, Survey, survey_deep
@@ -46,7 +47,7 @@ class JoinedFile:
 
     format = subtype = "JOINED"
 
-    def __init__(self, soundfile: Any, path: Path, found: Survey) -> None:
+    def __init__(self, soundfile: ModuleType, path: Path, found: Survey) -> None:
         self._soundfile, self._path, self._found = soundfile, path, found
         self.samplerate, self.channels = found.segments[0].rate, found.segments[0].channels
         self._counts = [self._count(number) for number in range(len(found.segments))]
@@ -55,6 +56,10 @@ class JoinedFile:
         self.frames = sum(self._counts) + sum(self._silences)
         self._blocks: Iterator[_Array] = self._read_from(0)
         self._buffer = np.zeros((0, self.channels), np.float32)
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
 
     def seek(self, frame: int) -> int:
         """Go to a frame."""
@@ -135,7 +140,7 @@ class JoinedFile:
                 skipped = max(skipped - len(block), 0)
 
     @contextmanager
-    def _open(self, segment: Segment) -> Iterator[Any]:
+    def _open(self, segment: Segment) -> Iterator[SoundReader]:
         with (
             closing(io.BufferedReader(Splice(self._path, segment.pieces))) as file,
             self._soundfile.SoundFile(file) as sound,
@@ -156,12 +161,38 @@ class RecoveringFile:
         The module.
     """
 
-    def __init__(self, file: Any, path: Path, soundfile: Any) -> None:
+    def __init__(self, file: SoundReader, path: Path, soundfile: ModuleType) -> None:
         self._file, self._path, self._soundfile = file, path, soundfile
         self._position = 0
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return self._file.frames
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self._file.channels
+
+    @property
+    def samplerate(self) -> int:
+        """Sample rate in Hz."""
+        return self._file.samplerate
+
+    @property
+    def format(self) -> str:
+        """Major format."""
+        return self._file.format
+
+    @property
+    def subtype(self) -> str:
+        """Sample format."""
+        return self._file.subtype
+
+    def seekable(self) -> bool:
+        """Return whether the file can be read at any position."""
+        return self._file.seekable()
 
     def seek(self, frame: int) -> int:
         """Go to a frame."""

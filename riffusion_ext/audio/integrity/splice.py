@@ -8,9 +8,12 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.files.regular import open_regular
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 __all__ = ["Piece", "Splice", "append_range"]
 
@@ -62,19 +65,20 @@ class Splice(io.RawIOBase):
         self._position = max(base + offset, 0)
         return self._position
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         """Read into a buffer from the current piece only; return the number of bytes, 0 at the end."""
         number = bisect_right(self._starts, self._position) - 1
         if number >= len(self._pieces):
             return 0
         piece, skipped = self._pieces[number], self._position - self._starts[number]
-        size = min(len(buffer), self._starts[number + 1] - self._position)
+        view = memoryview(buffer)
+        size = min(view.nbytes, self._starts[number + 1] - self._position)
         if isinstance(piece, bytes):
             data = piece[skipped : skipped + size]
         else:
             self._file.seek(piece[0] + skipped)
             data = self._file.read(size)
-        buffer[: len(data)] = data
+        view[: len(data)] = data
         self._position += len(data)
         return len(data)
 

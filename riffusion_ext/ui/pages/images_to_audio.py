@@ -149,7 +149,7 @@ def _clips(
 
 def _player(place: PageContext, result: Result, number: int) -> str:
     path = result.outputs[0]
-    return player(place.serve(path), path.stem, result.details.get("duration", 0.0), path.name, number=number)
+    return player(place.serve(path), path.stem, result.duration, path.name, number=number)
 
 
 def build_page(place: PageContext) -> None:
