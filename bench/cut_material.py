@@ -123,7 +123,8 @@ def _listened(sound: _Mono, group: str, kind: str, cuts: tuple[float, ...] = (),
 
 def _excerpt(path: Path) -> _Mono | None:
     """Return 100 s of a song, mono; None where there are fewer than 40."""
-    from riffusion_ext.audio.stream import fit_pieces, read_pieces
+    from riffusion_ext.audio.fit import fit_pieces
+    from riffusion_ext.audio.stream import read_pieces
 
     parts: list[_Mono] = []
     samples = 0
