@@ -39,18 +39,18 @@ def measure(material: Material, *, rounds: int) -> Section | None:
     """Let all clients ask at once, several times over."""
     if not Path("/proc/self/status").exists() or importlib.util.find_spec("gradio") is None:
         return None
-    bodies = [_body(piece.image, turn) for turn in range(4) for piece in material.pieces]
+    bodies = [_body(piece.image, quarter_turns) for quarter_turns in range(4) for piece in material.pieces]
     with _server() as (url, status):
         _client(url, bodies[0])
-        held = [_held(status, "VmRSS")]
+        held = [_process_memory(status, "VmRSS")]
         took: list[list[float]] = []
         lost: list[str] = []
         for _ in range(rounds):
-            seconds, errors = _together(url, bodies)
+            seconds, errors = _run_clients(url, bodies)
             took.append(seconds)
             lost += errors
-            held.append(_held(status, "VmRSS"))
-        peak = _held(status, "VmHWM")
+            held.append(_process_memory(status, "VmRSS"))
+        peak = _process_memory(status, "VmHWM")
     rows: list[Sequence[str]] = [["before", "-", "-", "-", number(held[0] / _MB, 0)]]
     for count, (seconds, after) in enumerate(zip(took, held[1:], strict=True), 1):
         ordered = sorted(seconds) or [float("nan")]
@@ -70,15 +70,15 @@ def measure(material: Material, *, rounds: int) -> Section | None:
     return Section("clients", [table], gates, {"seconds": took, "held": held, "peak": peak, "lost": lost})
 
 
-def _body(image: Image.Image, turn: int) -> bytes:
+def _body(image: Image.Image, quarter_turns: int) -> bytes:
     """Return a request, with the image turned by so many quarters: of few images it makes many."""
     file = io.BytesIO()
-    image.convert("RGB").rotate(90 * turn).save(file, "PNG")
+    image.convert("RGB").rotate(90 * quarter_turns).save(file, "PNG")
     text = base64.b64encode(file.getvalue()).decode("ascii")
-    return json.dumps({"image": text, "format": "flac" if turn % 2 else "wav"}).encode()
+    return json.dumps({"image": text, "format": "flac" if quarter_turns % 2 else "wav"}).encode()
 
 
-def _together(url: str, bodies: Sequence[bytes]) -> tuple[list[float], list[str]]:
+def _run_clients(url: str, bodies: Sequence[bytes]) -> tuple[list[float], list[str]]:
     """Let all ask at the same moment; returns the seconds each took, and what went wrong."""
     start = threading.Barrier(CLIENTS)
     seconds: list[float] = []
@@ -135,14 +135,14 @@ def _server() -> Iterator[tuple[str, Path]]:
         quiet = subprocess.DEVNULL
         with subprocess.Popen(command, cwd=ROOT, stdout=quiet, stderr=quiet) as process:
             try:
-                _await(url, process)
+                _wait_for_server(url, process)
                 yield url, Path(f"/proc/{process.pid}/status")
             finally:
                 process.terminate()
                 process.wait(30)
 
 
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_for_server(url: str, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + _START
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -153,7 +153,7 @@ def _await(url: str, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("riffusion-ext ui --api did not start")
 
 
-def _held(status: Path, key: str) -> float:
+def _process_memory(status: Path, key: str) -> float:
     """Return bytes."""
     lines = status.read_text("ascii").splitlines()
     return next(float(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:"))

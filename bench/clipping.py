@@ -95,11 +95,11 @@ def chiptunes(seconds: float = _SECONDS, rate: int = 44100) -> dict[str, _Sample
     waves["staircase"] = _table(lambda phase: 4 * np.abs(phase - 0.5) - 1)
     waves["sine of 4 bits"] = _table(lambda phase: np.sin(2 * np.pi * phase))
     waves["one-sided pulse"] = lambda phase: (phase < 0.25) * 1.0
-    tunes = {name: _played(wave, number, seconds, rate) for number, (name, wave) in enumerate(waves.items())}
+    tunes = {name: _play_notes(wave, number, seconds, rate) for number, (name, wave) in enumerate(waves.items())}
     noise = np.random.default_rng(0).choice([-1.0, 1.0], len(tunes["staircase"]))
     tunes["pulse and noise"] = tunes["pulse of 50.0%"] + 0.5 * noise
     tunes["two pulses and a staircase"] = tunes["pulse of 50.0%"] + tunes["pulse of 25.0%"] + tunes["staircase"]
-    tunes["8 bits"] = np.rint(127 * _played(lambda phase: np.sin(2 * np.pi * phase), 9, seconds, rate)) / 127
+    tunes["8 bits"] = np.rint(127 * _play_notes(lambda phase: np.sin(2 * np.pi * phase), 9, seconds, rate)) / 127
     return {name: tune / np.abs(tune).max() for name, tune in tunes.items()}
 
 
@@ -112,7 +112,7 @@ def _table(shape: _Wave) -> _Wave:
     return lambda phase: np.rint(7.5 + 7.5 * shape(np.floor(32 * phase) / 32)) / 7.5 - 1
 
 
-def _played(wave: _Wave, seed: int, seconds: float, rate: int) -> _Samples:
+def _play_notes(wave: _Wave, seed: int, seconds: float, rate: int) -> _Samples:
     """Play notes of a sixteenth of a second, each softer and softer in 16 steps."""
     rng = np.random.default_rng(seed)
     length = rate // 16

@@ -115,9 +115,9 @@ def _levels(kind: str, song: np.ndarray, rng: np.random.Generator) -> np.ndarray
     frames = frames_of(COLUMNS)
     levels = np.zeros((len(song), frames, BANDS), np.uint8)
     if kind == "identical":
-        levels[:] = _played(frames, rng)
+        levels[:] = _note_levels(frames, rng)
         return levels
-    bars = _played(8 * frames // 2, rng).reshape(8, frames // 2, BANDS)
+    bars = _note_levels(8 * frames // 2, rng).reshape(8, frames // 2, BANDS)
     before = np.zeros((0, BANDS), np.int16)
     for each in range(int(song.max()) + 1):
         windows = np.flatnonzero(song == each)
@@ -130,13 +130,13 @@ def _levels(kind: str, song: np.ndarray, rng: np.random.Generator) -> np.ndarray
         elif kind == "music" and each % 10 == 0:
             played = bars[rng.integers(0, 8, 2 * len(windows) + 2)].reshape(-1, BANDS)
         else:
-            played = _played(length, rng)
+            played = _note_levels(length, rng)
         levels[windows] = np.clip(played[: len(windows) * frames], 0, 255).reshape(-1, frames, BANDS)
         before = played
     return levels
 
 
-def _played(frames: int, rng: np.random.Generator) -> np.ndarray:
+def _note_levels(frames: int, rng: np.random.Generator) -> np.ndarray:
     """Levels [frames, bands] of notes at random, in half decibels."""
     from riffusion_ext.dataset.analysis.levels import BANDS
 

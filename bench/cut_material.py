@@ -25,7 +25,7 @@ FADES = (0.0, 0.02, 0.1)
 
 _SECONDS, _SKIPPED, _SHORTEST = 100.0, 10.0, 40.0
 _PIECE, _PIECES = 35.0, 7
-_FEWEST_BYTES = 400_000  # smaller files are sounds, not songs
+_MIN_BYTES = 400_000  # smaller files are sounds, not songs
 _LEVEL = 0.1  # RMS of each piece
 _SILENT = 0.1  # of that: an end of a piece that is softer makes no cut
 
@@ -33,7 +33,7 @@ _Mono = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Listened:
+class MeasuredSound:
     """A sound and what was found in it.
 
     Attributes
@@ -58,9 +58,9 @@ class Listened:
     fade: float = 0.0
 
 
-def listen(
+def measure_material(
     music: Path | None, *, tracks: int, seeds: int, pieces: int = _PIECES, length: float = 45.0
-) -> Iterator[Listened]:
+) -> Iterator[MeasuredSound]:
     """Listen to everything.
 
     Parameters
@@ -82,33 +82,33 @@ def listen(
             sound = hard_song(genre, seed, length).astype(np.float32)
             if music is None:
                 sources.setdefault(genre, []).append(sound)
-            yield _listened(sound, genre, "made up")
+            yield _measured(sound, genre, "made up")
     if music is not None:
         for name, paths in folders(music, tracks).items():
             songs = [sound for path in paths if (sound := _excerpt(path)) is not None]
             if songs:
                 sources[name] = songs
             for sound in songs:
-                yield _listened(sound, name, "music")
+                yield _measured(sound, name, "music")
     for name in sources:
         for number, fade in enumerate(FADES):
             for kind in ("same", "other"):
                 rng = np.random.default_rng([*name.encode(), number, len(kind)])
                 sound, cuts = _join(_chosen(sources, name, kind, pieces, rng), fade)
-                yield _listened(sound, name, kind, cuts, fade)
+                yield _measured(sound, name, kind, cuts, fade)
 
 
 def folders(music: Path, tracks: int) -> dict[str, list[Path]]:
     """Return songs by source, at even distances in the order of their names."""
     found: dict[str, list[Path]] = {}
     for path in sorted(music.rglob("*")):
-        if path.suffix.lower() in SOUNDS and path.stat().st_size >= _FEWEST_BYTES:
+        if path.suffix.lower() in SOUNDS and path.stat().st_size >= _MIN_BYTES:
             place = path.relative_to(music).parts
             found.setdefault(place[0] if len(place) > 1 else music.name, []).append(path)
     return {name: spread(paths, tracks)[:tracks] if tracks else paths for name, paths in found.items()}
 
 
-def _listened(sound: _Mono, group: str, kind: str, cuts: tuple[float, ...] = (), fade: float = 0.0) -> Listened:
+def _measured(sound: _Mono, group: str, kind: str, cuts: tuple[float, ...] = (), fade: float = 0.0) -> MeasuredSound:
     """Have a sound measured as a song of a training set is."""
     from riffusion_ext.dataset.analysis.measure import measure_song
     from riffusion_ext.dataset.analysis.transitions import transition_terms
@@ -118,7 +118,7 @@ def _listened(sound: _Mono, group: str, kind: str, cuts: tuple[float, ...] = (),
         path = Path(folder) / "song.wav"
         soundfile.write(path, sound, RATE, subtype="PCM_16")
         found, _ = measure_song(path, PRESETS["riffusion-v1"])
-    return Listened(group, kind, *transition_terms(found.sketch, found.change), cuts, fade)
+    return MeasuredSound(group, kind, *transition_terms(found.sketch, found.change), cuts, fade)
 
 
 def _excerpt(path: Path) -> _Mono | None:
@@ -176,9 +176,9 @@ def _join(pieces: list[_Mono], fade: float) -> tuple[_Mono, tuple[float, ...]]:
     at = len(pieces[0])
     for piece in pieces[1:]:
         if samples:
-            turn = np.linspace(0, np.pi / 2, samples, dtype=np.float32)
+            angle = np.linspace(0, np.pi / 2, samples, dtype=np.float32)
             out[-1] = np.concatenate(
-                [out[-1][:-samples], out[-1][-samples:] * np.cos(turn) + piece[:samples] * np.sin(turn)]
+                [out[-1][:-samples], out[-1][-samples:] * np.cos(angle) + piece[:samples] * np.sin(angle)]
             )
             piece = piece[samples:]
         cuts.append((at - samples / 2) / RATE)

@@ -19,7 +19,7 @@ from riffusion_ext.generate.windows.init_images import tiled
 from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.generate.windows.segments import part_of
 
-__all__ = ["Clock", "FakeBackend", "Watched"]
+__all__ = ["Clock", "FakeBackend", "TimedPiece"]
 
 _Result = TypeVar("_Result")
 
@@ -60,7 +60,7 @@ class Clock:
 
 
 class FakeBackend:
-    """A backend that gives images it was given, one after another; its own time is counted as ``"painter"``.
+    """A backend that gives images it was given, one after another; its own time is counted as ``"backend"``.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class FakeBackend:
         As for any backend.
     """
 
-    name = "painter"
+    name = "backend"
     interrupted = False
 
     def __init__(self, images: Sequence[Image.Image], clock: Clock, *, max_batch: int) -> None:
@@ -83,7 +83,7 @@ class FakeBackend:
     def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         """Give images."""
         made = []
-        with self._clock.on("painter"):
+        with self._clock.on("backend"):
             for index, request in enumerate(requests):
                 image = self._images[self.generated % len(self._images)]
                 made.append(tiled(image, 0, request.width, request.height))
@@ -97,19 +97,19 @@ class FakeBackend:
         """Nothing to stop: it takes no time."""
 
 
-class Watched:
+class TimedPiece:
     """A song or a riff whose parts are timed as the page asks for them.
 
     Attributes
     ----------
-    stretch_columns
+    preview_columns
         Columns decoded so far for what can be heard before the end.
     """
 
     def __init__(self, piece: Piece, clock: Clock) -> None:
         self.plan: Plan = piece.plan
         self._piece, self._clock = piece, clock
-        self.stretch_columns = 0
+        self.preview_columns = 0
 
     def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
         """Generate; up to the first event as ``"prepare"``, afterwards as ``"requests"``."""
@@ -130,7 +130,7 @@ class Watched:
 
     def part(self, first: int, stop: int) -> AudioClip:
         """Return the sound of a stretch."""
-        self.stretch_columns += part_of(self.plan, first, stop).columns
+        self.preview_columns += part_of(self.plan, first, stop).columns
         return self._clock.time("stretches", lambda: self._piece.part(first, stop))
 
     def write(self, path: Path, clip: AudioClip, *, title: str = "") -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.grooves import Groove, Style
 
-__all__ = ["made_grooves", "torn_grooves"]
+__all__ = ["ambiguous_grooves", "random_grooves"]
 
 # Feel -> how often, beats of a bar, steps of a beat, usual tempo, spread in octaves.
 _FEELS: dict[str, tuple[float, int, int, float, float]] = {
@@ -35,7 +35,7 @@ _INSTRUMENTS = (
 )
 
 
-def made_grooves(count: int, seed: int = 0) -> Iterator[Groove]:
+def random_grooves(count: int, seed: int = 0) -> Iterator[Groove]:
     """Put together so many grooves."""
     shares = np.array([feel[0] for feel in _FEELS.values()])
     for number in range(count):
@@ -46,7 +46,7 @@ def made_grooves(count: int, seed: int = 0) -> Iterator[Groove]:
         yield Groove(_style(name, rng), round(tempo, 2), 5_000_000 + 10_000 * seed + number)
 
 
-def torn_grooves(count: int, seed: int = 0) -> Iterator[Groove]:
+def ambiguous_grooves(count: int, seed: int = 0) -> Iterator[Groove]:
     """Put together rhythms of three against two, each of which is said to be the beat as often as the other."""
     for number in range(count):
         rng = np.random.default_rng((78, seed, number))

@@ -14,10 +14,11 @@ from bench.playing import (
     RATE,
     Sound,
     add,
+    apply_envelope,
+    apply_response,
     bass,
     chord,
     crash,
-    faded,
     hat,
     hertz,
     highpass,
@@ -28,10 +29,9 @@ from bench.playing import (
     pulse,
     ride,
     room,
-    shaped,
     singer,
     snare,
-    swept,
+    sweep_filter,
     tom,
     triangle,
 )
@@ -63,7 +63,7 @@ class _Song:
     def hit(self, name: str, bar: int, beat: float, gain: float = 1.0) -> None:
         self.play(self.kit[name], bar, beat, gain)
 
-    def beat_it(self, bar: int, cymbal: str = "hat", until: float = 4.0, gain: float = 1.0) -> None:
+    def drum_bar(self, bar: int, cymbal: str = "hat", until: float = 4.0, gain: float = 1.0) -> None:
         """Play a bar of rock drums, up to a beat."""
         for eighth in range(8):
             if eighth / 2 >= until:
@@ -91,9 +91,9 @@ def rock_with_stops(rng: np.random.Generator, length: float) -> Sound:
     every, beats = int(rng.integers(1, 3)), float(rng.choice([1, 1.5, 2]))
     for bar in range(song.bars):
         until = 4.0 - beats if bar % every == every - 1 else 4.0
-        song.beat_it(bar, "open" if every == 2 else "hat", until)
+        song.drum_bar(bar, "open" if every == 2 else "hat", until)
         song.riff(bar, until)
-    hum = 10 ** (-rng.uniform(45, 75) / 20) * (partials(50, len(song.out) / RATE, 1.0, most=9)[: len(song.out)])
+    hum = 10 ** (-rng.uniform(45, 75) / 20) * (partials(50, len(song.out) / RATE, 1.0, count=9)[: len(song.out)])
     hiss = 10 ** (-rng.uniform(55, 80) / 20) * rng.standard_normal(len(song.out))
     return room(song.out, rng, rng.uniform(0.3, 1.5), rng.uniform(0.02, 0.25)) + hum[: len(song.out)] + hiss
 
@@ -122,7 +122,7 @@ def breakdowns(rng: np.random.Generator, length: float) -> Sound:
     each = int(rng.choice([2, 4]))
     for bar in range(song.bars):
         if bar // each % 2 == 0:
-            song.beat_it(bar, "crash" if bar % each == 0 else "hat")
+            song.drum_bar(bar, "crash" if bar % each == 0 else "hat")
             song.riff(bar)
         else:
             for place in range(4):
@@ -138,7 +138,7 @@ def drum_fills(rng: np.random.Generator, length: float) -> Sound:
     toms = [tom(rng, pitch) for pitch in (190, 140, 100, 75)]
     for bar in range(song.bars):
         until = 4.0 - beats if bar % every == every - 1 else 4.0
-        song.beat_it(bar, "ride" if bar % 8 >= 4 else "hat", until)
+        song.drum_bar(bar, "ride" if bar % 8 >= 4 else "hat", until)
         if bar % every == 0:
             song.hit("crash", bar, 0)
         song.riff(bar, until)
@@ -152,7 +152,7 @@ def _build(song: _Song, first: int, bars: int) -> None:
     rest = float(song.rng.choice([0.0, 0.5, 1.0]))
     lasts = (bars * 4 - rest) * song.beat
     noise = 0.15 * song.rng.standard_normal(round(lasts * RATE)) * np.linspace(0.02, 1, round(lasts * RATE)) ** 2
-    song.play(swept(noise, np.geomspace(300, 9000, 20), highpass), first)
+    song.play(sweep_filter(noise, np.geomspace(300, 9000, 20), highpass), first)
     for bar in range(first, first + bars):
         held = 4 * song.beat if bar < first + bars - 1 else (4 - rest) * song.beat
         song.play(chord(song.roots[bar % 4], (*_MINOR, 12), held, 1.1, 0.1), bar)
@@ -173,7 +173,7 @@ def dubstep_drop(rng: np.random.Generator, length: float) -> Sound:
                 held, speed = song.beat, int(rng.choice([1, 2, 3, 4, 6]))
                 growl = np.tanh(2 * partials(hertz(root), held, 0.7))
                 cuts = 300 + 2500 * (0.5 - 0.5 * np.cos(2 * np.pi * np.linspace(0, speed, 40)))
-                song.play(0.5 * faded(swept(growl, cuts)), bar, beat)
+                song.play(0.5 * apply_envelope(sweep_filter(growl, cuts)), bar, beat)
             song.hit("kick", bar, 0, 1.3)
             song.hit("snare", bar, 2, 1.5)
             for eighth in range(8):
@@ -223,7 +223,7 @@ def gated_synths(rng: np.random.Generator, length: float) -> Sound:
 def chiptune(rng: np.random.Generator, length: float) -> Sound:
     """Arpeggios, bass and noise of a sound chip; key, wave and pattern change every four bars."""
     song = _Song(rng, length, 110, 170)
-    tick = shaped(rng.standard_normal(round(0.04 * RATE)), highpass(3000, 1))
+    tick = apply_response(rng.standard_normal(round(0.04 * RATE)), highpass(3000, 1))
     shift, duty, speed, steps = 0, 0.5, 4, _MINOR
     for bar in range(song.bars):
         if bar % 4 == 0:
@@ -254,7 +254,8 @@ def sample_chops(rng: np.random.Generator, length: float) -> Sound:
     for bar in range(song.bars):
         for half in range(2):
             first = round(starts[order[(2 * bar + half) % 8]] * RATE)
-            song.play(faded(record.out[first : first + round(slice_length * RATE)], 0.002, 0.005), bar, 2 * half)
+            cut = record.out[first : first + round(slice_length * RATE)]
+            song.play(apply_envelope(cut, 0.002, 0.005), bar, 2 * half)
         for place in (0, 1.5, 2.5):
             song.hit("kick", bar, place)
         for place in (1, 3):
@@ -272,9 +273,10 @@ def techno_sweeps(rng: np.random.Generator, length: float) -> Sound:
     saws = np.zeros(len(song.out))
     for step in range(song.bars * 16):
         pitch = hertz(song.key + line[step % 16] - 24)
-        add(saws, 0.4 * faded(partials(pitch, song.beat / 4, 0.8, most=30), decay=6), step * song.beat / 4)
+        tone = apply_envelope(partials(pitch, song.beat / 4, 0.8, count=30), decay=6)
+        add(saws, 0.4 * tone, step * song.beat / 4)
     phase = np.linspace(0, song.bars / 8, 400) * 2 * np.pi + rng.uniform(0, 6)
-    song.out += swept(saws, np.geomspace(1, 40, 400)[np.rint(199.5 - 199.5 * np.cos(phase)).astype(int)] * 180)
+    song.out += sweep_filter(saws, np.geomspace(1, 40, 400)[np.rint(199.5 - 199.5 * np.cos(phase)).astype(int)] * 180)
     for bar in range(song.bars):
         for beat in range(4):
             if bar % 8 < 7:
@@ -291,7 +293,7 @@ def funk(rng: np.random.Generator, length: float) -> Sound:
     played = rng.random(16) < 0.45
     for bar in range(song.bars):
         until = 3.0 if bar % 4 == 3 else 4.0
-        song.beat_it(bar, "hat", until)
+        song.drum_bar(bar, "hat", until)
         for step in np.flatnonzero(played[: int(4 * until)]).tolist():
             song.play(bass(song.key + int(rng.choice([0, 0, 10, 12])), song.beat / 5), bar, step / 4)
             song.play(chord(song.key + 12, (0, 4, 10), song.beat / 8, 0.9, 0.003), bar, step / 4)

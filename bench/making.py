@@ -15,14 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 from bench import collection, recipes
-from bench.fake_backend import Clock, FakeBackend, Watched
+from bench.fake_backend import Clock, FakeBackend, TimedPiece
 from bench.material import Material
 from bench.memory import MB, STATUS, forget_peak, status
 from bench.report import AIM, Gate, Section, Table, number
@@ -71,7 +70,7 @@ class Run:
         Length of the result in seconds.
     windows, window_columns
         How many were generated, and their widths together.
-    stretch_share
+    preview_share
         Columns decoded for stretches over those of the whole.
     """
 
@@ -80,7 +79,7 @@ class Run:
     music: float
     windows: int
     window_columns: int
-    stretch_share: float
+    preview_share: float
 
     @property
     def own(self) -> float:
@@ -114,9 +113,9 @@ def measure(material: Material, music: Path | None, *, rounds: int, quick: bool,
         originals: list[float] = []
         with threads(1):
             original_cpu = _original(images[:1], time.process_time)
-        for turn in range(rounds):
+        for round_number in range(rounds):
             for piece, make in pieces.items():
-                runs[piece].append(make(images, Path(name) / f"{turn} {piece}"))
+                runs[piece].append(make(images, Path(name) / f"{round_number} {piece}"))
             originals.append(_original(images[:_COMPARED]))
         memory = _memory(images, Path(name), quick=quick)
     tables = [
@@ -125,7 +124,7 @@ def measure(material: Material, music: Path | None, *, rounds: int, quick: bool,
         _against(runs, originals, original_cpu),
         *_memory_tables(memory),
     ]
-    data = {name: [asdict(run) for run in found] for name, found in runs.items()}
+    data: dict[str, object] = {name: [asdict(run) for run in found] for name, found in runs.items()}
     data |= {
         "original_s_per_window": originals,
         "original_cpu_s_per_window": original_cpu,
@@ -160,24 +159,24 @@ def make_song(images: Sequence[Image.Image], folder: Path, *, seconds: float) ->
     keyframes = (Keyframe("one", seed=1, seconds=seconds / 2), Keyframe("other", seed=2, seconds=seconds / 2))
     settings = SongSettings(Score(keyframes, bpm=_BPM), beat=_BEAT, overlap=_OVERLAP, steps=STEPS)
     song = clock.time("plan", lambda: Song(settings, folder, decode=DecodeSettings()))
-    backend, watched = _generated(song, images, folder, clock)
+    backend, timed = _generated(song, images, folder, clock)
     clip = clock.time("sound", song.sound)
     assert clip is not None
     with clock.on("write"):
         song.write(folder / "song.wav", clip)
         song.image(columns=settings.width)  # the page keeps the end, for another song to go on from
-    return _run(clock, backend, clip, watched.stretch_columns / song.plan.columns)
+    return _run(clock, backend, clip, timed.preview_columns / song.plan.columns)
 
 
 def _generated(
     piece: Song | Riff, images: Sequence[Image.Image], folder: Path, clock: Clock
-) -> tuple[FakeBackend, Watched]:
+) -> tuple[FakeBackend, TimedPiece]:
     """Generate a piece as its page does, its stretches included."""
-    backend, watched = FakeBackend(images, clock, max_batch=_BATCH), Watched(piece, clock)
-    generated = generate(watched, backend, folder / "parts", lambda event: None, lambda: False, batch=_BATCH)
+    backend, timed = FakeBackend(images, clock, max_batch=_BATCH), TimedPiece(piece, clock)
+    generated = generate(timed, backend, folder / "parts", lambda event: None, lambda: False, batch=_BATCH)
     if generated.error is not None:
         raise generated.error
-    return backend, watched
+    return backend, timed
 
 
 def make_riff(images: Sequence[Image.Image], folder: Path, *, song: Path) -> Run:
@@ -189,13 +188,13 @@ def make_riff(images: Sequence[Image.Image], folder: Path, *, song: Path) -> Run
     keyframes = (Keyframe("one", seed=1, seconds=1.0, denoise=0.3),)
     settings = RiffSettings(keyframes, wet=Curve.constant(0.5), overlap=_OVERLAP, steps=STEPS)
     riff = clock.time("plan", lambda: Riff(clip, settings, folder, decode=DecodeSettings()))
-    backend, watched = _generated(riff, images, folder, clock)
+    backend, timed = _generated(riff, images, folder, clock)
     wet = clock.time("sound", riff.wet)
     assert wet is not None
     clock.time("write", lambda: write_audio(wet, folder / "wet.wav", subtype="float"))
     mixed = clock.time("mix", lambda: riff.mix(wet))
     clock.time("write", lambda: riff.write(folder / "riff.wav", mixed))
-    return _run(clock, backend, mixed, watched.stretch_columns / riff.plan.columns)
+    return _run(clock, backend, mixed, timed.preview_columns / riff.plan.columns)
 
 
 def make_loop(images: Sequence[Image.Image], folder: Path) -> Run:
@@ -211,10 +210,10 @@ def make_loop(images: Sequence[Image.Image], folder: Path) -> Run:
     return _run(clock, backend, clip, 0.0)
 
 
-def _run(clock: Clock, backend: FakeBackend, clip: AudioClip, stretch_share: float) -> Run:
+def _run(clock: Clock, backend: FakeBackend, clip: AudioClip, preview_share: float) -> Run:
     stages = {name: clock.seconds.get(name, 0.0) for name in STAGES}
     cpu = sum(clock.cpu.get(name, 0.0) for name in STAGES)
-    return Run(stages, cpu, clip.duration, backend.generated, backend.columns, stretch_share)
+    return Run(stages, cpu, clip.duration, backend.generated, backend.columns, preview_share)
 
 
 # -- the original's
@@ -254,12 +253,12 @@ def _stages(runs: dict[str, list[Run]]) -> Table:
     add("own time of a minute of music", lambda run: 60 * run.own / run.music)
     add("own time of 512 columns painted", lambda run: run.own / run.window_columns * 512)
     add("processor time of 512 columns painted", lambda run: run.cpu / run.window_columns * 512)
-    add("columns decoded for stretches over all", lambda run: run.stretch_share)
+    add("columns decoded for stretches over all", lambda run: run.preview_share)
     return table
 
 
 def _shares(runs: dict[str, list[Run]], step_seconds: float | None) -> Table:
-    told = (
+    assumption = (
         "Seconds per step are assumed, from a fast GPU to a CPU: nobody measured them here."
         if step_seconds is None
         else f"{step_seconds:g} s per step are given by --sampler-seconds-per-step."
@@ -267,7 +266,7 @@ def _shares(runs: dict[str, list[Run]], step_seconds: float | None) -> Table:
     table = Table(
         f"Own time in per cent of {STEPS} steps of each window",
         ["seconds per step of 512 x 512", *runs],
-        note=f"{told} The sampler's time is taken to grow with the width of a window.",
+        note=f"{assumption} The sampler's time is taken to grow with the width of a window.",
     )
     for seconds in ASSUMED if step_seconds is None else (step_seconds,):
         label = f"{seconds:g}, {'assumed' if step_seconds is None else 'given'}"
@@ -309,8 +308,8 @@ def _memory_tables(memory: dict[int, dict[str, float]]) -> list[Table]:
 
 
 def _gates(runs: dict[str, list[Run]], memory: dict[int, dict[str, float]], step_seconds: float | None) -> list[Gate]:
-    most = max(run.stretch_share for found in runs.values() for run in found)
-    gates = [Gate("making: columns decoded for stretches over all", most, "<=", 1, "x")]
+    preview_share = max(run.preview_share for found in runs.values() for run in found)
+    gates = [Gate("making: columns decoded for stretches over all", preview_share, "<=", 1, "x")]
     if step_seconds is not None:
         worst = max(_median(found, lambda run: run.share(step_seconds)) for found in runs.values())
         gates.append(Gate(f"making: own time over {STEPS} steps, worst piece", worst, "<", _LIMIT, "%"))
@@ -355,5 +354,4 @@ def _peak(minutes: float, folder: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    found: dict[str, Any] = _peak(float(sys.argv[1]), Path(sys.argv[2]))
-    print(json.dumps(found))
+    print(json.dumps(_peak(float(sys.argv[1]), Path(sys.argv[2]))))

@@ -90,7 +90,7 @@ def load(music: Path | None, images: Sequence[Path], *, quick: bool) -> Material
     clips, tiles = (2, 3) if quick else (6, 6)
     song_samples = (tiles * COLUMNS - 1) * recipes.HOP_LENGTH
     if music is None:
-        windows, songs = _made_music(clips), _made_songs(song_samples)
+        windows, songs = _synthesised_music(clips), _synthesised_songs(song_samples)
     else:
         windows = list(_windows(music, clips, CLIP_SAMPLES))
         songs = list(_windows(music, 1 if quick else 3, song_samples, shift=1))
@@ -159,12 +159,12 @@ def _window(path: Path, samples: int) -> AudioClip | None:
 
 def _model_pieces(paths: Sequence[Path], count: int) -> Iterable[Piece]:
     """Images of 512 x 512 that record no parameters and whose columns differ: no encodings, no masks."""
-    given = [path for path in paths if not path.is_dir()]
+    files = [path for path in paths if not path.is_dir()]
     for folder in paths:
         if folder.is_dir():
-            given += sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+            files += sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
     found = 0
-    for path in given:
+    for path in files:
         image = read_image(path)
         levels = np.asarray(image.convert("RGB"))
         still = bool((levels == levels[:, :1]).all())
@@ -180,7 +180,7 @@ def _model_pieces(paths: Sequence[Path], count: int) -> Iterable[Piece]:
 # -- made here
 
 
-def _made_songs(samples: int) -> list[tuple[str, AudioClip]]:
+def _synthesised_songs(samples: int) -> list[tuple[str, AudioClip]]:
     from riffusion_ext.demo.tune import make_tune
 
     tune = make_tune()[0]
@@ -188,7 +188,7 @@ def _made_songs(samples: int) -> list[tuple[str, AudioClip]]:
     return [("tune", AudioClip(np.ascontiguousarray(song, dtype=np.float32), recipes.SAMPLE_RATE))]
 
 
-def _made_music(count: int) -> list[tuple[str, AudioClip]]:
+def _synthesised_music(count: int) -> list[tuple[str, AudioClip]]:
     """Windows of the demo's tune, a plucked string, and noise that comes and goes."""
     from riffusion_ext.demo.tune import make_tune
 

@@ -47,10 +47,10 @@ def _fit_columns(mel: np.ndarray, columns: int) -> np.ndarray:
 
 def pixel_errors(mel: np.ndarray, levels: np.ndarray) -> dict[str, float]:
     """Compare mel magnitudes [n_mels, T] of any scale with pixel levels [n_mels, T]."""
-    wanted = 255.0 - levels.astype(np.float64)  # loudness of the pixels, 0 to 255
+    target = 255.0 - levels.astype(np.float64)  # loudness of the pixels, 0 to 255
     root = np.power(mel.astype(np.float64), recipes.POWER)
-    gain = float((root * wanted).sum() / max(float((root * root).sum()), 1e-30))
-    error = np.clip(root * gain, 0.0, 255.0) - wanted
+    gain = float((root * target).sum() / max(float((root * root).sum()), 1e-30))
+    error = np.clip(root * gain, 0.0, 255.0) - target
     own = recipes.mel_to_levels(mel, max(float(mel.max()), 1e-30)).astype(np.float64) - levels
     target = recipes.levels_to_mel(levels, 1.0).astype(np.float64)
     return {

@@ -9,11 +9,11 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bench import recipes
+from bench.material import Material
 from bench.report import AIM, Gate, Section, Table, number
 from bench.timing import THREADS, in_new_process
 
@@ -22,7 +22,7 @@ STATUS = Path("/proc/self/status")
 WIDTHS = {"512 x 512": 512, "61 s": 6144, "180 s": 18000, "600 s": 60000}
 
 
-def measure(material: Any, *, quick: bool) -> Section | None:
+def measure(material: Material, *, quick: bool) -> Section | None:
     """Measure images of growing width, made of the material side by side; the original's up to 61 s."""
     if not STATUS.is_file():
         return None

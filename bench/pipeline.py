@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from bench import collection
 from bench.report import AIM, MUST, Gate, Section, Table, number
@@ -34,18 +33,18 @@ def measure(music: Path | None, *, tracks: int, rounds: int) -> Section:
         for place, song in enumerate(collection.songs(music, tracks, folder)):
             if song.parent != folder:
                 shutil.copyfile(song, folder / f"{place:05d}-{song.name}")
-        runs: dict[int, list[dict[str, Any]]] = {count: [] for count in jobs}
+        runs: dict[int, list[dict[str, float]]] = {count: [] for count in jobs}
         for _ in range(rounds):
             for count in jobs:
                 runs[count].append(in_new_process("bench.pipeline", str(count), str(folder)))
     return Section("pipeline", [_table(runs)], _gates(runs), {f"jobs {count}": runs[count] for count in jobs})
 
 
-def _median(runs: list[dict[str, Any]], key: str) -> float:
+def _median(runs: list[dict[str, float]], key: str) -> float:
     return statistics.median(run[key] for run in runs)
 
 
-def _table(runs: dict[int, list[dict[str, Any]]]) -> Table:
+def _table(runs: dict[int, list[dict[str, float]]]) -> Table:
     first = runs[1][0]
     table = Table(
         f"From a folder to a training set, {first['songs']} songs, {first['sound_s'] / 60:.1f} min",
@@ -61,7 +60,7 @@ def _table(runs: dict[int, list[dict[str, Any]]]) -> Table:
     return table
 
 
-def _gates(runs: dict[int, list[dict[str, Any]]]) -> list[Gate]:
+def _gates(runs: dict[int, list[dict[str, float]]]) -> list[Gate]:
     wall = {count: _median(found, "wall_s") for count, found in runs.items()}
     sound = runs[1][0]["sound_s"]
     gates = [Gate("pipeline: music per second of one core", sound / wall[1], ">=", 40, "x")]

@@ -6,10 +6,9 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 MUST = "must"
 AIM = "aim"
@@ -62,7 +61,7 @@ class Section:
     key: str
     tables: list[Table] = field(default_factory=list)
     gates: list[Gate] = field(default_factory=list)
-    data: dict[str, Any] = field(default_factory=dict)
+    data: Mapping[str, object] = field(default_factory=dict)
 
 
 def number(value: float, digits: int = 2, *, sign: bool = False) -> str:
@@ -155,14 +154,14 @@ def as_markdown(table: Table) -> str:
     return "\n".join([f"### {table.title}", "", *([table.note, ""] if table.note else []), *lines])
 
 
-def as_json(sections: Iterable[Section], facts: dict[str, str]) -> dict[str, Any]:
+def as_json(sections: Iterable[Section], facts: dict[str, str]) -> dict[str, object]:
     """Everything, as plain data; numbers that are none become null."""
     sections = list(sections)
     gates = [{**vars(gate), "ok": gate.ok} for section in sections for gate in section.gates]
     return {"machine": facts, "gates": _plain(gates), **{s.key: _plain(s.data) for s in sections}}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

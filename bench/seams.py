@@ -172,8 +172,8 @@ def _pixel_error(samples: np.ndarray, source: np.ndarray) -> np.ndarray:
     """Mean error of the pixels of each column, in levels."""
     drawn = [recipes.encode_mel(torch.from_numpy(x * np.float32(FULL_SCALE))).numpy() for x in (samples, source)]
     loudest = float(drawn[1].max())
-    ours, wanted = (np.clip(mel / loudest, 0, 1) ** recipes.POWER * 255 for mel in drawn)
-    return np.asarray(np.abs(ours - wanted).mean(axis=0))
+    ours, expected = (np.clip(mel / loudest, 0, 1) ** recipes.POWER * 255 for mel in drawn)
+    return np.asarray(np.abs(ours - expected).mean(axis=0))
 
 
 def _click(samples: np.ndarray, seams: Sequence[int]) -> float:
@@ -188,9 +188,9 @@ def _click(samples: np.ndarray, seams: Sequence[int]) -> float:
 
 def _steps(samples: np.ndarray, source: np.ndarray, seams: Sequence[int]) -> list[float]:
     """Change of the level's error across each seam, between the half seconds before and after it, in dB."""
-    ours, wanted = _levels(samples), _levels(source)
-    loud = wanted > wanted.max() - _RANGE_DB
-    error = ours - wanted
+    ours, expected = _levels(samples), _levels(source)
+    loud = expected > expected.max() - _RANGE_DB
+    error = ours - expected
     steps = []
     for seam in seams:
         before, after = slice(max(seam - 50, 0), seam - 8), slice(seam + 8, seam + 50)

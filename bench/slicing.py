@@ -68,12 +68,12 @@ def _run(rounds: int, songs: list[Path]) -> dict[str, object]:
     wall = {name: np.zeros(rounds) for name in METHODS}
     cpu = {name: np.zeros(rounds) for name in METHODS}
     images = dict.fromkeys(METHODS, 0)
-    for turn in range(rounds):
+    for round_number in range(rounds):
         for song in songs:
             for name, method in METHODS.items():
                 seconds, processor, made = _timed(method, song)
-                wall[name][turn] += seconds
-                cpu[name][turn] += processor
+                wall[name][round_number] += seconds
+                cpu[name][round_number] += processor
                 images[name] += made
     methods = {
         name: Times(wall[name].tolist(), cpu[name].tolist()).as_dict() | {"pictures": images[name] // rounds}

@@ -18,10 +18,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TypeVar
 
 from bench.report import Gate, Section, Table, milliseconds
 from bench.timing import ROOT, in_new_process
+
+_Result = TypeVar("_Result")
 
 HEAVY = ("torch", "gradio", "numpy", "scipy", "PIL", "fastapi")
 
@@ -29,9 +31,10 @@ HEAVY = ("torch", "gradio", "numpy", "scipy", "PIL", "fastapi")
 def measure(*, rounds: int) -> Section:
     """Start several times; the medians count."""
     table = Table("Added to the start of a webui", ["", "wall ms", "CPU ms"])
-    data: dict[str, Any] = {"package import": in_new_process("bench.startup", "package")}
+    heavy = in_new_process("bench.startup", "package")
+    data: dict[str, object] = {"package import": heavy}
     gates = [
-        Gate("start: heavy packages that importing riffusion_ext loads", len(data["package import"]), "==", 0),
+        Gate("start: heavy packages that importing riffusion_ext loads", len(heavy), "==", 0),
     ]
     if importlib.util.find_spec("gradio") is not None:
         runs = [in_new_process("bench.startup", "webui") for _ in range(rounds)]
@@ -70,7 +73,7 @@ def _webui() -> dict[str, tuple[float, float]]:
 
     laps: dict[str, tuple[float, float]] = {}
 
-    def lap(name: str, step: Callable[[], object]) -> Any:
+    def lap(name: str, step: Callable[[], _Result]) -> _Result:
         wall, cpu = time.perf_counter(), _processor_time()
         result = step()
         laps[name] = (time.perf_counter() - wall, _processor_time() - cpu)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bench.groove_sound import RATE, play
 from bench.grooves import grooves
-from bench.grooves_made import made_grooves, torn_grooves
+from bench.grooves_made import ambiguous_grooves, random_grooves
 
 _RIDGE = 2.0
 _NEAR = 0.03
@@ -26,9 +26,9 @@ _CLICKS = (60, 66, 75, 90, 100, 111, 120, 128, 140, 155, 170, 185, 200)
 def pieces() -> Iterator[tuple[npt.NDArray[np.float32], float, float]]:
     """Sound, tempo and weight of each piece."""
     for series, count in ((0, 420), (1, 400)):
-        for groove in made_grooves(count, series):
+        for groove in random_grooves(count, series):
             yield play(groove, _SECONDS), groove.tempo, 1.0
-    for groove in torn_grooves(50):
+    for groove in ambiguous_grooves(50):
         yield play(groove, _SECONDS), groove.tempo, 0.2
     for groove in grooves():
         if groove.style.tuned:

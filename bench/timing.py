@@ -40,7 +40,7 @@ class Times:
         """Median processor time of one thread; NaN without a run."""
         return statistics.median(self.cpu) if self.cpu else float("nan")
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For the JSON file."""
         return {"wall_s": self.wall, "cpu_s": self.cpu, "wall_median": self.wall_median, "cpu_median": self.cpu_median}
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.cut_material import Listened, listen
+from bench.cut_material import MeasuredSound, measure_material
 from bench.report import as_text
-from bench.transitions import _thresholds, judged
+from bench.transitions import _thresholds, score
 
 _ROUNDS, _STEPS = 4, 40
 _HARDEST = 4  # values to each side of a cut among which the largest counts
@@ -26,16 +26,16 @@ _MADE_UP = 0.6  # weight of a genre that is made up beside a source of music
 _Numbers = npt.NDArray[np.float64]
 
 
-def fit(heard: Sequence[Listened], groups: Collection[str]) -> tuple[_Numbers, float]:
+def fit(sounds: Sequence[MeasuredSound], groups: Collection[str]) -> tuple[_Numbers, float]:
     """Fit a logistic regression on some sources and genres; each counts as much as any other, however long.
 
     What is most like a cut in a window of uncut music is a negative example, what is most like one around a cut a
     positive one: by the weights of the round before.
     """
-    weights, bias = np.ones(heard[0].terms.shape[1]), 0.0
+    weights, bias = np.ones(sounds[0].terms.shape[1]), 0.0
     for _ in range(_ROUNDS):
         rows: dict[tuple[bool, str], list[npt.NDArray[np.float32]]] = {}
-        for item in heard:
+        for item in sounds:
             if item.group not in groups:
                 continue
             odds = np.where(item.sounding, item.terms @ weights + bias, -np.inf)
@@ -49,7 +49,7 @@ def fit(heard: Sequence[Listened], groups: Collection[str]) -> tuple[_Numbers, f
                     rows.setdefault((cut, item.group if not cut else ""), []).append(
                         item.terms[start + int(odds[start:stop].argmax())]
                     )
-        genres = {item.group for item in heard if item.kind == "made up"}
+        genres = {item.group for item in sounds if item.kind == "made up"}
         examples = np.concatenate([np.array(found, np.float64) for found in rows.values()])
         truth = np.concatenate([np.full(len(found), float(cut)) for (cut, _), found in rows.items()])
         share = np.concatenate(
@@ -90,21 +90,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seeds", type=int, default=4, metavar="N", help="songs made up for each genre (default 4)")
     options = parser.parse_args(argv)
-    report(list(listen(options.music, tracks=options.tracks, seeds=options.seeds)))
+    report(list(measure_material(options.music, tracks=options.tracks, seeds=options.seeds)))
 
 
-def report(heard: Sequence[Listened]) -> None:
+def report(sounds: Sequence[MeasuredSound]) -> None:
     """Print weights and, for each half of the sources and genres, what those of the other half find."""
-    sources, genres = (sorted({i.group for i in heard if i.kind == kind}) for kind in ("music", "made up"))
+    sources, genres = (sorted({i.group for i in sounds if i.kind == kind}) for kind in ("music", "made up"))
     for turn in range(2):
-        weights, bias = fit(heard, {*sources[turn::2], *genres[turn::2]})
+        weights, bias = fit(sounds, {*sources[turn::2], *genres[turn::2]})
         held_out = [*sources[1 - turn :: 2], *genres[1 - turn :: 2]]
-        scores = judged((item for item in heard if item.group in held_out), weights, bias)
+        scores = score((item for item in sounds if item.group in held_out), weights, bias)
         print(f"Fitted on {', '.join((*sources[turn::2], *genres[turn::2]))}: {_text(weights, bias)}")
         print(as_text(_thresholds(scores, sources[1 - turn :: 2], genres[1 - turn :: 2])), end="\n\n")
         for group in held_out:
             print(f"  {group}: {scores.alarms(group, 0.5):.1f} % left out, {scores.hits(0.5, group=group):.1f} % found")
-    print(f"Fitted on all: {_text(*fit(heard, {*sources, *genres}))}")
+    print(f"Fitted on all: {_text(*fit(sounds, {*sources, *genres}))}")
 
 
 def _text(weights: _Numbers, bias: float) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.cut_material import FADES, Listened, listen
+from bench.cut_material import FADES, MeasuredSound, measure_material
 from bench.report import AIM, Gate, Section, Table, number
 
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -46,9 +46,9 @@ def measure(music: Path | None, *, tracks: int, quick: bool) -> Section:
 
     threshold = CurateSettings().transition
     assert threshold is not None
-    heard = list(listen(music, tracks=tracks, seeds=1 if quick else _SEEDS, pieces=3 if quick else 7))
-    scores = judged(heard)
-    sources, genres = (list(dict.fromkeys(i.group for i in heard if i.kind == kind)) for kind in ("music", "made up"))
+    sounds = list(measure_material(music, tracks=tracks, seeds=1 if quick else _SEEDS, pieces=3 if quick else 7))
+    scores = score(sounds)
+    sources, genres = (list(dict.fromkeys(i.group for i in sounds if i.kind == kind)) for kind in ("music", "made up"))
     tables = [_groups(scores, "genre", genres, threshold), _thresholds(scores, sources, genres)]
     gates = [
         Gate(f"transitions: {g}, windows left out", scores.alarms(g, threshold), "<=", 5, "%", AIM) for g in genres
@@ -63,14 +63,14 @@ def measure(music: Path | None, *, tracks: int, quick: bool) -> Section:
     return Section("transitions", tables, gates, data)
 
 
-def judged(
-    heard: Iterable[Listened], weights: npt.NDArray[np.float64] | None = None, bias: float | None = None
+def score(
+    sounds: Iterable[MeasuredSound], weights: npt.NDArray[np.float64] | None = None, bias: float | None = None
 ) -> Scores:
     """Find the largest value of each window of uncut music, and near each cut; by other weights where given."""
     from riffusion_ext.dataset.analysis.transitions import STRIDE, largest_transition, transition_odds
 
     scores = Scores()
-    for item in heard:
+    for item in sounds:
         odds = transition_odds(item.terms, item.sounding, weights, bias)
         curve = 1.0 / (1.0 + np.exp(-odds))
         if item.kind in ("music", "made up"):
