@@ -79,9 +79,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the sections asked for, print the tables, and return the exit status."""
+    """Run the chosen sections, print the tables, and return the exit status."""
     options = arguments(argv)
-    # Only now: --help shall not wait for torch.
+    # Imported late so that --help does not wait for torch.
     import torch
 
     from bench import (
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     loaded = material.load(options.music, options.pictures, quick=options.quick)
     facts["material"] = loaded.origin
     rounds = options.rounds
-    few = -(-rounds // 3)  # of what takes minutes, and wanders less for it
+    few = -(-rounds // 3)  # rounds of slow sections, whose times vary less
     steps: dict[str, Callable[[], report.Section | None]] = {
         "quality": lambda: quality.measure(loaded, sgd_pieces=options.sgd_pieces),
         "speed": lambda: speed.measure(loaded, rounds=rounds, sgd_rounds=options.sgd_rounds),

@@ -1,9 +1,9 @@
-"""The same recording twice in a training set: how many windows of the copy are found, and how many of other songs.
+"""Duplicate detection in a training set: recall on copies of a recording, and false positives between songs.
 
-A copy is an excerpt of a song behind some seconds of lead-in, so that its windows lie elsewhere in the music: as it is,
-encoded, softer, through an equaliser, 1 % faster. Found is a window that is left out, or for which one of the original
-is left out. ``at equal places`` is the comparison of whole windows alone, without the
-search for shifted ones. Then all originals are one set: what is left out there for a window of another song is told.
+A copy is an excerpt of a song after some seconds of lead-in, so that its windows are shifted: unchanged, encoded,
+softer, equalised, or 1 % faster. A window is found if it is dropped, or if a window of the original is dropped for it.
+``at equal places`` compares only whole windows, without the search for shifted ones. Finally all originals form one
+set, and windows dropped for a window of another song are reported.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from riffusion_ext.params import PRESETS
 
 RATE, COLUMNS, HOP = 44100, 512, 441
 SHIFTS = (0.1, 0.5, 1.0, 2.0, 2.5, 3.7)
-_SHIFT = 2.0  # of the copies that are changed besides
+_SHIFT = 2.0  # of the copies that are also changed
 _SECONDS, _MIN_SECONDS = 40, 20
 _EQUALISER = "bass=g=4:f=120,treble=g=-4:f=4000,equalizer=f=1000:t=q:w=1:g=3"
 _ONLY_LIKENESS = CurateSettings(
@@ -40,7 +40,7 @@ Change = Callable[[np.ndarray, Path], Path]
 
 
 def changes() -> dict[str, Change]:
-    """Return what a copy may have gone through; some of it needs ffmpeg."""
+    """Return the changes applied to copies; some require ffmpeg."""
     found: dict[str, Change] = {
         "same file": _write_sound,
         "-6 dB": lambda sound, folder: _write_sound(0.5 * sound, folder),
@@ -54,7 +54,7 @@ def changes() -> dict[str, Change]:
 
 
 def measure(music: Path | None, *, tracks: int) -> Section:
-    """Make copies of so many songs, 0 for all, and look for them."""
+    """Make copies of `tracks` songs, 0 for all, and measure how many are detected."""
     counts: dict[str, np.ndarray] = {}
     originals: list[Features] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -89,7 +89,7 @@ def measure(music: Path | None, *, tracks: int) -> Section:
 
 
 def _excerpt(path: Path) -> np.ndarray | None:
-    """Return up to 40 s of a song in mono, a third into it; None for what is shorter than 20 s or cannot be read."""
+    """Return up to 40 s of a song in mono, starting at a third; None if it is shorter than 20 s or unreadable."""
     try:
         sound = read_audio(path).to_mono().resample(RATE).samples[0]
     except RiffusionError:
@@ -100,7 +100,7 @@ def _excerpt(path: Path) -> np.ndarray | None:
 
 
 def _with_lead_in(sound: np.ndarray, seconds: float) -> np.ndarray:
-    """Put so much of its own end, backwards, before a sound."""
+    """Prepend a lead-in: the end of the sound, reversed."""
     return np.concatenate([sound[::-1][: round(seconds * RATE)], sound])
 
 
@@ -133,13 +133,13 @@ def _curate(songs: list[Features], *, blind: bool) -> tuple[list[Verdict], np.nd
 
 
 def _cross_song_drops(verdicts: list[Verdict], song: np.ndarray) -> list[tuple[int, int]]:
-    """Return windows that are left out for one of another song, and that one."""
+    """Return (dropped window, window of another song it was dropped for) pairs."""
     others = [(n, reason.other) for n, verdict in enumerate(verdicts) for reason in verdict.reasons]
     return [(n, other) for n, other in others if other is not None and song[n] != song[other]]
 
 
 def _count_found(original: Features, copy: Features, shift: float) -> np.ndarray:
-    """Count the windows of a copy that could be found; those at equal places; and those that are found."""
+    """Count the windows of a copy that can be found, those found at equal places, and those found in all."""
     lead = shift * RATE / HOP
     windows = np.arange(len(copy))
     nearest = np.rint((COLUMNS * windows - lead) / COLUMNS)

@@ -1,7 +1,7 @@
-"""Uncut songs that look cut: stops, cymbals that alternate, drops, builds, fills, gates, chops and sweeps, by genre.
+"""Uncut songs that resemble cut ones: stops, alternating cymbals, drops, builds, fills, gates, chops, sweeps.
 
-Each is played by one band, in one key and at one tempo, from its first bar to its last: every window of it that is
-left out as cut is a false alarm.
+Each keeps its instruments, key and tempo from the first bar to the last, so every window that is dropped as cut is a
+false positive.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PROGRESSIONS = ((0, -4, 3, -2), (0, 5, -4, 7), (0, -2, -4, -5), (0, 3, -2, 5))
 
 
 class _Song:
-    """A stave: bars of four beats at a random tempo, in a random key."""
+    """A song in progress: bars of four beats at a random tempo, in a random key."""
 
     def __init__(self, rng: np.random.Generator, length: float, slowest: float, fastest: float) -> None:
         self.rng = rng
@@ -64,7 +64,7 @@ class _Song:
         self.play(self.kit[name], bar, beat, gain)
 
     def drum_bar(self, bar: int, cymbal: str = "hat", until: float = 4.0, gain: float = 1.0) -> None:
-        """Play a bar of rock drums, up to a beat."""
+        """Play a bar of rock drums, until a beat."""
         for eighth in range(8):
             if eighth / 2 >= until:
                 break
@@ -76,7 +76,7 @@ class _Song:
                 self.hit("snare", bar, eighth / 2, gain)
 
     def riff(self, bar: int, until: float = 4.0, muted: bool = False) -> None:
-        """Play a bar of guitar and bass, up to a beat."""
+        """Play a bar of guitar and bass, until a beat."""
         root = self.roots[bar % 4]
         for start, lasts in ((0.0, 1.5), (1.5, 1.0), (2.5, 1.5)):
             if start < until:
@@ -99,7 +99,7 @@ def rock_with_stops(rng: np.random.Generator, length: float) -> Sound:
 
 
 def alternating_cymbals(rng: np.random.Generator, length: float) -> Sound:
-    """Crash, ride and hi-hat take turns every bar or half bar."""
+    """Alternate crash, ride and hi-hat every bar or half bar."""
     song = _Song(rng, length, 80, 160)
     half, order = bool(rng.integers(2)), list(rng.permutation(["crash", "ride", "hat", "open"])[: rng.integers(2, 4)])
     loud = rng.uniform(0.8, 2.0)
@@ -117,7 +117,7 @@ def alternating_cymbals(rng: np.random.Generator, length: float) -> Sound:
 
 
 def breakdowns(rng: np.random.Generator, length: float) -> Sound:
-    """Two or four bars of the band, then as many of a clean guitar with the bass drum, and back."""
+    """Alternate two or four bars of the band with as many of a clean guitar and the bass drum."""
     song = _Song(rng, length, 90, 150)
     each = int(rng.choice([2, 4]))
     for bar in range(song.bars):
@@ -132,7 +132,7 @@ def breakdowns(rng: np.random.Generator, length: float) -> Sound:
 
 
 def drum_fills(rng: np.random.Generator, length: float) -> Sound:
-    """Every second or fourth bar ends in toms alone."""
+    """End every second or fourth bar with toms alone."""
     song = _Song(rng, length, 90, 160)
     every, beats = int(rng.choice([2, 4])), float(rng.choice([2, 4]))
     toms = [tom(rng, pitch) for pitch in (190, 140, 100, 75)]
@@ -148,7 +148,7 @@ def drum_fills(rng: np.random.Generator, length: float) -> Sound:
 
 
 def _build(song: _Song, first: int, bars: int) -> None:
-    """Pad, riser and a roll of the snare that quickens, up to a rest."""
+    """Play a pad, a riser and an accelerating snare roll, up to a rest."""
     rest = float(song.rng.choice([0.0, 0.5, 1.0]))
     lasts = (bars * 4 - rest) * song.beat
     noise = 0.15 * song.rng.standard_normal(round(lasts * RATE)) * np.linspace(0.02, 1, round(lasts * RATE)) ** 2
@@ -163,7 +163,7 @@ def _build(song: _Song, first: int, bars: int) -> None:
 
 
 def dubstep_drop(rng: np.random.Generator, length: float) -> Sound:
-    """Eight bars that build up, a rest, then half-time drums and a wobbling bass."""
+    """Play eight bars of build-up, a rest, then half-time drums and a wobble bass."""
     song = _Song(rng, length, 135, 150)
     for first in range(0, song.bars, 16):
         _build(song, first, min(8, song.bars - first))
@@ -182,7 +182,7 @@ def dubstep_drop(rng: np.random.Generator, length: float) -> Sound:
 
 
 def edm_drop(rng: np.random.Generator, length: float) -> Sound:
-    """Build and drop: four to the floor, saws that duck under the bass drum."""
+    """Play a build-up and a drop: four on the floor, saws that duck under the bass drum."""
     song = _Song(rng, length, 122, 132)
     for first in range(0, song.bars, 16):
         _build(song, first, min(8, song.bars - first))
@@ -221,7 +221,7 @@ def gated_synths(rng: np.random.Generator, length: float) -> Sound:
 
 
 def chiptune(rng: np.random.Generator, length: float) -> Sound:
-    """Arpeggios, bass and noise of a sound chip; key, wave and pattern change every four bars."""
+    """Play arpeggios, bass and noise of a sound chip; key, wave and pattern change every four bars."""
     song = _Song(rng, length, 110, 170)
     tick = apply_response(rng.standard_normal(round(0.04 * RATE)), highpass(3000, 1))
     shift, duty, speed, steps = 0, 0.5, 4, _MINOR
@@ -239,7 +239,7 @@ def chiptune(rng: np.random.Generator, length: float) -> Sound:
 
 
 def sample_chops(rng: np.random.Generator, length: float) -> Sound:
-    """Hip-hop: slices of a soul record in a new order, over drums and a bass."""
+    """Play slices of a soul record in a new order, over drums and a bass, as in hip-hop."""
     song = _Song(rng, length, 78, 100)
     record = _Song(rng, 24, 88, 100)
     for bar in range(record.bars):
@@ -288,7 +288,7 @@ def techno_sweeps(rng: np.random.Generator, length: float) -> Sound:
 
 
 def funk(rng: np.random.Generator, length: float) -> Sound:
-    """Stabs and rests: bass and guitar in sixteenths, horns, and a beat where nobody plays."""
+    """Play stabs and rests: bass and guitar in sixteenths, horns, and a silent beat."""
     song = _Song(rng, length, 96, 118)
     played = rng.random(16) < 0.45
     for bar in range(song.bars):
@@ -313,7 +313,7 @@ def staccato_chords(rng: np.random.Generator, length: float) -> Sound:
 
 
 def solo_piano(rng: np.random.Generator, length: float) -> Sound:
-    """Slow chords and notes that ring for long."""
+    """Play slow chords and long ringing notes."""
     song = _Song(rng, length, 50, 90)
     for bar in range(song.bars):
         root = song.roots[bar % 4]
@@ -339,11 +339,11 @@ GENRES: dict[str, Callable[[np.random.Generator, float], Sound]] = {
     "staccato chords": staccato_chords,
     "solo piano": solo_piano,
 }
-"""Players of each genre: a generator and a length in seconds give mono samples."""
+"""Synthesisers by genre: from a random generator and a duration in s to mono samples."""
 
 
 def hard_song(genre: str, seed: int, length: float = 45.0) -> Sound:
-    """Make a song up; its peak is 0.8."""
+    """Synthesise a song with a peak of 0.8."""
     rng = np.random.default_rng([seed, list(GENRES).index(genre)])
     sound = GENRES[genre](rng, length)
     return 0.8 * sound / float(np.abs(sound).max())

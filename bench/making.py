@@ -1,7 +1,7 @@
-"""Songs, riffs and loops: our own time on top of the sampler's, and what they take of memory.
+"""Songs, riffs and loops: overhead on top of the sampler, and memory.
 
-Each is made as its page makes it, stretches to listen to included, with a backend in place of the model that gives
-images at once. What the page itself draws is not in it.
+Each is generated as on its page, including preview segments, with a fake backend that returns images immediately. The
+drawing of the page itself is not included.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from riffusion_ext.ui.layout.generation_page import generate
 
 STEPS = 50
 ASSUMED = (0.02, 0.04, 0.1, 1.0, 5.0)
-"""Seconds a step of 512 x 512 may take, where nobody measured it: assumptions, from a fast GPU to a CPU."""
+"""Assumed seconds per sampler step at 512 x 512 if not measured, from a fast GPU to a CPU."""
 
 STAGES = {
     "read": "read the song",
@@ -58,20 +58,20 @@ _LIMIT = 5.0
 
 @dataclass(frozen=True)
 class Run:
-    """One piece, made once.
+    """Measurements of generating one piece.
 
     Attributes
     ----------
     stages
         Seconds by the keys of :data:`STAGES`.
     cpu
-        Processor time of all of them together.
+        Total processor time.
     music
-        Length of the result in seconds.
+        Duration of the result in seconds.
     windows, window_columns
-        How many were generated, and their widths together.
+        Number of generated windows, and their total width.
     preview_share
-        Columns decoded for stretches over those of the whole.
+        Columns decoded for previews, relative to the whole.
     """
 
     stages: dict[str, float]
@@ -83,11 +83,11 @@ class Run:
 
     @property
     def own(self) -> float:
-        """Seconds in all but the backend."""
+        """Return the seconds outside the backend."""
         return sum(self.stages.values())
 
     def share(self, seconds_per_step: float) -> float:
-        """Own time in per cent of the sampler's, which is taken to grow with the width."""
+        """Return the overhead in per cent of the sampler's time, which is assumed to be proportional to the width."""
         return 100 * self.own / (self.window_columns / 512 * STEPS * seconds_per_step)
 
 
@@ -95,14 +95,14 @@ Make = Callable[[Sequence[Image.Image], Path], Run]
 
 
 def measure(material: Material, music: Path | None, *, rounds: int, quick: bool, step_seconds: float | None) -> Section:
-    """Make songs, a riff and a loop by turns, then the original's way for some of the same windows.
+    """Generate songs, a riff and a loop in turn, then decode some of the same windows by the original recipe.
 
     Parameters
     ----------
     music
-        Folder to take the song of the riff from; without one it is synthesised.
+        Folder with the song of the riff; None synthesises it.
     step_seconds
-        What a step of the sampler takes for 512 x 512 on the machine of interest; None: several are assumed.
+        Seconds per sampler step at 512 x 512 on the target machine; None for several assumed values.
     """
     images = [piece.image.convert("RGB") for piece in material.music]
     with tempfile.TemporaryDirectory() as name, threads(THREADS):
@@ -143,7 +143,7 @@ def _pieces(song: Path, *, quick: bool) -> dict[str, Make]:
 
 
 def _song_file(music: Path | None, folder: Path, seconds: float) -> Path:
-    """Write so much of a song of the folder as stereo, again and again where it is shorter."""
+    """Write `seconds` of a song of the folder as stereo, repeated if it is shorter."""
     clip = read_audio(collection.songs(music, 1, folder)[0]).resample(recipes.SAMPLE_RATE).to_channels(2)
     count = round(seconds * recipes.SAMPLE_RATE)
     samples = np.tile(clip.samples, (1, -(-count // clip.samples.shape[1])))[:, :count]
@@ -154,7 +154,7 @@ def _song_file(music: Path | None, folder: Path, seconds: float) -> Path:
 
 
 def make_song(images: Sequence[Image.Image], folder: Path, *, seconds: float) -> Run:
-    """Make a song as its page does: from one prompt to another, with a beat to start from."""
+    """Generate a song as its page does: from one prompt to another, with a beat as the init image."""
     clock = Clock()
     keyframes = (Keyframe("one", seed=1, seconds=seconds / 2), Keyframe("other", seed=2, seconds=seconds / 2))
     settings = SongSettings(Score(keyframes, bpm=_BPM), beat=_BEAT, overlap=_OVERLAP, steps=STEPS)
@@ -164,14 +164,14 @@ def make_song(images: Sequence[Image.Image], folder: Path, *, seconds: float) ->
     assert clip is not None
     with clock.on("write"):
         song.write(folder / "song.wav", clip)
-        song.image(columns=settings.width)  # the page keeps the end, for another song to go on from
+        song.image(columns=settings.width)  # the page keeps the end, to continue from it
     return _run(clock, backend, clip, timed.preview_columns / song.plan.columns)
 
 
 def _generated(
     piece: Song | Riff, images: Sequence[Image.Image], folder: Path, clock: Clock
 ) -> tuple[FakeBackend, TimedPiece]:
-    """Generate a piece as its page does, its stretches included."""
+    """Generate a piece as its page does, including the preview segments."""
     backend, timed = FakeBackend(images, clock, max_batch=_BATCH), TimedPiece(piece, clock)
     generated = generate(timed, backend, folder / "parts", lambda event: None, lambda: False, batch=_BATCH)
     if generated.error is not None:
@@ -180,7 +180,7 @@ def _generated(
 
 
 def make_riff(images: Sequence[Image.Image], folder: Path, *, song: Path) -> Run:
-    """Generate a song over as its page does, half dry and half wet."""
+    """Generate a riff from a song as its page does, half dry and half wet."""
     from riffusion_ext.generate.score.automation import Curve
 
     clock = Clock()
@@ -198,7 +198,7 @@ def make_riff(images: Sequence[Image.Image], folder: Path, *, song: Path) -> Run
 
 
 def make_loop(images: Sequence[Image.Image], folder: Path) -> Run:
-    """Make a loop of four bars as its page does, from a beat."""
+    """Generate a loop of four bars as its page does, from a beat."""
     clock = Clock()
     settings = LoopSettings("one", seed=1, bars=4, bpm=_BPM, beat=_BEAT, steps=STEPS)
     loop = clock.time("plan", lambda: Loop(settings, folder, decode=DecodeSettings()))
@@ -216,11 +216,11 @@ def _run(clock: Clock, backend: FakeBackend, clip: AudioClip, preview_share: flo
     return Run(stages, cpu, clip.duration, backend.generated, backend.columns, preview_share)
 
 
-# -- the original's
+# -- the original
 
 
 def _original(images: Sequence[Image.Image], clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds of a window, decoded by itself and appended with a crossfade, by the original recipe."""
+    """Return the seconds to decode a window and append it with a crossfade, by the original recipe."""
     begun = clock()
     recipes.append_clips([recipes.inc_lstsq(image) for image in images], _OVERLAP * recipes.HOP_LENGTH)
     return (clock() - begun) / len(images)
@@ -323,7 +323,7 @@ def _gates(runs: dict[str, list[Run]], memory: dict[int, dict[str, float]], step
     return gates
 
 
-# -- memory, in a process of its own
+# -- memory, in a new process
 
 
 def _memory(images: Sequence[Image.Image], folder: Path, *, quick: bool) -> dict[int, dict[str, float]]:

@@ -1,6 +1,6 @@
-"""Instruments for music that is made up to be hard to judge: drums, cymbals, guitars, basses, synths and their effects.
+"""Synthesised instruments for the test songs: drums, cymbals, guitars, basses, synths and effects.
 
-All are mono, at 44.1 kHz, and the same for the same generator.
+All are mono at 44.1 kHz, and deterministic for a given random generator.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ Sound = npt.NDArray[np.float64]
 
 
 def seconds(length: float) -> Sound:
-    """Instants of a sound of that length, in seconds."""
+    """Return the times of the samples of a sound, in seconds."""
     return np.arange(max(round(length * RATE), 1)) / RATE
 
 
 def hertz(semitones: float) -> float:
-    """Frequency of a pitch; 0 is middle C."""
+    """Return the frequency of a pitch in semitones; 0 is middle C."""
     return float(261.63 * 2 ** (semitones / 12))
 
 
 def add(out: Sound, sound: Sound, when: float, gain: float = 1.0) -> None:
-    """Mix a sound in at an instant; what lies past the end is lost."""
+    """Mix a sound into `out` at time `when` in s; samples past the end are dropped."""
     start = max(round(when * RATE), 0)
     part = out[start : start + len(sound)]
     part += gain * sound[: len(part)]
 
 
 def apply_response(sound: Sound, response: Callable[[Sound], Sound]) -> Sound:
-    """Filter a sound by a gain for each frequency in Hz."""
+    """Filter a sound with a frequency response: a gain as a function of Hz."""
     spectrum = np.fft.rfft(sound)
     return np.fft.irfft(spectrum * response(np.fft.rfftfreq(len(sound), 1 / RATE)), len(sound))
 
@@ -49,7 +49,7 @@ def highpass(cut: float, steep: float = 4.0) -> Callable[[Sound], Sound]:
 
 
 def sweep_filter(sound: Sound, cuts: Sound, kind: Callable[[float], Callable[[Sound], Sound]] = lowpass) -> Sound:
-    """Filter with a cut-off that moves: `cuts` are spread evenly over the sound."""
+    """Filter with a moving cutoff: `cuts` are evenly spaced over the sound."""
     block = 4096
     out = np.zeros(len(sound) + 2 * block)
     padded = np.concatenate([np.zeros(block), sound, np.zeros(block)])
@@ -62,7 +62,7 @@ def sweep_filter(sound: Sound, cuts: Sound, kind: Callable[[float], Callable[[So
 
 
 def room(sound: Sound, rng: np.random.Generator, length: float = 1.2, wet: float = 0.15) -> Sound:
-    """Put a sound into a room whose echo dies by 60 dB in `length` s."""
+    """Add reverb that decays by 60 dB in `length` s."""
     t = seconds(length)
     echo = rng.standard_normal(len(t)) * 10.0 ** (-3 * t / length)
     echo /= np.sqrt((echo**2).sum())
@@ -112,14 +112,14 @@ def ride(rng: np.random.Generator) -> Sound:
     return 0.05 * bell * np.exp(-t / 0.25) + 0.08 * wash * np.exp(-t / 0.2)
 
 
-# -- what has a pitch
+# -- pitched instruments
 
 
 @lru_cache(maxsize=64)
 def partials(
     pitch: float, length: float, dull: float, *, odd: bool = False, count: int = 40, wander: float = 0.0
 ) -> Sound:
-    """Sum of partials up to 12 kHz, the nth n ** -dull as strong."""
+    """Sum partials up to 12 kHz; the nth has the amplitude n ** -dull."""
     t = seconds(length)
     phase = 2 * np.pi * pitch * t + wander * np.sin(2 * np.pi * 5.3 * t)
     numbers = [n for n in range(1, count + 1, 2 if odd else 1) if n * pitch < 12000]
@@ -127,21 +127,21 @@ def partials(
 
 
 def apply_envelope(sound: Sound, attack: float = 0.005, release: float = 0.03, decay: float = 0.0) -> Sound:
-    """Give a sound an envelope; times in s, `decay` in 1/s."""
+    """Apply an envelope; times in s, `decay` in 1/s."""
     t = np.arange(len(sound)) / RATE
     last = len(sound) / RATE
     return sound * np.minimum(t / attack, 1) * np.clip((last - t) / release, 0, 1) * np.exp(-decay * t)
 
 
 def power_chord(root: float, length: float, muted: bool = False) -> Sound:
-    """Play a distorted guitar."""
+    """Play a power chord on a distorted guitar."""
     clean = sum(partials(hertz(root + step), length, 1.0, count=8) for step in (0, 7, 12))
     loud = np.tanh(3.0 * apply_envelope(np.asarray(clean), decay=9.0 if muted else 0.3))
     return 0.3 * apply_envelope(apply_response(loud, lowpass(700 if muted else 4500, 2)), release=0.02)
 
 
 def chord(root: float, steps: tuple[int, ...], length: float, dull: float = 1.1, attack: float = 0.01) -> Sound:
-    """Play a chord on a synth, two slightly different voices for each note."""
+    """Play a chord on a synth, with two detuned voices for each note."""
     voices = [partials(hertz(root + s) * (1 + d), length, dull, count=16) for s in steps for d in (-0.003, 0.003)]
     return 0.06 * apply_envelope(np.sum(voices, axis=0), attack)
 
@@ -162,7 +162,7 @@ def triangle(pitch: float, length: float) -> Sound:
 
 
 def pluck(pitch: float, length: float, dull: float = 1.3, decay: float = 2.0) -> Sound:
-    """Strike a string, as of a piano."""
+    """Strike a string, like a piano."""
     return 0.25 * apply_envelope(partials(hertz(pitch), length, dull, count=20), 0.003, 0.05, decay)
 
 

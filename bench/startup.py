@@ -1,8 +1,8 @@
-"""What the extension adds to the start of a webui.
+"""Time that the extension adds to the start of a webui.
 
-In a process where torch, gradio and fastapi are loaded, as they are in every webui, and with the stand-in of
-tests/contract for webui's own modules: ``preload.py``, ``scripts/riffusion.py``, the settings, the panel of both tabs
-and the tab of its own. ``install.py``, which the webui starts as a process, is timed apart and added.
+Measured in a process that has loaded torch, gradio and fastapi, like every webui, with the fake webui of
+tests/contract: ``preload.py``, ``scripts/riffusion.py``, the settings, the panels in both tabs and the extension's own
+tab. ``install.py``, which the webui runs as a process, is timed separately and added.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HEAVY = ("torch", "gradio", "numpy", "scipy", "PIL", "fastapi")
 
 
 def measure(*, rounds: int) -> Section:
-    """Start several times; the medians count."""
+    """Start several times and report the medians."""
     table = Table("Added to the start of a webui", ["", "wall ms", "CPU ms"])
     heavy = in_new_process("bench.startup", "package")
     data: dict[str, object] = {"package import": heavy}
@@ -53,7 +53,7 @@ def _median(values: list[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
-# -- in the process of its own
+# -- in the new process
 
 
 def _package() -> list[str]:
@@ -63,7 +63,7 @@ def _package() -> list[str]:
 
 
 def _webui() -> dict[str, tuple[float, float]]:
-    """Seconds (wall, processor) of each step of a start."""
+    """Return the seconds (wall clock, processor) of each step of a start."""
     import fastapi  # noqa: F401
     import gradio as gr
     import torch  # noqa: F401
@@ -97,7 +97,7 @@ def _webui() -> dict[str, tuple[float, float]]:
 
 
 def _processor_time() -> float:
-    """Of this process and of those it has started."""
+    """Return the processor time of this process and its children."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 

@@ -1,8 +1,8 @@
-"""Find the weights of :mod:`riffusion_ext.dataset.analysis.transitions` anew, with your own music.
+"""Fit the weights of :mod:`riffusion_ext.dataset.analysis.transitions` to your own music.
 
-``python -m bench.transition_fit --music DIR`` fits them on every second source and genre and judges the others by them,
-then the other way round, and at last fits them on all, which are the numbers to put into the module. ``--tracks N``
-songs of each source, 8 unless told otherwise; 0 for all.
+``python -m bench.transition_fit --music DIR`` cross-validates: it fits on every second source and genre and evaluates
+on the others, then vice versa. Finally it fits on all, which gives the numbers for the module. ``--tracks N`` sets the
+songs of each source (default 8; 0 for all).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from bench.report import as_text
 from bench.transitions import _thresholds, score
 
 _ROUNDS, _STEPS = 4, 40
-_HARDEST = 4  # values to each side of a cut among which the largest counts
+_HARDEST = 4  # values on each side of a cut, of which the largest is used
 _RIDGE = 2e-3
-_MADE_UP = 0.6  # weight of a genre that is made up beside a source of music
+_MADE_UP = 0.6  # weight of a synthesised genre relative to a source of music
 
 _Numbers = npt.NDArray[np.float64]
 
 
 def fit(sounds: Sequence[MeasuredSound], groups: Collection[str]) -> tuple[_Numbers, float]:
-    """Fit a logistic regression on some sources and genres; each counts as much as any other, however long.
+    """Fit a logistic regression on some sources and genres, with equal weight whatever their length.
 
-    What is most like a cut in a window of uncut music is a negative example, what is most like one around a cut a
-    positive one: by the weights of the round before.
+    In each round, the most cut-like value of each uncut window is a negative example, and the most cut-like value
+    around each cut a positive one, by the weights of the previous round.
     """
     weights, bias = np.ones(sounds[0].terms.shape[1]), 0.0
     for _ in range(_ROUNDS):
@@ -65,7 +65,7 @@ def fit(sounds: Sequence[MeasuredSound], groups: Collection[str]) -> tuple[_Numb
 
 
 def _regression(examples: _Numbers, truth: _Numbers, share: _Numbers) -> tuple[_Numbers, float]:
-    """Fit by Newton's method, with a light ridge."""
+    """Fit by Newton's method, with weak ridge regularisation."""
     middle, spread = examples.mean(axis=0), examples.std(axis=0) + 1e-9
     inputs = np.column_stack([(examples - middle) / spread, np.ones(len(examples))])
     ridge = np.diag([*np.full(examples.shape[1], _RIDGE), 0.0])
@@ -80,7 +80,7 @@ def _regression(examples: _Numbers, truth: _Numbers, share: _Numbers) -> tuple[_
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Fit, and print."""
+    """Fit the weights and print them."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.transition_fit", description="Fit the weights of transitions."
     )
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def report(sounds: Sequence[MeasuredSound]) -> None:
-    """Print weights and, for each half of the sources and genres, what those of the other half find."""
+    """Print the weights and, for each half of the sources and genres, the results of the weights of the other half."""
     sources, genres = (sorted({i.group for i in sounds if i.kind == kind}) for kind in ("music", "made up"))
     for turn in range(2):
         weights, bias = fit(sounds, {*sources[turn::2], *genres[turn::2]})
