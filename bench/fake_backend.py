@@ -131,8 +131,8 @@ class TimedPiece:
     def part(self, first: int, stop: int) -> AudioClip:
         """Return the sound of a preview segment."""
         self.preview_columns += part_of(self.plan, first, stop).columns
-        return self._clock.time("stretches", lambda: self._piece.part(first, stop))
+        return self._clock.time("previews", lambda: self._piece.part(first, stop))
 
     def write(self, path: Path, clip: AudioClip, *, title: str = "") -> Path:
         """Write the sound of a preview segment."""
-        return self._clock.time("stretches", lambda: self._piece.write(path, clip, title=title))
+        return self._clock.time("previews", lambda: self._piece.write(path, clip, title=title))

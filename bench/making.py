@@ -44,8 +44,8 @@ STAGES = {
     "prepare": "folder, pictures of the song to start from",
     "requests": "requests: seed pictures, masks, what neighbours decide",
     "keep": "write the windows' pictures",
-    "stretches": "stretches to hear meanwhile",
-    "sound": "weave and decode",
+    "previews": "preview segments",
+    "sound": "blend and decode",
     "mix": "mix, level",
     "write": "write the result",
 }
@@ -237,8 +237,8 @@ def _stages(runs: dict[str, list[Run]]) -> Table:
     table = Table(
         "Own time of songs, riffs and loops",
         ["seconds", *runs],
-        note=f"Medians of {len(next(iter(runs.values())))} runs, {THREADS} threads, windows painted {_BATCH} at a time "
-        "by a painter that takes no time; what takes none is left out.",
+        note=f"Medians of {len(next(iter(runs.values())))} runs, {THREADS} threads, windows generated {_BATCH} at a "
+        "time by a backend that takes no time; stages that take none are left out.",
     )
 
     def add(name: str, of: Callable[[Run], float], digits: int = 2) -> None:
@@ -251,9 +251,9 @@ def _stages(runs: dict[str, list[Run]]) -> Table:
     add("processor time", lambda run: run.cpu)
     add("windows", lambda run: run.windows, 0)
     add("own time of a minute of music", lambda run: 60 * run.own / run.music)
-    add("own time of 512 columns painted", lambda run: run.own / run.window_columns * 512)
-    add("processor time of 512 columns painted", lambda run: run.cpu / run.window_columns * 512)
-    add("columns decoded for stretches over all", lambda run: run.preview_share)
+    add("own time of 512 columns generated", lambda run: run.own / run.window_columns * 512)
+    add("processor time of 512 columns generated", lambda run: run.cpu / run.window_columns * 512)
+    add("columns decoded for previews over all", lambda run: run.preview_share)
     return table
 
 
@@ -309,7 +309,7 @@ def _memory_tables(memory: dict[int, dict[str, float]]) -> list[Table]:
 
 def _gates(runs: dict[str, list[Run]], memory: dict[int, dict[str, float]], step_seconds: float | None) -> list[Gate]:
     preview_share = max(run.preview_share for found in runs.values() for run in found)
-    gates = [Gate("making: columns decoded for stretches over all", preview_share, "<=", 1, "x")]
+    gates = [Gate("making: columns decoded for previews over all", preview_share, "<=", 1, "x")]
     if step_seconds is not None:
         worst = max(_median(found, lambda run: run.share(step_seconds)) for found in runs.values())
         gates.append(Gate(f"making: own time over {STEPS} steps, worst piece", worst, "<", _LIMIT, "%"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.audio.resampling import resampled
+from riffusion_ext.audio.resampling import resample
 from riffusion_ext.audio.workload import check, resample_workload
 from riffusion_ext.errors import AudioError
 
@@ -143,7 +143,7 @@ class AudioClip:
         Returns
         -------
         AudioClip
-            ``ceil(time * rate / sample_rate)`` samples; see :func:`~riffusion_ext.audio.resampling.resampled`.
+            ``ceil(time * rate / sample_rate)`` samples; see :func:`~riffusion_ext.audio.resampling.resample`.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class AudioClip:
         if rate == self.sample_rate or not self.samples.shape[1]:
             return AudioClip(self.samples, rate)
         check(resample_workload(self.channels, self.samples.shape[1], self.sample_rate, rate))
-        return AudioClip(resampled(self.samples, self.sample_rate, rate), rate)
+        return AudioClip(resample(self.samples, self.sample_rate, rate), rate)
 
     def slice(self, start_s: float, stop_s: float | None = None) -> AudioClip:
         """Return a view of the part from ``start_s`` to ``stop_s`` in seconds (None: to the end).

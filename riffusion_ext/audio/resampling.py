@@ -21,7 +21,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HALF_LENGTH", "MAX_PHASES", "ratio", "reach", "resampled", "resampled_length", "table_shape"]
+__all__ = ["HALF_LENGTH", "MAX_PHASES", "ratio", "reach", "resample", "resampled_length", "table_shape"]
 
 HALF_LENGTH = 32
 """Zero crossings on each side of the filter."""
@@ -53,12 +53,12 @@ def reach(up: int, down: int) -> int:
 
 
 def resampled_length(samples: int, source_rate: int, rate: int) -> int:
-    """Return the length after :func:`resampled`: ``ceil(samples * rate / source_rate)``."""
+    """Return the length after :func:`resample`: ``ceil(samples * rate / source_rate)``."""
     up, down = ratio(source_rate, rate)
     return -(-samples * up // down)
 
 
-def resampled(samples: _Array, source_rate: int, rate: int) -> _Array:
+def resample(samples: _Array, source_rate: int, rate: int) -> _Array:
     """Resample a signal.
 
     Parameters

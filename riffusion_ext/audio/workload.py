@@ -134,7 +134,7 @@ def check(workload: Workload) -> None:
 
 
 def resample_workload(channels: int, samples: int, source_rate: int, rate: int) -> Workload:
-    """Estimate :func:`~riffusion_ext.audio.resampling.resampled`.
+    """Estimate :func:`~riffusion_ext.audio.resampling.resample`.
 
     Parameters
     ----------

@@ -182,10 +182,10 @@ def _clip_result(
         return Result(task.source, notes=notes, details={**details, "duration": round(duration, 6)})
     clip = sound.clip if cut is None else cut_loop(sound.clip, cut)
     try:
-        heard = replace(sound, clip=apply_level(clip, settings.level), notes=notes)
+        levelled = replace(sound, clip=apply_level(clip, settings.level), notes=notes)
     except Exception as error:
         return Result(task.source, error=explain(error))
-    return write_sound(task.source, task.target, heard, settings, subtype=subtype, details=details)
+    return write_sound(task.source, task.target, levelled, settings, subtype=subtype, details=details)
 
 
 def _track_result(

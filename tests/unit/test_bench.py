@@ -499,7 +499,7 @@ def test_songs_and_loops_are_made_in_full(tmp_path: Path) -> None:
     song = making.make_song(images, tmp_path / "song", seconds=12.0)
     assert (song.windows, song.music) == (3, pytest.approx(12.0))
     assert 0 < song.preview_share < 1
-    assert min(song.stages[name] for name in ("requests", "keep", "stretches", "sound", "write")) > 0
+    assert min(song.stages[name] for name in ("requests", "keep", "previews", "sound", "write")) > 0
     sound = making._song_file(None, tmp_path, 6.0)
     riff = making.make_riff(images, tmp_path / "riff", song=sound)
     assert (riff.windows, riff.music) == (2, pytest.approx(6.0))

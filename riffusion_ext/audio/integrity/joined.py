@@ -102,8 +102,8 @@ class JoinedFile:
                 position = segment.end
             link = segment.link
             silences.append(silence)
-        most = max(_MIN_SILENCE_LIMIT_S * self.samplerate, sum(self._counts))
-        return silences if sum(silences) <= most else [0] * len(silences)
+        max_silence = max(_MIN_SILENCE_LIMIT_S * self.samplerate, sum(self._counts))
+        return silences if sum(silences) <= max_silence else [0] * len(silences)
 
     def _read_from(self, position: int) -> Iterator[_Array]:
         """Yield blocks [C, n] starting at a frame."""
@@ -232,10 +232,10 @@ def _to_channels(clip: AudioClip, channels: int) -> AudioClip:
     return clip.to_channels(channels)
 
 
-def _limit_frames(blocks: Iterator[_Array], most: int) -> Iterator[_Array]:
+def _limit_frames(blocks: Iterator[_Array], max_frames: int) -> Iterator[_Array]:
     """Yield blocks until a total number of frames is reached."""
     for block in blocks:
-        if most <= 0:
+        if max_frames <= 0:
             return
-        yield block[:, :most]
-        most -= block.shape[1]
+        yield block[:, :max_frames]
+        max_frames -= block.shape[1]

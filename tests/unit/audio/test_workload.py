@@ -37,7 +37,7 @@ def test_resampling_never_needs_more_than_was_said(source: int, rate: int, sampl
     resampling._table.cache_clear()
     tracemalloc.start()
     try:
-        resampling.resampled(sound, source, rate)
+        resampling.resample(sound, source, rate)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
