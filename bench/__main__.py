@@ -79,9 +79,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the sections asked for, print the tables, and return the exit status."""
+    """Run the chosen sections, print the tables, and return the exit status."""
     options = arguments(argv)
-    # Only now: --help shall not wait for torch.
+    # Imported late so that --help does not wait for torch.
     import torch
 
     from bench import (
@@ -111,18 +111,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     torch.set_num_threads(THREADS)
     facts = report.machine()
-    stuff = material.load(options.music, options.pictures, quick=options.quick)
-    facts["material"] = stuff.origin
+    loaded = material.load(options.music, options.pictures, quick=options.quick)
+    facts["material"] = loaded.origin
     rounds = options.rounds
-    few = -(-rounds // 3)  # of what takes minutes, and wanders less for it
+    few = -(-rounds // 3)  # rounds of slow sections, whose times vary less
     steps: dict[str, Callable[[], report.Section | None]] = {
-        "quality": lambda: quality.measure(stuff, sgd_pieces=options.sgd_pieces),
-        "speed": lambda: speed.measure(stuff, rounds=rounds, sgd_rounds=options.sgd_rounds),
-        "cold": lambda: cold.measure(stuff, rounds=rounds),
-        "encode": lambda: encode.measure(stuff, rounds=rounds, golden=options.golden),
-        "seams": lambda: seams.measure(stuff, engines=("fast",) if options.quick else ("fast", "best")),
-        "batch": lambda: batch.measure(stuff, rounds=rounds),
-        "memory": lambda: memory.measure(stuff, quick=options.quick),
+        "quality": lambda: quality.measure(loaded, sgd_pieces=options.sgd_pieces),
+        "speed": lambda: speed.measure(loaded, rounds=rounds, sgd_rounds=options.sgd_rounds),
+        "cold": lambda: cold.measure(loaded, rounds=rounds),
+        "encode": lambda: encode.measure(loaded, rounds=rounds, golden=options.golden),
+        "seams": lambda: seams.measure(loaded, engines=("fast",) if options.quick else ("fast", "best")),
+        "batch": lambda: batch.measure(loaded, rounds=rounds),
+        "memory": lambda: memory.measure(loaded, quick=options.quick),
         "slicing": lambda: slicing.measure(options.music, tracks=options.tracks, rounds=few),
         "pipeline": lambda: pipeline.measure(options.music, tracks=2 if options.quick else 0, rounds=few),
         "length": lambda: length.measure(quick=options.quick),
@@ -132,15 +132,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "clipping": lambda: clipping.measure(options.music, tracks=options.tracks),
         "transitions": lambda: transitions.measure(options.music, tracks=options.tracks, quick=options.quick),
         "making": lambda: making.measure(
-            stuff,
+            loaded,
             options.music,
             rounds=few,
             quick=options.quick,
             step_seconds=options.sampler_seconds_per_step,
         ),
         "startup": lambda: startup.measure(rounds=rounds),
-        "clients": lambda: clients.measure(stuff, rounds=rounds),
-        "gpu": lambda: gpu.measure(stuff, rounds=rounds, generation_seconds=options.generation_seconds),
+        "clients": lambda: clients.measure(loaded, rounds=rounds),
+        "gpu": lambda: gpu.measure(loaded, rounds=rounds, generation_seconds=options.generation_seconds),
     }
     sections: list[report.Section] = []
     for name in SECTIONS:

@@ -1,4 +1,4 @@
-"""Eight images in one call against eight calls."""
+"""Decoding eight images in one call compared with eight calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COUNT = 8
 
 
 def measure(material: Material, *, rounds: int) -> Section:
-    """Time both on the CPU, by turns."""
+    """Time both on the CPU, alternating."""
     settings = DecodeSettings(channels="mono", params=PARAMS, device="cpu")
     pieces = material.pieces
     images = [pieces[i % len(pieces)].image for i in range(COUNT)]

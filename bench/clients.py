@@ -1,7 +1,7 @@
-"""Many clients at once that turn images into sound by HTTP: how many are lost, how long they wait, what it takes.
+"""Load test of the HTTP API: many concurrent clients decode images; measures failures, latency and memory.
 
-The server is ``riffusion-ext ui --api`` in a process of its own. Each client sends an image, and fetches the sound in
-two parts and whole. Memory is the server's; Linux only, elsewhere the section is left out.
+The server is ``riffusion-ext ui --api`` in its own process. Each client sends an image and fetches the sound, in two
+parts and as a whole. Memory is that of the server; Linux only, elsewhere the section is skipped.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
 def measure(material: Material, *, rounds: int) -> Section | None:
-    """Let all clients ask at once, several times over."""
+    """Run all clients concurrently, several times."""
     if not Path("/proc/self/status").exists() or importlib.util.find_spec("gradio") is None:
         return None
-    bodies = [_body(piece.image, turn) for turn in range(4) for piece in material.pieces]
+    bodies = [_body(piece.image, quarter_turns) for quarter_turns in range(4) for piece in material.pieces]
     with _server() as (url, status):
         _client(url, bodies[0])
-        held = [_held(status, "VmRSS")]
+        held = [_process_memory(status, "VmRSS")]
         took: list[list[float]] = []
         lost: list[str] = []
         for _ in range(rounds):
-            seconds, errors = _together(url, bodies)
+            seconds, errors = _run_clients(url, bodies)
             took.append(seconds)
             lost += errors
-            held.append(_held(status, "VmRSS"))
-        peak = _held(status, "VmHWM")
+            held.append(_process_memory(status, "VmRSS"))
+        peak = _process_memory(status, "VmHWM")
     rows: list[Sequence[str]] = [["before", "-", "-", "-", number(held[0] / _MB, 0)]]
     for count, (seconds, after) in enumerate(zip(took, held[1:], strict=True), 1):
         ordered = sorted(seconds) or [float("nan")]
@@ -70,16 +70,16 @@ def measure(material: Material, *, rounds: int) -> Section | None:
     return Section("clients", [table], gates, {"seconds": took, "held": held, "peak": peak, "lost": lost})
 
 
-def _body(image: Image.Image, turn: int) -> bytes:
-    """Return a request, with the image turned by so many quarters: of few images it makes many."""
+def _body(image: Image.Image, quarter_turns: int) -> bytes:
+    """Build a request, with the image rotated by quarter turns to get many images from a few."""
     file = io.BytesIO()
-    image.convert("RGB").rotate(90 * turn).save(file, "PNG")
+    image.convert("RGB").rotate(90 * quarter_turns).save(file, "PNG")
     text = base64.b64encode(file.getvalue()).decode("ascii")
-    return json.dumps({"image": text, "format": "flac" if turn % 2 else "wav"}).encode()
+    return json.dumps({"image": text, "format": "flac" if quarter_turns % 2 else "wav"}).encode()
 
 
-def _together(url: str, bodies: Sequence[bytes]) -> tuple[list[float], list[str]]:
-    """Let all ask at the same moment; returns the seconds each took, and what went wrong."""
+def _run_clients(url: str, bodies: Sequence[bytes]) -> tuple[list[float], list[str]]:
+    """Send all requests at the same time; return the seconds of each, and the errors."""
     start = threading.Barrier(CLIENTS)
     seconds: list[float] = []
     errors: list[str] = []
@@ -89,7 +89,7 @@ def _together(url: str, bodies: Sequence[bytes]) -> tuple[list[float], list[str]
         begun = time.perf_counter()
         try:
             _client(url, bodies[number % len(bodies)])
-        except Exception as error:  # counted and told: that is what is measured
+        except Exception as error:  # counted and reported: failures are measured
             errors.append(f"{type(error).__name__}: {error}")
         else:
             seconds.append(time.perf_counter() - begun)
@@ -105,7 +105,7 @@ def _client(url: str, body: bytes) -> None:
     Raises
     ------
     ValueError
-        What came is not what was promised.
+        The response is not the expected one.
     """
     request = urllib.request.Request(f"{url}/riffusion/v1/image-to-audio", body, {"Content-Type": "application/json"})
     with _open(request, timeout=600) as reply:
@@ -125,7 +125,7 @@ def _client(url: str, body: bytes) -> None:
 
 @contextmanager
 def _server() -> Iterator[tuple[str, Path]]:
-    """Run the program by itself; gives its address, and where the system tells its memory."""
+    """Run the server in its own process; yields its URL and the file with its memory status."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -135,14 +135,14 @@ def _server() -> Iterator[tuple[str, Path]]:
         quiet = subprocess.DEVNULL
         with subprocess.Popen(command, cwd=ROOT, stdout=quiet, stderr=quiet) as process:
             try:
-                _await(url, process)
+                _wait_for_server(url, process)
                 yield url, Path(f"/proc/{process.pid}/status")
             finally:
                 process.terminate()
                 process.wait(30)
 
 
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_for_server(url: str, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + _START
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -153,7 +153,7 @@ def _await(url: str, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("riffusion-ext ui --api did not start")
 
 
-def _held(status: Path, key: str) -> float:
-    """Return bytes."""
+def _process_memory(status: Path, key: str) -> float:
+    """Return a memory figure of the process in bytes."""
     lines = status.read_text("ascii").splitlines()
     return next(float(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:"))

@@ -1,7 +1,7 @@
-"""Clipping found and not found: clean chiptunes, and music as it is and made too loud, by source.
+"""Detection of clipping: clean chiptunes, and music, unchanged and overdriven, by source.
 
-Chiptunes are arpeggios that are synthesised on the oscillators of old sound chips. Music is cut off at full scale by
-gains over its own peak; a window counts as clipped where 1 % of its samples are, which is the default limit.
+Chiptunes are arpeggios synthesised with the waveforms of old sound chips. Music is clipped at full scale after a gain
+above its own peak. A window counts as clipped if 1 % of its samples are, the default limit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.report import Gate, Section, Table
 
 GAINS_DB = (3, 6, 12)
 LIMIT = 0.01
-_SURE = 1.5  # times the limit: windows with so many samples at full scale ought to be found
+_SURE = 1.5  # times the limit: windows with this share of samples at full scale should be detected
 _WINDOW = 512  # columns
 _SECONDS = 21
 
@@ -26,7 +26,7 @@ _Wave = Callable[[_Samples], _Samples]
 
 
 def measure(music: Path | None, *, tracks: int) -> Section:
-    """Judge clean chiptunes, and music of the folder or synthesised."""
+    """Measure detection on clean chiptunes, and on music of the folder or synthesised music."""
     table = Table(
         "Windows judged as clipped",
         ["source", "windows", "as they are", *(f"+{gain} dB" for gain in GAINS_DB)],
@@ -47,7 +47,7 @@ def measure(music: Path | None, *, tracks: int) -> Section:
 
 
 def _by_source(music: Path | None, tracks: int) -> dict[str, list[tuple[int, int]]]:
-    """Windows found, and windows that ought to be, of each source: as they are, and for each gain."""
+    """Count (detected, expected) windows of each source: unchanged, and for each gain."""
     from riffusion_ext.audio.clip import AudioClip
     from riffusion_ext.audio.io import read_audio
 
@@ -74,7 +74,7 @@ def _counts(samples: _Samples, rate: int) -> list[tuple[int, int]]:
 
 
 def found(samples: _Samples, rate: int = 44100) -> _Samples:
-    """Return the share of clipped samples of each window, of a file of 16 bits."""
+    """Return the share of clipped samples in each window of a 16-bit file."""
     from riffusion_ext.dataset.analysis.column_stats import ColumnStats
 
     rounded = (np.rint(np.atleast_2d(samples) * 32767) / 32768).astype(np.float32)
@@ -84,22 +84,22 @@ def found(samples: _Samples, rate: int = 44100) -> _Samples:
 
 
 def _windows(values: _Samples, step: int) -> _Samples:
-    """Mean of each window of values, of which a column has so many."""
+    """Return the mean of each window of values, with `step` values per column."""
     whole = len(values) // (step * _WINDOW) * step * _WINDOW
     return values[:whole].reshape(-1, step * _WINDOW).mean(axis=1)
 
 
 def chiptunes(seconds: float = _SECONDS, rate: int = 44100) -> dict[str, _Samples]:
-    """Return arpeggios that nobody clipped, at full scale, by what they are played on."""
+    """Synthesise unclipped arpeggios at full scale, by waveform."""
     waves: dict[str, _Wave] = {f"pulse of {d:.1%}": _pulse(d) for d in (0.125, 0.25, 0.5, 0.75)}
     waves["staircase"] = _table(lambda phase: 4 * np.abs(phase - 0.5) - 1)
     waves["sine of 4 bits"] = _table(lambda phase: np.sin(2 * np.pi * phase))
     waves["one-sided pulse"] = lambda phase: (phase < 0.25) * 1.0
-    tunes = {name: _played(wave, number, seconds, rate) for number, (name, wave) in enumerate(waves.items())}
+    tunes = {name: _play_notes(wave, number, seconds, rate) for number, (name, wave) in enumerate(waves.items())}
     noise = np.random.default_rng(0).choice([-1.0, 1.0], len(tunes["staircase"]))
     tunes["pulse and noise"] = tunes["pulse of 50.0%"] + 0.5 * noise
     tunes["two pulses and a staircase"] = tunes["pulse of 50.0%"] + tunes["pulse of 25.0%"] + tunes["staircase"]
-    tunes["8 bits"] = np.rint(127 * _played(lambda phase: np.sin(2 * np.pi * phase), 9, seconds, rate)) / 127
+    tunes["8 bits"] = np.rint(127 * _play_notes(lambda phase: np.sin(2 * np.pi * phase), 9, seconds, rate)) / 127
     return {name: tune / np.abs(tune).max() for name, tune in tunes.items()}
 
 
@@ -108,12 +108,12 @@ def _pulse(duty: float) -> _Wave:
 
 
 def _table(shape: _Wave) -> _Wave:
-    """Return a wave of 32 steps at 16 levels."""
+    """Return a wavetable oscillator with 32 steps of 16 levels."""
     return lambda phase: np.rint(7.5 + 7.5 * shape(np.floor(32 * phase) / 32)) / 7.5 - 1
 
 
-def _played(wave: _Wave, seed: int, seconds: float, rate: int) -> _Samples:
-    """Play notes of a sixteenth of a second, each softer and softer in 16 steps."""
+def _play_notes(wave: _Wave, seed: int, seconds: float, rate: int) -> _Samples:
+    """Play notes of a sixteenth of a second, each with an envelope that falls in 16 steps."""
     rng = np.random.default_rng(seed)
     length = rate // 16
     time = np.arange(length) / rate

@@ -1,4 +1,4 @@
-"""The first image of a program: what a fresh interpreter takes until its sound is there."""
+"""Cold start: the time of a fresh interpreter until its first image is decoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STEPS = {
 
 
 def measure(material: Material, *, rounds: int) -> Section:
-    """Start several times; the run in the middle counts."""
+    """Start several times and report the median run."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
         material.pieces[0].image.save(path)
@@ -36,11 +36,11 @@ def measure(material: Material, *, rounds: int) -> Section:
     return Section("cold", [table], [], {"runs": runs})
 
 
-# -- in the process of its own, which has loaded nothing but the standard library
+# -- in a new process that has loaded only the standard library
 
 
 def _start(path: str) -> dict[str, tuple[float, float]]:
-    """Seconds (wall, processor) of each step."""
+    """Return the seconds (wall clock, processor) of each step."""
     laps: dict[str, tuple[float, float]] = {}
     begun = time.perf_counter(), time.process_time()
 

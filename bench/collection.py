@@ -1,4 +1,4 @@
-"""Songs as files: what the sections begin with that go the way from a folder to a training set."""
+"""Song files, the input of the sections on training sets."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from bench.material import SOUNDS, spread
 
 _SECONDS = 180.0
 _ALL = 20
-_SEMITONES = 5  # a verse is up to that much higher or lower than the tune
+_SEMITONES = 5  # largest transposition of a verse, up or down
 _HISS = 0.003
 
 
 def songs(music: Path | None, count: int, folder: Path) -> list[Path]:
-    """Songs of a folder, searched through, at even distances in the order of their names; the same ones each time.
+    """Select songs of a folder, searched recursively, evenly spaced in the order of their names; deterministic.
 
     Parameters
     ----------
     music
-        The folder; without one, songs of three minutes are synthesised.
+        The folder; None synthesises songs of three minutes.
     count
-        How many; 0 for all, which are twenty, an hour, of those that are synthesised.
+        Number of songs; 0 for all, or for twenty synthesised ones, one hour.
     folder
-        Where synthesised songs are written.
+        Output folder of synthesised songs.
 
     Raises
     ------
     SystemExit
-        The folder holds no sound files.
+        The folder contains no sound files.
     """
     if music is None:
         return [write_song(folder / f"song-{number + 1}.flac", _SECONDS, number) for number in range(count or _ALL)]
@@ -41,9 +41,9 @@ def songs(music: Path | None, count: int, folder: Path) -> list[Path]:
 
 
 def write_song(path: Path, seconds: float, seed: int) -> Path:
-    """Write the demo's tune again and again, each time in another key and loudness, with hiss: stereo, 16 bits.
+    """Write repetitions of the demo's tune, each in another key and loudness, with noise: stereo, 16 bits.
 
-    Verse by verse, so that hours take no more memory than minutes.
+    Written verse by verse, so that memory does not grow with the duration.
     """
     import soundfile
 

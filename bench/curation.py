@@ -1,12 +1,11 @@
-"""Curation of 100,000 windows, target included: time and memory, on features that are made for it.
+"""Time and memory of curating 100,000 windows to a target size, on synthetic features.
 
-Songs are clusters in the embedding, and windows lie around their song about as widely as those of real music. In
-``music`` a fifth of the windows are copies of others, changed as much as a lossy codec does, and every tenth song
-repeats a few bars. ``identical`` windows are all the same, ``unrelated`` ones lie as far from each other as can be, and
-``one song`` is all of them in a single one.
+Songs are clusters in the embedding, with a spread like that of real music. In ``music`` a fifth of the windows are
+copies of others, changed as by a lossy codec, and every tenth song repeats a few bars. ``identical`` windows are all
+the same, ``unrelated`` ones are as far from each other as possible, and ``one song`` has all windows in a single song.
 
-Levels rise with notes and die away. In ``music`` every fifth song is the one before once more, up to a window later,
-and every tenth is made of bars that all of these share.
+Levels rise with notes and decay. In ``music`` every fifth song repeats the previous one, shifted by up to a window, and
+every tenth consists of bars that all of these share.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ COLUMNS = 512
 WINDOWS_OF_A_SONG = 50
 KINDS = ("music", "identical", "unrelated", "one song")
 
-# Distances in the embedding; between windows of one song in real music the nearest are about 0.3 apart, and 0.6 usual.
+# Distances in the embedding. In real music, windows of one song are usually 0.6 apart, the nearest about 0.3.
 _SONG, _WINDOW, _COPY = 0.8, 0.45, 0.06
-_NOTES, _FALL = 0.1, 6  # notes in a frame and band; half decibels by which they die away from frame to frame
+_NOTES, _FALL = 0.1, 6  # notes per frame and band; decay in half decibels per frame
 
 
 def measure(*, quick: bool = False) -> Section:
-    """Curate windows of each kind, each in a process of its own."""
+    """Curate windows of each kind, each in a new process."""
     windows, target = (WINDOWS // 10, TARGET // 10) if quick else (WINDOWS, TARGET)
     runs = {kind: in_new_process("bench.curation", kind, str(windows), str(target)) for kind in KINDS}
     table = Table(
@@ -51,7 +50,7 @@ def measure(*, quick: bool = False) -> Section:
     return Section("curation", [table], gates, {"windows": windows, "target": target, **runs})
 
 
-# -- in the process of its own
+# -- in the new process
 
 
 def _run(kind: str, windows: int, target: int) -> dict[str, float]:
@@ -89,7 +88,7 @@ def _embedding(kind: str, song: np.ndarray, size: int, rng: np.random.Generator)
     count = len(song)
 
     def spread(number: int, distance: float, directions: int = size) -> np.ndarray:
-        """Points at about this distance from zero, in some directions more than in others."""
+        """Return anisotropic points at about this distance from zero."""
         weights = np.zeros(size)
         weights[:directions] = 0.85 ** np.arange(directions) if directions < size else 1.0
         points = rng.standard_normal((number, size), np.float32) * weights.astype(np.float32)
@@ -115,9 +114,9 @@ def _levels(kind: str, song: np.ndarray, rng: np.random.Generator) -> np.ndarray
     frames = frames_of(COLUMNS)
     levels = np.zeros((len(song), frames, BANDS), np.uint8)
     if kind == "identical":
-        levels[:] = _played(frames, rng)
+        levels[:] = _note_levels(frames, rng)
         return levels
-    bars = _played(8 * frames // 2, rng).reshape(8, frames // 2, BANDS)
+    bars = _note_levels(8 * frames // 2, rng).reshape(8, frames // 2, BANDS)
     before = np.zeros((0, BANDS), np.int16)
     for each in range(int(song.max()) + 1):
         windows = np.flatnonzero(song == each)
@@ -130,19 +129,19 @@ def _levels(kind: str, song: np.ndarray, rng: np.random.Generator) -> np.ndarray
         elif kind == "music" and each % 10 == 0:
             played = bars[rng.integers(0, 8, 2 * len(windows) + 2)].reshape(-1, BANDS)
         else:
-            played = _played(length, rng)
+            played = _note_levels(length, rng)
         levels[windows] = np.clip(played[: len(windows) * frames], 0, 255).reshape(-1, frames, BANDS)
         before = played
     return levels
 
 
-def _played(frames: int, rng: np.random.Generator) -> np.ndarray:
-    """Levels [frames, bands] of notes at random, in half decibels."""
+def _note_levels(frames: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the levels [frames, bands] of random notes, in half decibels."""
     from riffusion_ext.dataset.analysis.levels import BANDS
 
     struck = np.where(rng.random((frames, BANDS)) < _NOTES, rng.uniform(120, 220, (frames, BANDS)), 60)
     fall = _FALL * np.arange(frames)[:, None]
-    return (np.maximum.accumulate(struck + fall) - fall).astype(np.int16)  # each dies away until the next is louder
+    return (np.maximum.accumulate(struck + fall) - fall).astype(np.int16)  # each note decays until the next is louder
 
 
 def _peak() -> float:

@@ -1,8 +1,8 @@
-"""Uncut music and cuts, by source and by genre, and what the program measures of them.
+"""Uncut music and music with cuts, by source and genre, with the features measured in them.
 
-A source is a folder inside the one that is given. Of its songs 100 s each are listened to, and pieces of 35 s are
-joined, of songs of that source or of others by turns, at one level, with and without a crossfade. Songs of
-:mod:`bench.hard_songs` are uncut, too.
+A source is a subfolder of the given folder. 100 s of each of its songs are measured. Cuts are made by joining pieces of
+35 s at equal level, from songs of the same source or alternating with others, with and without a crossfade. Songs of
+:mod:`bench.hard_songs` are also uncut.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ FADES = (0.0, 0.02, 0.1)
 
 _SECONDS, _SKIPPED, _SHORTEST = 100.0, 10.0, 40.0
 _PIECE, _PIECES = 35.0, 7
-_FEWEST_BYTES = 400_000  # smaller files are sounds, not songs
+_MIN_BYTES = 400_000  # smaller files are sounds, not songs
 _LEVEL = 0.1  # RMS of each piece
-_SILENT = 0.1  # of that: an end of a piece that is softer makes no cut
+_SILENT = 0.1  # of that: a softer end of a piece makes no cut
 
 _Mono = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Listened:
-    """A sound and what was found in it.
+class MeasuredSound:
+    """The measurements of a sound.
 
     Attributes
     ----------
     group
         Its source or genre.
     kind
-        ``"music"``, ``"made up"``, or of cuts ``"same"`` or ``"other"``: which source the next piece is from.
+        ``"music"``, ``"made up"``, or for cuts ``"same"`` or ``"other"``: the source of the next piece.
     terms, sounding
         As :func:`~riffusion_ext.dataset.analysis.transitions.transition_terms` returns them.
     cuts
-        When pieces are joined, in s.
+        Times of the joints, in s.
     fade
         Length of the crossfades, in s.
     """
@@ -58,23 +58,23 @@ class Listened:
     fade: float = 0.0
 
 
-def listen(
+def measure_material(
     music: Path | None, *, tracks: int, seeds: int, pieces: int = _PIECES, length: float = 45.0
-) -> Iterator[Listened]:
-    """Listen to everything.
+) -> Iterator[MeasuredSound]:
+    """Measure all material.
 
     Parameters
     ----------
     music
-        A folder of sources; without one, there are only songs made up, and cuts between them.
+        A folder of sources; None uses only synthesised songs and cuts between them.
     tracks
         Songs of each source; 0 for all.
     seeds
         Songs of each genre.
     pieces
-        Joined pieces for each source, kind of cut and crossfade.
+        Number of joined pieces for each source, kind of cut and crossfade.
     length
-        Of the songs made up, in s.
+        Duration of synthesised songs, in s.
     """
     sources: dict[str, list[_Mono]] = {}
     for genre in GENRES:
@@ -82,34 +82,34 @@ def listen(
             sound = hard_song(genre, seed, length).astype(np.float32)
             if music is None:
                 sources.setdefault(genre, []).append(sound)
-            yield _listened(sound, genre, "made up")
+            yield _measured(sound, genre, "made up")
     if music is not None:
         for name, paths in folders(music, tracks).items():
             songs = [sound for path in paths if (sound := _excerpt(path)) is not None]
             if songs:
                 sources[name] = songs
             for sound in songs:
-                yield _listened(sound, name, "music")
+                yield _measured(sound, name, "music")
     for name in sources:
         for number, fade in enumerate(FADES):
             for kind in ("same", "other"):
                 rng = np.random.default_rng([*name.encode(), number, len(kind)])
                 sound, cuts = _join(_chosen(sources, name, kind, pieces, rng), fade)
-                yield _listened(sound, name, kind, cuts, fade)
+                yield _measured(sound, name, kind, cuts, fade)
 
 
 def folders(music: Path, tracks: int) -> dict[str, list[Path]]:
-    """Return songs by source, at even distances in the order of their names."""
+    """Return songs by source, evenly spaced in the order of their names."""
     found: dict[str, list[Path]] = {}
     for path in sorted(music.rglob("*")):
-        if path.suffix.lower() in SOUNDS and path.stat().st_size >= _FEWEST_BYTES:
+        if path.suffix.lower() in SOUNDS and path.stat().st_size >= _MIN_BYTES:
             place = path.relative_to(music).parts
             found.setdefault(place[0] if len(place) > 1 else music.name, []).append(path)
     return {name: spread(paths, tracks)[:tracks] if tracks else paths for name, paths in found.items()}
 
 
-def _listened(sound: _Mono, group: str, kind: str, cuts: tuple[float, ...] = (), fade: float = 0.0) -> Listened:
-    """Have a sound measured as a song of a training set is."""
+def _measured(sound: _Mono, group: str, kind: str, cuts: tuple[float, ...] = (), fade: float = 0.0) -> MeasuredSound:
+    """Measure a sound like a song of a training set."""
     from riffusion_ext.dataset.analysis.measure import measure_song
     from riffusion_ext.dataset.analysis.transitions import transition_terms
     from riffusion_ext.params import PRESETS
@@ -118,11 +118,11 @@ def _listened(sound: _Mono, group: str, kind: str, cuts: tuple[float, ...] = (),
         path = Path(folder) / "song.wav"
         soundfile.write(path, sound, RATE, subtype="PCM_16")
         found, _ = measure_song(path, PRESETS["riffusion-v1"])
-    return Listened(group, kind, *transition_terms(found.sketch, found.change), cuts, fade)
+    return MeasuredSound(group, kind, *transition_terms(found.sketch, found.change), cuts, fade)
 
 
 def _excerpt(path: Path) -> _Mono | None:
-    """Return 100 s of a song, mono; None where there are fewer than 40."""
+    """Return 100 s of a song in mono; None if it is shorter than 40 s."""
     from riffusion_ext.audio.fit import fit_pieces
     from riffusion_ext.audio.stream import read_pieces
 
@@ -138,7 +138,7 @@ def _excerpt(path: Path) -> _Mono | None:
 
 
 def _chosen(sources: dict[str, list[_Mono]], name: str, kind: str, count: int, rng: np.random.Generator) -> list[_Mono]:
-    """Pieces of songs, no song twice in a row; every second one of another source where `kind` says so."""
+    """Choose pieces of songs, never the same song twice in a row; for ``"other"``, alternate between sources."""
     pieces: list[_Mono] = []
     last: _Mono | None = None
     for number in range(count):
@@ -154,7 +154,7 @@ def _chosen(sources: dict[str, list[_Mono]], name: str, kind: str, count: int, r
 
 
 def _piece(song: _Mono, rng: np.random.Generator) -> _Mono | None:
-    """Take 35 s of a song from somewhere, neither beginning nor ending in silence; None if there is no such place."""
+    """Take 35 s from a random position of a song, not starting or ending in silence; None if there is none."""
     samples, end = min(round(_PIECE * RATE), len(song)), RATE // 2
     for _ in range(20):
         start = int(rng.integers(len(song) - samples + 1))
@@ -169,16 +169,16 @@ def _piece(song: _Mono, rng: np.random.Generator) -> _Mono | None:
 
 
 def _join(pieces: list[_Mono], fade: float) -> tuple[_Mono, tuple[float, ...]]:
-    """Join pieces with crossfades of equal power; returns when, in s, too."""
+    """Join pieces with equal-power crossfades; return the sound and the times of the joints in s."""
     if not pieces:
         return np.zeros(RATE, np.float32), ()
     samples, out, cuts = round(fade * RATE), [pieces[0]], []
     at = len(pieces[0])
     for piece in pieces[1:]:
         if samples:
-            turn = np.linspace(0, np.pi / 2, samples, dtype=np.float32)
+            angle = np.linspace(0, np.pi / 2, samples, dtype=np.float32)
             out[-1] = np.concatenate(
-                [out[-1][:-samples], out[-1][-samples:] * np.cos(turn) + piece[:samples] * np.sin(turn)]
+                [out[-1][:-samples], out[-1][-samples:] * np.cos(angle) + piece[:samples] * np.sin(angle)]
             )
             piece = piece[samples:]
         cuts.append((at - samples / 2) / RATE)

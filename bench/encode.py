@@ -1,4 +1,4 @@
-"""Sound to image: speed against the original encoder, and whether the pixels are the same."""
+"""Encoding: speed compared with the original encoder, and equality of the pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from riffusion_ext.spectrogram.codec import audio_to_image, read_image
 
 
 def measure(material: Material, *, rounds: int, golden: tuple[Path, Path] | None) -> Section:
-    """Encode every clip by both; and, where given, the sound of an image that the original library drew."""
+    """Encode every clip with both encoders, and optionally the sound of an image from the original library."""
     clips = {
         piece.name: AudioClip(piece.source[None] / np.float32(FULL_SCALE), recipes.SAMPLE_RATE)
         for piece in material.music
@@ -47,15 +47,15 @@ def measure(material: Material, *, rounds: int, golden: tuple[Path, Path] | None
         Gate("encode: equal pixels, worst clip", 100 * equal, ">=", 99.99, "%"),
         Gate("encode: largest difference of a pixel", largest, "<=", 1, "levels"),
     ]
-    data = {"same": same, **{name: t.as_dict() for name, t in times.items()}}
+    data: dict[str, object] = {"same": same, **{name: t.as_dict() for name, t in times.items()}}
     if golden is not None:
-        data["golden"] = _golden(*golden)
-        gates.append(Gate("encode: golden picture, equal pixels", 100 * data["golden"]["equal"], ">=", 99.9, "%"))
+        drawn = data["golden"] = _golden(*golden)
+        gates.append(Gate("encode: golden picture, equal pixels", 100 * drawn["equal"], ">=", 99.9, "%"))
     return Section("encode", [table], gates, data)
 
 
 def compare(one: Image.Image, other: Image.Image) -> dict[str, float]:
-    """Share of equal pixels, and the largest difference, of two images' red channels."""
+    """Return the share of equal pixels and the largest difference between the red channels of two images."""
     if one.size != other.size:
         return {"equal": 0.0, "largest": 255.0}
     a, b = (np.asarray(image.convert("RGB"), dtype=np.int16)[..., 0] for image in (one, other))
@@ -63,7 +63,7 @@ def compare(one: Image.Image, other: Image.Image) -> dict[str, float]:
 
 
 def _golden(path: Path, sound: Path) -> dict[str, float]:
-    """Encode the left channel with the parameters that the image records, as the original library did."""
+    """Encode the left channel with the parameters recorded in the image, as the original library did."""
     image = read_image(path)
     record = read_record(image)
     clip = read_audio(sound)

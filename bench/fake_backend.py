@@ -1,4 +1,4 @@
-"""What stands in for a model where making music is timed: images that are there already, and clocks."""
+"""Fake backend with prepared images, and clocks, for timing generation without a model."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from riffusion_ext.generate.windows.init_images import tile_columns
 from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.generate.windows.segments import plan_part
 
-__all__ = ["Clock", "FakeBackend", "Watched"]
+__all__ = ["Clock", "FakeBackend", "TimedPiece"]
 
 _Result = TypeVar("_Result")
 
 
 class Clock:
-    """Seconds by the name of what they were spent on; what is timed within something else is taken out of that.
+    """Accumulate seconds by name; nested times are subtracted from the outer ones.
 
     Attributes
     ----------
     seconds, cpu
-        By the wall clock, and processor time of all threads.
+        Wall clock time, and processor time of all threads.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Clock:
 
     @contextmanager
     def on(self, name: str) -> Iterator[None]:
-        """Count the time within for `name`."""
+        """Time the ``with`` block under `name`."""
         begun, cpu_begun = time.perf_counter(), time.process_time()
         self._inner.append((0.0, 0.0))
         try:
@@ -54,25 +54,25 @@ class Clock:
             self._inner[-1] = (outer + whole, cpu_outer + cpu_whole)
 
     def time(self, name: str, call: Callable[[], _Result]) -> _Result:
-        """Call, and count the time for `name`."""
+        """Time a call under `name`."""
         with self.on(name):
             return call()
 
 
 class FakeBackend:
-    """A backend that gives images it was given, one after another; its own time is counted as ``"painter"``.
+    """Backend that returns prepared images in turn; its own time is counted as ``"backend"``.
 
     Parameters
     ----------
     images
-        At least one. Repeated or cut where a window has another size.
+        At least one. Repeated or cropped to the size of a window.
     clock
-        What is done with a finished image is counted as ``"keep"``.
+        Clock. Handling a finished image is counted as ``"keep"``.
     max_batch
-        As for any backend.
+        Largest batch, as for any backend.
     """
 
-    name = "painter"
+    name = "backend"
     interrupted = False
 
     def __init__(self, images: Sequence[Image.Image], clock: Clock, *, max_batch: int) -> None:
@@ -81,9 +81,9 @@ class FakeBackend:
         self.generated = 0
 
     def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
-        """Give images."""
+        """Return prepared images."""
         made = []
-        with self._clock.on("painter"):
+        with self._clock.on("backend"):
             for index, request in enumerate(requests):
                 image = self._images[self.generated % len(self._images)]
                 made.append(tile_columns(image, 0, request.width, request.height))
@@ -94,25 +94,25 @@ class FakeBackend:
         return made
 
     def interrupt(self) -> None:
-        """Nothing to stop: it takes no time."""
+        """Do nothing: generation takes no time."""
 
 
-class Watched:
-    """A song or a riff whose parts are timed as the page asks for them.
+class TimedPiece:
+    """Wrap a song or a riff and time its parts, as the page requests them.
 
     Attributes
     ----------
-    stretch_columns
-        Columns decoded so far for what can be heard before the end.
+    preview_columns
+        Columns decoded so far for the preview.
     """
 
     def __init__(self, piece: WindowedPiece, clock: Clock) -> None:
         self.plan: Plan = piece.plan
         self._piece, self._clock = piece, clock
-        self.stretch_columns = 0
+        self.preview_columns = 0
 
     def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-        """Generate; up to the first event as ``"prepare"``, afterwards as ``"requests"``."""
+        """Generate; the time up to the first event is ``"prepare"``, then ``"requests"``."""
         events = self._piece.generate(backend, limit=limit)
         stage = "prepare"
         while True:
@@ -125,14 +125,14 @@ class Watched:
             yield event
 
     def playable(self) -> Plan | None:
-        """Return what can be heard."""
+        """Return the plan of the finished beginning."""
         return self._clock.time("requests", self._piece.playable)
 
     def part(self, first: int, stop: int) -> AudioClip:
-        """Return the sound of a stretch."""
-        self.stretch_columns += plan_part(self.plan, first, stop).columns
-        return self._clock.time("stretches", lambda: self._piece.part(first, stop))
+        """Return the sound of a preview segment."""
+        self.preview_columns += plan_part(self.plan, first, stop).columns
+        return self._clock.time("previews", lambda: self._piece.part(first, stop))
 
     def write(self, path: Path, clip: AudioClip, *, title: str = "") -> Path:
-        """Write the sound of a stretch."""
-        return self._clock.time("stretches", lambda: self._piece.write(path, clip, title=title))
+        """Write the sound of a preview segment."""
+        return self._clock.time("previews", lambda: self._piece.write(path, clip, title=title))

@@ -1,4 +1,4 @@
-"""On a GPU, where there is one: the same quality as on the CPU, eight tiles at once, and what it costs."""
+"""GPU, if available: equal quality to the CPU, and the cost of decoding eight tiles at once."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ TILES = 8
 def measure(
     material: Material, *, rounds: int, generation_seconds: float | None, device: str = "cuda"
 ) -> Section | None:
-    """Measure on a CUDA device; None where there is none.
+    """Measure on a CUDA device; None if there is none.
 
     Parameters
     ----------
     generation_seconds
-        What a generation of 50 steps takes on this device, for comparison.
+        Seconds of a generation with 50 steps on this device, for comparison.
     """
     if not torch.cuda.is_available():
         return None
@@ -52,7 +52,7 @@ def measure(
         share = 100 * times[batched] / TILES / generation_seconds
         table.note = f"A tile of {TILES} adds {share:.1f} % to a generation of {generation_seconds:g} s."
     gates = [
-        # A failed device falls back to the CPU, with a warning only: the figures would be the CPU's.
+        # A failing device falls back to the CPU with only a warning: the figures would be those of the CPU.
         Gate("GPU: memory that a tile takes there", peaks["fast, 1 tile"] / 1e6, ">=", 1, "MB"),
         Gate("GPU: fast, PSNR off the CPU's, worst picture", shift["fast"], "<=", 0.2, "dB"),
         Gate("GPU: best, PSNR off the CPU's, worst picture", shift["best"], "<=", 0.2, "dB"),
@@ -65,7 +65,7 @@ def measure(
 
 
 def _timed(calls: dict[str, Callable[[], object]], rounds: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Median seconds and peak memory of each call; the first runs are thrown away."""
+    """Return the median seconds and peak memory of each call, without the warm-up runs."""
     peaks: dict[str, float] = {}
     for name, call in calls.items():
         call()

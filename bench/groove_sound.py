@@ -1,4 +1,4 @@
-"""Grooves played: drums and instruments whose timbres a seed decides, with loose timing, fills, breaks and a room."""
+"""Synthesise grooves: drums and instruments with seeded timbres, loose timing, fills, breaks and reverb."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LOUDNESS = {"X": 1.25, "x": 1.0, "o": 0.5}
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
 _PROGRESSIONS = ((0, 5, 3, 4), (0, 3, 4, 4), (5, 3, 0, 4), (0, 0, 3, 4), (0, 6, 5, 4))
 _FILL_EVERY = 8
-"""Bars; the last beat of them is the drummer's own."""
+"""In bars; the last beat of them is a fill."""
 
 
 def play(groove: Groove, seconds: float = SECONDS) -> npt.NDArray[np.float32]:
-    """Play a groove [samples], at 44.1 kHz; the same bytes each time."""
+    """Synthesise a groove [samples] at 44.1 kHz; deterministic."""
     rng = np.random.default_rng(groove.seed)
     style, beat = groove.style, 60 / groove.tempo
     lead_in = rng.uniform(0.05, 0.6)
@@ -46,7 +46,7 @@ def play(groove: Groove, seconds: float = SECONDS) -> npt.NDArray[np.float32]:
 
 
 class _Player:
-    """Turns steps of bars into times."""
+    """Convert steps of bars to times."""
 
     def __init__(self, style: Style, beat: float, lead_in: float, rng: np.random.Generator) -> None:
         self.style, self._beat, self._lead_in, self._rng = style, beat, lead_in, rng
@@ -107,7 +107,7 @@ def _accompany(
 
 
 def _marks(pattern: str) -> list[tuple[int, str]]:
-    """Return the steps at which something is played, and how loud."""
+    """Return the steps at which notes are played, and their loudness."""
     return [(step, mark) for step, mark in enumerate(pattern.replace(" ", "")) if mark != "."]
 
 
@@ -139,7 +139,7 @@ class _Kit:
         self._made: dict[str, list[_Wave]] = {}
 
     def voice(self, name: str) -> _Wave:
-        """Return one of three strokes of a drum: no two are alike."""
+        """Return one of three different strokes of a drum."""
         if name not in self._made:
             self._made[name] = [self._level[name] * _DRUMS[name](self._rng, self._pitch, self._short) for _ in range(3)]
         return self._made[name][int(self._rng.integers(0, 3))]
@@ -195,7 +195,7 @@ class _Instrument:
         self._made: dict[tuple[int, float], _Wave] = {}
 
     def note(self, note: int, seconds: float) -> _Wave:
-        """Return one tone; it is held for so long, and fades."""
+        """Return one tone, held for `seconds`, with a fade-out."""
         key = (note, round(seconds, 4))
         if key not in self._made:
             self._made[key] = self._tone(440 * 2 ** ((note - 69) / 12), min(max(seconds * 0.95, 0.05), 4.0))

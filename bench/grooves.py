@@ -1,8 +1,7 @@
-"""Grooves with a known tempo: what each style plays, step by step.
+"""Grooves with a known tempo: step patterns of many styles.
 
-A pattern is one bar of steps: ``X`` loud, ``x`` usual, ``o`` soft, ``.`` nothing. Spaces are for the eye. Tempos are in
-the beats that are written down in the style; where people tap half or twice as fast, that is what the figures call an
-octave.
+A pattern is one bar of steps: ``X`` loud, ``x`` medium, ``o`` soft, ``.`` rest. Spaces are ignored. Tempos refer to the
+notated beats of the style; tapping at half or twice that tempo is counted as an octave error.
 """
 
 from __future__ import annotations
@@ -15,26 +14,26 @@ __all__ = ["STYLES", "Groove", "Style", "grooves"]
 
 @dataclass(frozen=True)
 class Style:
-    """How a kind of music goes.
+    """Patterns of a style of music.
 
     Attributes
     ----------
     tempos
-        Beats a minute.
+        Range of tempos, in beats per minute.
     beats, steps
-        Beats of a bar, and steps of a beat.
+        Beats per bar, and steps per beat.
     drums
         Voice -> pattern.
     bass, chords, lead
-        Patterns; of the lead's steps some are left out, others each bar.
+        Patterns; some steps of the lead are left out, varying from bar to bar.
     sounds
         Instruments for bass, chords and lead, see :mod:`bench.groove_sound`.
     loose
         Standard deviation of the players' timing in ms.
     swing
-        By how much of a step every second one is late.
+        Delay of every second step, as a share of a step.
     tuned
-        Whether thresholds may be found on it; the others are for the figures.
+        Whether thresholds may be tuned on it; the others are held out.
     """
 
     name: str
@@ -53,7 +52,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Groove:
-    """One piece: a style at a tempo; the seed decides players, timbres and notes."""
+    """One piece: a style at a tempo, with a seed for performance, timbres and notes."""
 
     style: Style
     tempo: float
@@ -66,7 +65,7 @@ class Groove:
 
 
 def grooves(series: int = 0) -> Iterator[Groove]:
-    """All grooves of a series; each series has seeds, timbres and, but for the first, tempos of its own."""
+    """Yield the grooves of a series; each series has its own seeds and timbres and, except for the first, tempos."""
     for row, style in enumerate(STYLES):
         for column, tempo in enumerate(style.tempos):
             shift = 1 + 0.013 * ((7 * row + 3 * column + 5 * series) % 9 - 4) if series else 1.0

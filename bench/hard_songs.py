@@ -1,7 +1,7 @@
-"""Uncut songs that look cut: stops, cymbals that alternate, drops, builds, fills, gates, chops and sweeps, by genre.
+"""Uncut songs that resemble cut ones: stops, alternating cymbals, drops, builds, fills, gates, chops, sweeps.
 
-Each is played by one band, in one key and at one tempo, from its first bar to its last: every window of it that is
-left out as cut is a false alarm.
+Each keeps its instruments, key and tempo from the first bar to the last, so every window that is dropped as cut is a
+false positive.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from bench.playing import (
     RATE,
     Sound,
     add,
+    apply_envelope,
+    apply_response,
     bass,
     chord,
     crash,
-    faded,
     hat,
     hertz,
     highpass,
@@ -28,10 +29,9 @@ from bench.playing import (
     pulse,
     ride,
     room,
-    shaped,
     singer,
     snare,
-    swept,
+    sweep_filter,
     tom,
     triangle,
 )
@@ -42,7 +42,7 @@ _PROGRESSIONS = ((0, -4, 3, -2), (0, 5, -4, 7), (0, -2, -4, -5), (0, 3, -2, 5))
 
 
 class _Song:
-    """A stave: bars of four beats at a random tempo, in a random key."""
+    """A song in progress: bars of four beats at a random tempo, in a random key."""
 
     def __init__(self, rng: np.random.Generator, length: float, slowest: float, fastest: float) -> None:
         self.rng = rng
@@ -63,8 +63,8 @@ class _Song:
     def hit(self, name: str, bar: int, beat: float, gain: float = 1.0) -> None:
         self.play(self.kit[name], bar, beat, gain)
 
-    def beat_it(self, bar: int, cymbal: str = "hat", until: float = 4.0, gain: float = 1.0) -> None:
-        """Play a bar of rock drums, up to a beat."""
+    def drum_bar(self, bar: int, cymbal: str = "hat", until: float = 4.0, gain: float = 1.0) -> None:
+        """Play a bar of rock drums, until a beat."""
         for eighth in range(8):
             if eighth / 2 >= until:
                 break
@@ -76,7 +76,7 @@ class _Song:
                 self.hit("snare", bar, eighth / 2, gain)
 
     def riff(self, bar: int, until: float = 4.0, muted: bool = False) -> None:
-        """Play a bar of guitar and bass, up to a beat."""
+        """Play a bar of guitar and bass, until a beat."""
         root = self.roots[bar % 4]
         for start, lasts in ((0.0, 1.5), (1.5, 1.0), (2.5, 1.5)):
             if start < until:
@@ -91,15 +91,15 @@ def rock_with_stops(rng: np.random.Generator, length: float) -> Sound:
     every, beats = int(rng.integers(1, 3)), float(rng.choice([1, 1.5, 2]))
     for bar in range(song.bars):
         until = 4.0 - beats if bar % every == every - 1 else 4.0
-        song.beat_it(bar, "open" if every == 2 else "hat", until)
+        song.drum_bar(bar, "open" if every == 2 else "hat", until)
         song.riff(bar, until)
-    hum = 10 ** (-rng.uniform(45, 75) / 20) * (partials(50, len(song.out) / RATE, 1.0, most=9)[: len(song.out)])
+    hum = 10 ** (-rng.uniform(45, 75) / 20) * (partials(50, len(song.out) / RATE, 1.0, count=9)[: len(song.out)])
     hiss = 10 ** (-rng.uniform(55, 80) / 20) * rng.standard_normal(len(song.out))
     return room(song.out, rng, rng.uniform(0.3, 1.5), rng.uniform(0.02, 0.25)) + hum[: len(song.out)] + hiss
 
 
 def alternating_cymbals(rng: np.random.Generator, length: float) -> Sound:
-    """Crash, ride and hi-hat take turns every bar or half bar."""
+    """Alternate crash, ride and hi-hat every bar or half bar."""
     song = _Song(rng, length, 80, 160)
     half, order = bool(rng.integers(2)), list(rng.permutation(["crash", "ride", "hat", "open"])[: rng.integers(2, 4)])
     loud = rng.uniform(0.8, 2.0)
@@ -117,12 +117,12 @@ def alternating_cymbals(rng: np.random.Generator, length: float) -> Sound:
 
 
 def breakdowns(rng: np.random.Generator, length: float) -> Sound:
-    """Two or four bars of the band, then as many of a clean guitar with the bass drum, and back."""
+    """Alternate two or four bars of the band with as many of a clean guitar and the bass drum."""
     song = _Song(rng, length, 90, 150)
     each = int(rng.choice([2, 4]))
     for bar in range(song.bars):
         if bar // each % 2 == 0:
-            song.beat_it(bar, "crash" if bar % each == 0 else "hat")
+            song.drum_bar(bar, "crash" if bar % each == 0 else "hat")
             song.riff(bar)
         else:
             for place in range(4):
@@ -132,13 +132,13 @@ def breakdowns(rng: np.random.Generator, length: float) -> Sound:
 
 
 def drum_fills(rng: np.random.Generator, length: float) -> Sound:
-    """Every second or fourth bar ends in toms alone."""
+    """End every second or fourth bar with toms alone."""
     song = _Song(rng, length, 90, 160)
     every, beats = int(rng.choice([2, 4])), float(rng.choice([2, 4]))
     toms = [tom(rng, pitch) for pitch in (190, 140, 100, 75)]
     for bar in range(song.bars):
         until = 4.0 - beats if bar % every == every - 1 else 4.0
-        song.beat_it(bar, "ride" if bar % 8 >= 4 else "hat", until)
+        song.drum_bar(bar, "ride" if bar % 8 >= 4 else "hat", until)
         if bar % every == 0:
             song.hit("crash", bar, 0)
         song.riff(bar, until)
@@ -148,11 +148,11 @@ def drum_fills(rng: np.random.Generator, length: float) -> Sound:
 
 
 def _build(song: _Song, first: int, bars: int) -> None:
-    """Pad, riser and a roll of the snare that quickens, up to a rest."""
+    """Play a pad, a riser and an accelerating snare roll, up to a rest."""
     rest = float(song.rng.choice([0.0, 0.5, 1.0]))
     lasts = (bars * 4 - rest) * song.beat
     noise = 0.15 * song.rng.standard_normal(round(lasts * RATE)) * np.linspace(0.02, 1, round(lasts * RATE)) ** 2
-    song.play(swept(noise, np.geomspace(300, 9000, 20), highpass), first)
+    song.play(sweep_filter(noise, np.geomspace(300, 9000, 20), highpass), first)
     for bar in range(first, first + bars):
         held = 4 * song.beat if bar < first + bars - 1 else (4 - rest) * song.beat
         song.play(chord(song.roots[bar % 4], (*_MINOR, 12), held, 1.1, 0.1), bar)
@@ -163,7 +163,7 @@ def _build(song: _Song, first: int, bars: int) -> None:
 
 
 def dubstep_drop(rng: np.random.Generator, length: float) -> Sound:
-    """Eight bars that build up, a rest, then half-time drums and a wobbling bass."""
+    """Play eight bars of build-up, a rest, then half-time drums and a wobble bass."""
     song = _Song(rng, length, 135, 150)
     for first in range(0, song.bars, 16):
         _build(song, first, min(8, song.bars - first))
@@ -173,7 +173,7 @@ def dubstep_drop(rng: np.random.Generator, length: float) -> Sound:
                 held, speed = song.beat, int(rng.choice([1, 2, 3, 4, 6]))
                 growl = np.tanh(2 * partials(hertz(root), held, 0.7))
                 cuts = 300 + 2500 * (0.5 - 0.5 * np.cos(2 * np.pi * np.linspace(0, speed, 40)))
-                song.play(0.5 * faded(swept(growl, cuts)), bar, beat)
+                song.play(0.5 * apply_envelope(sweep_filter(growl, cuts)), bar, beat)
             song.hit("kick", bar, 0, 1.3)
             song.hit("snare", bar, 2, 1.5)
             for eighth in range(8):
@@ -182,7 +182,7 @@ def dubstep_drop(rng: np.random.Generator, length: float) -> Sound:
 
 
 def edm_drop(rng: np.random.Generator, length: float) -> Sound:
-    """Build and drop: four to the floor, saws that duck under the bass drum."""
+    """Play a build-up and a drop: four on the floor, saws that duck under the bass drum."""
     song = _Song(rng, length, 122, 132)
     for first in range(0, song.bars, 16):
         _build(song, first, min(8, song.bars - first))
@@ -221,9 +221,9 @@ def gated_synths(rng: np.random.Generator, length: float) -> Sound:
 
 
 def chiptune(rng: np.random.Generator, length: float) -> Sound:
-    """Arpeggios, bass and noise of a sound chip; key, wave and pattern change every four bars."""
+    """Play arpeggios, bass and noise of a sound chip; key, wave and pattern change every four bars."""
     song = _Song(rng, length, 110, 170)
-    tick = shaped(rng.standard_normal(round(0.04 * RATE)), highpass(3000, 1))
+    tick = apply_response(rng.standard_normal(round(0.04 * RATE)), highpass(3000, 1))
     shift, duty, speed, steps = 0, 0.5, 4, _MINOR
     for bar in range(song.bars):
         if bar % 4 == 0:
@@ -239,7 +239,7 @@ def chiptune(rng: np.random.Generator, length: float) -> Sound:
 
 
 def sample_chops(rng: np.random.Generator, length: float) -> Sound:
-    """Hip-hop: slices of a soul record in a new order, over drums and a bass."""
+    """Play slices of a soul record in a new order, over drums and a bass, as in hip-hop."""
     song = _Song(rng, length, 78, 100)
     record = _Song(rng, 24, 88, 100)
     for bar in range(record.bars):
@@ -254,7 +254,8 @@ def sample_chops(rng: np.random.Generator, length: float) -> Sound:
     for bar in range(song.bars):
         for half in range(2):
             first = round(starts[order[(2 * bar + half) % 8]] * RATE)
-            song.play(faded(record.out[first : first + round(slice_length * RATE)], 0.002, 0.005), bar, 2 * half)
+            cut = record.out[first : first + round(slice_length * RATE)]
+            song.play(apply_envelope(cut, 0.002, 0.005), bar, 2 * half)
         for place in (0, 1.5, 2.5):
             song.hit("kick", bar, place)
         for place in (1, 3):
@@ -272,9 +273,10 @@ def techno_sweeps(rng: np.random.Generator, length: float) -> Sound:
     saws = np.zeros(len(song.out))
     for step in range(song.bars * 16):
         pitch = hertz(song.key + line[step % 16] - 24)
-        add(saws, 0.4 * faded(partials(pitch, song.beat / 4, 0.8, most=30), decay=6), step * song.beat / 4)
+        tone = apply_envelope(partials(pitch, song.beat / 4, 0.8, count=30), decay=6)
+        add(saws, 0.4 * tone, step * song.beat / 4)
     phase = np.linspace(0, song.bars / 8, 400) * 2 * np.pi + rng.uniform(0, 6)
-    song.out += swept(saws, np.geomspace(1, 40, 400)[np.rint(199.5 - 199.5 * np.cos(phase)).astype(int)] * 180)
+    song.out += sweep_filter(saws, np.geomspace(1, 40, 400)[np.rint(199.5 - 199.5 * np.cos(phase)).astype(int)] * 180)
     for bar in range(song.bars):
         for beat in range(4):
             if bar % 8 < 7:
@@ -286,12 +288,12 @@ def techno_sweeps(rng: np.random.Generator, length: float) -> Sound:
 
 
 def funk(rng: np.random.Generator, length: float) -> Sound:
-    """Stabs and rests: bass and guitar in sixteenths, horns, and a beat where nobody plays."""
+    """Play stabs and rests: bass and guitar in sixteenths, horns, and a silent beat."""
     song = _Song(rng, length, 96, 118)
     played = rng.random(16) < 0.45
     for bar in range(song.bars):
         until = 3.0 if bar % 4 == 3 else 4.0
-        song.beat_it(bar, "hat", until)
+        song.drum_bar(bar, "hat", until)
         for step in np.flatnonzero(played[: int(4 * until)]).tolist():
             song.play(bass(song.key + int(rng.choice([0, 0, 10, 12])), song.beat / 5), bar, step / 4)
             song.play(chord(song.key + 12, (0, 4, 10), song.beat / 8, 0.9, 0.003), bar, step / 4)
@@ -311,7 +313,7 @@ def staccato_chords(rng: np.random.Generator, length: float) -> Sound:
 
 
 def solo_piano(rng: np.random.Generator, length: float) -> Sound:
-    """Slow chords and notes that ring for long."""
+    """Play slow chords and long ringing notes."""
     song = _Song(rng, length, 50, 90)
     for bar in range(song.bars):
         root = song.roots[bar % 4]
@@ -337,11 +339,11 @@ GENRES: dict[str, Callable[[np.random.Generator, float], Sound]] = {
     "staccato chords": staccato_chords,
     "solo piano": solo_piano,
 }
-"""Players of each genre: a generator and a length in seconds give mono samples."""
+"""Synthesisers by genre: from a random generator and a duration in s to mono samples."""
 
 
 def hard_song(genre: str, seed: int, length: float = 45.0) -> Sound:
-    """Make a song up; its peak is 0.8."""
+    """Synthesise a song with a peak of 0.8."""
     rng = np.random.default_rng([seed, list(GENRES).index(genre)])
     sound = GENRES[genre](rng, length)
     return 0.8 * sound / float(np.abs(sound).max())

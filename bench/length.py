@@ -1,9 +1,9 @@
-"""Memory of the way from a song to a training set, for short songs and for a recording of three hours.
+"""Memory of building a training set, for short songs and for a recording of three hours.
 
-The recordings are synthesised, written to a temporary folder piece by piece, and removed. Nineteen minutes are about
-the longest whose magnitudes are kept in memory from measuring to drawing; what is longer is read twice.
+The recordings are synthesised to a temporary folder. Nineteen minutes are about the longest whose magnitudes are kept
+in memory between measuring and encoding; longer recordings are read twice.
 
-Linux only, since it reads VmHWM; elsewhere the section is left out.
+Linux only, since it reads VmHWM; elsewhere the section is skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ QUICK_MINUTES = (1, 22)
 
 
 def measure(*, quick: bool) -> Section | None:
-    """Build a training set of one recording of each length, each in a process of its own."""
+    """Build a training set of one recording of each length, each in a new process."""
     if not STATUS.is_file():
         return None
     runs: dict[int, dict[str, float]] = {}
@@ -45,7 +45,7 @@ def measure(*, quick: bool) -> Section | None:
     return Section("length", [table], gates, {f"{minutes} min": run for minutes, run in runs.items()})
 
 
-# -- in the process of its own
+# -- in the new process
 
 
 def _run(folder: Path) -> dict[str, float]:

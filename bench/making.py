@@ -1,7 +1,7 @@
-"""Songs, riffs and loops: our own time on top of the sampler's, and what they take of memory.
+"""Songs, riffs and loops: overhead on top of the sampler, and memory.
 
-Each is made as its page makes it, stretches to listen to included, with a backend in place of the model that gives
-images at once. What the page itself draws is not in it.
+Each is generated as on its page, including preview segments, with a fake backend that returns images immediately. The
+drawing of the page itself is not included.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 from bench import collection, recipes
-from bench.fake_backend import Clock, FakeBackend, Watched
+from bench.fake_backend import Clock, FakeBackend, TimedPiece
 from bench.material import Material
 from bench.memory import MB, STATUS, forget_peak, status
 from bench.report import AIM, Gate, Section, Table, number
@@ -37,7 +36,7 @@ from riffusion_ext.ui.layout.generation_page import generate
 
 STEPS = 50
 ASSUMED = (0.02, 0.04, 0.1, 1.0, 5.0)
-"""Seconds a step of 512 x 512 may take, where nobody measured it: assumptions, from a fast GPU to a CPU."""
+"""Assumed seconds per sampler step at 512 x 512 if not measured, from a fast GPU to a CPU."""
 
 STAGES = {
     "read": "read the song",
@@ -45,8 +44,8 @@ STAGES = {
     "prepare": "folder, pictures of the song to start from",
     "requests": "requests: seed pictures, masks, what neighbours decide",
     "keep": "write the windows' pictures",
-    "stretches": "stretches to hear meanwhile",
-    "sound": "weave and decode",
+    "previews": "preview segments",
+    "sound": "blend and decode",
     "mix": "mix, level",
     "write": "write the result",
 }
@@ -59,20 +58,20 @@ _LIMIT = 5.0
 
 @dataclass(frozen=True)
 class Run:
-    """One piece, made once.
+    """Measurements of generating one piece.
 
     Attributes
     ----------
     stages
         Seconds by the keys of :data:`STAGES`.
     cpu
-        Processor time of all of them together.
+        Total processor time.
     music
-        Length of the result in seconds.
+        Duration of the result in seconds.
     windows, window_columns
-        How many were generated, and their widths together.
-    stretch_share
-        Columns decoded for stretches over those of the whole.
+        Number of generated windows, and their total width.
+    preview_share
+        Columns decoded for previews, relative to the whole.
     """
 
     stages: dict[str, float]
@@ -80,15 +79,15 @@ class Run:
     music: float
     windows: int
     window_columns: int
-    stretch_share: float
+    preview_share: float
 
     @property
     def own(self) -> float:
-        """Seconds in all but the backend."""
+        """Return the seconds outside the backend."""
         return sum(self.stages.values())
 
     def share(self, seconds_per_step: float) -> float:
-        """Own time in per cent of the sampler's, which is taken to grow with the width."""
+        """Return the overhead in per cent of the sampler's time, which is assumed to be proportional to the width."""
         return 100 * self.own / (self.window_columns / 512 * STEPS * seconds_per_step)
 
 
@@ -96,14 +95,14 @@ Make = Callable[[Sequence[Image.Image], Path], Run]
 
 
 def measure(material: Material, music: Path | None, *, rounds: int, quick: bool, step_seconds: float | None) -> Section:
-    """Make songs, a riff and a loop by turns, then the original's way for some of the same windows.
+    """Generate songs, a riff and a loop in turn, then decode some of the same windows by the original recipe.
 
     Parameters
     ----------
     music
-        Folder to take the song of the riff from; without one it is synthesised.
+        Folder with the song of the riff; None synthesises it.
     step_seconds
-        What a step of the sampler takes for 512 x 512 on the machine of interest; None: several are assumed.
+        Seconds per sampler step at 512 x 512 on the target machine; None for several assumed values.
     """
     images = [piece.image.convert("RGB") for piece in material.music]
     with tempfile.TemporaryDirectory() as name, threads(THREADS):
@@ -114,9 +113,9 @@ def measure(material: Material, music: Path | None, *, rounds: int, quick: bool,
         originals: list[float] = []
         with threads(1):
             original_cpu = _original(images[:1], time.process_time)
-        for turn in range(rounds):
+        for round_number in range(rounds):
             for piece, make in pieces.items():
-                runs[piece].append(make(images, Path(name) / f"{turn} {piece}"))
+                runs[piece].append(make(images, Path(name) / f"{round_number} {piece}"))
             originals.append(_original(images[:_COMPARED]))
         memory = _memory(images, Path(name), quick=quick)
     tables = [
@@ -125,7 +124,7 @@ def measure(material: Material, music: Path | None, *, rounds: int, quick: bool,
         _against(runs, originals, original_cpu),
         *_memory_tables(memory),
     ]
-    data = {name: [asdict(run) for run in found] for name, found in runs.items()}
+    data: dict[str, object] = {name: [asdict(run) for run in found] for name, found in runs.items()}
     data |= {
         "original_s_per_window": originals,
         "original_cpu_s_per_window": original_cpu,
@@ -144,7 +143,7 @@ def _pieces(song: Path, *, quick: bool) -> dict[str, Make]:
 
 
 def _song_file(music: Path | None, folder: Path, seconds: float) -> Path:
-    """Write so much of a song of the folder as stereo, again and again where it is shorter."""
+    """Write `seconds` of a song of the folder as stereo, repeated if it is shorter."""
     clip = read_audio(collection.songs(music, 1, folder)[0]).resample(recipes.SAMPLE_RATE).to_channels(2)
     count = round(seconds * recipes.SAMPLE_RATE)
     samples = np.tile(clip.samples, (1, -(-count // clip.samples.shape[1])))[:, :count]
@@ -155,33 +154,33 @@ def _song_file(music: Path | None, folder: Path, seconds: float) -> Path:
 
 
 def make_song(images: Sequence[Image.Image], folder: Path, *, seconds: float) -> Run:
-    """Make a song as its page does: from one prompt to another, with a beat to start from."""
+    """Generate a song as its page does: from one prompt to another, with a beat as the init image."""
     clock = Clock()
     keyframes = (Keyframe("one", seed=1, seconds=seconds / 2), Keyframe("other", seed=2, seconds=seconds / 2))
     settings = SongSettings(Score(keyframes, bpm=_BPM), beat=_BEAT, overlap=_OVERLAP, steps=STEPS)
     song = clock.time("plan", lambda: Song(settings, folder, decode=DecodeSettings()))
-    backend, watched = _generated(song, images, folder, clock)
+    backend, timed = _generated(song, images, folder, clock)
     clip = clock.time("sound", song.sound)
     assert clip is not None
     with clock.on("write"):
         song.write(folder / "song.wav", clip)
-        song.image(columns=settings.width)  # the page keeps the end, for another song to go on from
-    return _run(clock, backend, clip, watched.stretch_columns / song.plan.columns)
+        song.image(columns=settings.width)  # the page keeps the end, to continue from it
+    return _run(clock, backend, clip, timed.preview_columns / song.plan.columns)
 
 
 def _generated(
     piece: Song | Riff, images: Sequence[Image.Image], folder: Path, clock: Clock
-) -> tuple[FakeBackend, Watched]:
-    """Generate a piece as its page does, its stretches included."""
-    backend, watched = FakeBackend(images, clock, max_batch=_BATCH), Watched(piece, clock)
-    generated = generate(watched, backend, folder / "parts", lambda event: None, lambda: False, batch=_BATCH)
+) -> tuple[FakeBackend, TimedPiece]:
+    """Generate a piece as its page does, including the preview segments."""
+    backend, timed = FakeBackend(images, clock, max_batch=_BATCH), TimedPiece(piece, clock)
+    generated = generate(timed, backend, folder / "parts", lambda event: None, lambda: False, batch=_BATCH)
     if generated.error is not None:
         raise generated.error
-    return backend, watched
+    return backend, timed
 
 
 def make_riff(images: Sequence[Image.Image], folder: Path, *, song: Path) -> Run:
-    """Generate a song over as its page does, half dry and half wet."""
+    """Generate a riff from a song as its page does, half dry and half wet."""
     from riffusion_ext.generate.score.automation import Curve
 
     clock = Clock()
@@ -189,17 +188,17 @@ def make_riff(images: Sequence[Image.Image], folder: Path, *, song: Path) -> Run
     keyframes = (Keyframe("one", seed=1, seconds=1.0, denoise=0.3),)
     settings = RiffSettings(keyframes, wet=Curve.constant(0.5), overlap=_OVERLAP, steps=STEPS)
     riff = clock.time("plan", lambda: Riff(clip, settings, folder, decode=DecodeSettings()))
-    backend, watched = _generated(riff, images, folder, clock)
+    backend, timed = _generated(riff, images, folder, clock)
     wet = clock.time("sound", riff.wet)
     assert wet is not None
     clock.time("write", lambda: write_audio(wet, folder / "wet.wav", subtype="float"))
     mixed = clock.time("mix", lambda: riff.mix(wet))
     clock.time("write", lambda: riff.write(folder / "riff.wav", mixed))
-    return _run(clock, backend, mixed, watched.stretch_columns / riff.plan.columns)
+    return _run(clock, backend, mixed, timed.preview_columns / riff.plan.columns)
 
 
 def make_loop(images: Sequence[Image.Image], folder: Path) -> Run:
-    """Make a loop of four bars as its page does, from a beat."""
+    """Generate a loop of four bars as its page does, from a beat."""
     clock = Clock()
     settings = LoopSettings("one", seed=1, bars=4, bpm=_BPM, beat=_BEAT, steps=STEPS)
     loop = clock.time("plan", lambda: Loop(settings, folder, decode=DecodeSettings()))
@@ -211,17 +210,17 @@ def make_loop(images: Sequence[Image.Image], folder: Path) -> Run:
     return _run(clock, backend, clip, 0.0)
 
 
-def _run(clock: Clock, backend: FakeBackend, clip: AudioClip, stretch_share: float) -> Run:
+def _run(clock: Clock, backend: FakeBackend, clip: AudioClip, preview_share: float) -> Run:
     stages = {name: clock.seconds.get(name, 0.0) for name in STAGES}
     cpu = sum(clock.cpu.get(name, 0.0) for name in STAGES)
-    return Run(stages, cpu, clip.duration, backend.generated, backend.columns, stretch_share)
+    return Run(stages, cpu, clip.duration, backend.generated, backend.columns, preview_share)
 
 
-# -- the original's
+# -- the original
 
 
 def _original(images: Sequence[Image.Image], clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds of a window, decoded by itself and appended with a crossfade, by the original recipe."""
+    """Return the seconds to decode a window and append it with a crossfade, by the original recipe."""
     begun = clock()
     recipes.append_clips([recipes.inc_lstsq(image) for image in images], _OVERLAP * recipes.HOP_LENGTH)
     return (clock() - begun) / len(images)
@@ -238,8 +237,8 @@ def _stages(runs: dict[str, list[Run]]) -> Table:
     table = Table(
         "Own time of songs, riffs and loops",
         ["seconds", *runs],
-        note=f"Medians of {len(next(iter(runs.values())))} runs, {THREADS} threads, windows painted {_BATCH} at a time "
-        "by a painter that takes no time; what takes none is left out.",
+        note=f"Medians of {len(next(iter(runs.values())))} runs, {THREADS} threads, windows generated {_BATCH} at a "
+        "time by a backend that takes no time; stages that take none are left out.",
     )
 
     def add(name: str, of: Callable[[Run], float], digits: int = 2) -> None:
@@ -252,14 +251,14 @@ def _stages(runs: dict[str, list[Run]]) -> Table:
     add("processor time", lambda run: run.cpu)
     add("windows", lambda run: run.windows, 0)
     add("own time of a minute of music", lambda run: 60 * run.own / run.music)
-    add("own time of 512 columns painted", lambda run: run.own / run.window_columns * 512)
-    add("processor time of 512 columns painted", lambda run: run.cpu / run.window_columns * 512)
-    add("columns decoded for stretches over all", lambda run: run.stretch_share)
+    add("own time of 512 columns generated", lambda run: run.own / run.window_columns * 512)
+    add("processor time of 512 columns generated", lambda run: run.cpu / run.window_columns * 512)
+    add("columns decoded for previews over all", lambda run: run.preview_share)
     return table
 
 
 def _shares(runs: dict[str, list[Run]], step_seconds: float | None) -> Table:
-    told = (
+    assumption = (
         "Seconds per step are assumed, from a fast GPU to a CPU: nobody measured them here."
         if step_seconds is None
         else f"{step_seconds:g} s per step are given by --sampler-seconds-per-step."
@@ -267,7 +266,7 @@ def _shares(runs: dict[str, list[Run]], step_seconds: float | None) -> Table:
     table = Table(
         f"Own time in per cent of {STEPS} steps of each window",
         ["seconds per step of 512 x 512", *runs],
-        note=f"{told} The sampler's time is taken to grow with the width of a window.",
+        note=f"{assumption} The sampler's time is taken to grow with the width of a window.",
     )
     for seconds in ASSUMED if step_seconds is None else (step_seconds,):
         label = f"{seconds:g}, {'assumed' if step_seconds is None else 'given'}"
@@ -309,8 +308,8 @@ def _memory_tables(memory: dict[int, dict[str, float]]) -> list[Table]:
 
 
 def _gates(runs: dict[str, list[Run]], memory: dict[int, dict[str, float]], step_seconds: float | None) -> list[Gate]:
-    most = max(run.stretch_share for found in runs.values() for run in found)
-    gates = [Gate("making: columns decoded for stretches over all", most, "<=", 1, "x")]
+    preview_share = max(run.preview_share for found in runs.values() for run in found)
+    gates = [Gate("making: columns decoded for previews over all", preview_share, "<=", 1, "x")]
     if step_seconds is not None:
         worst = max(_median(found, lambda run: run.share(step_seconds)) for found in runs.values())
         gates.append(Gate(f"making: own time over {STEPS} steps, worst piece", worst, "<", _LIMIT, "%"))
@@ -324,7 +323,7 @@ def _gates(runs: dict[str, list[Run]], memory: dict[int, dict[str, float]], step
     return gates
 
 
-# -- memory, in a process of its own
+# -- memory, in a new process
 
 
 def _memory(images: Sequence[Image.Image], folder: Path, *, quick: bool) -> dict[int, dict[str, float]]:
@@ -355,5 +354,4 @@ def _peak(minutes: float, folder: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    found: dict[str, Any] = _peak(float(sys.argv[1]), Path(sys.argv[2]))
-    print(json.dumps(found))
+    print(json.dumps(_peak(float(sys.argv[1]), Path(sys.argv[2]))))

@@ -1,7 +1,7 @@
-"""How far a sound is from the image it was made of, and from the sound that image was drawn from.
+"""Error of a decoded sound against its image, and against the sound that the image was encoded from.
 
-All are errors measured by machine; none replaces listening. Pixels are measured after drawing the sound again by the
-original encoder. Where a level is free, the one that fits best is used, so that no method gains by being louder.
+These are objective measures; none replaces listening. Pixels are compared after encoding the sound with the original
+encoder. Free levels are fitted, so that no method gains by being louder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bench import recipes
 from bench.material import Piece
 
 WINDOWS = (256, 512, 1024, 2048, 4096, 16384)
-"""STFT windows for the comparison with the source; hop is a quarter. Other grids than the image's on purpose."""
+"""STFT windows for the comparison with the source; hop is a quarter. Deliberately different from the image's grid."""
 
 LOWER_IS_BETTER = {"mae", "own_mae", "sc_mel", *(f"{m}_{w}" for m in ("sc", "lsd") for w in WINDOWS)}
 
@@ -21,7 +21,7 @@ _LSD_RANGE_DB = 80.0
 
 
 def evaluate(piece: Piece, waveform: np.ndarray) -> dict[str, float]:
-    """Measure a waveform [S] made of an image.
+    """Measure a waveform [S] decoded from an image.
 
     Returns
     -------
@@ -46,11 +46,11 @@ def _fit_columns(mel: np.ndarray, columns: int) -> np.ndarray:
 
 
 def pixel_errors(mel: np.ndarray, levels: np.ndarray) -> dict[str, float]:
-    """Compare mel magnitudes [n_mels, T] of any scale with pixel levels [n_mels, T]."""
-    wanted = 255.0 - levels.astype(np.float64)  # loudness of the pixels, 0 to 255
+    """Compare mel magnitudes [n_mels, T] at any scale with pixel levels [n_mels, T]."""
+    target = 255.0 - levels.astype(np.float64)  # loudness of the pixels, 0 to 255
     root = np.power(mel.astype(np.float64), recipes.POWER)
-    gain = float((root * wanted).sum() / max(float((root * root).sum()), 1e-30))
-    error = np.clip(root * gain, 0.0, 255.0) - wanted
+    gain = float((root * target).sum() / max(float((root * root).sum()), 1e-30))
+    error = np.clip(root * gain, 0.0, 255.0) - target
     own = recipes.mel_to_levels(mel, max(float(mel.max()), 1e-30)).astype(np.float64) - levels
     target = recipes.levels_to_mel(levels, 1.0).astype(np.float64)
     return {
@@ -62,13 +62,13 @@ def pixel_errors(mel: np.ndarray, levels: np.ndarray) -> dict[str, float]:
 
 
 def spectral_convergence(estimate: np.ndarray, target: np.ndarray) -> float:
-    """Norm of the difference over the norm of the target, in dB, at the gain that fits best."""
+    """Return the norm of the difference over the norm of the target, in dB, at the best gain."""
     gain = float((estimate * target).sum() / max(float((estimate * estimate).sum()), 1e-30))
     return float(20 * np.log10(max(float(np.linalg.norm(gain * estimate - target) / np.linalg.norm(target)), 1e-12)))
 
 
 def bass_level(mel: np.ndarray, target: np.ndarray) -> float:
-    """Level of the mel rows 0 to 40 against rows 200 to 400, in dB over what it should be; six columns are cut off."""
+    """Return the level of mel rows 0 to 40 against rows 200 to 400, in dB above the target; drops six edge columns."""
     inner = slice(6, mel.shape[1] - 6)
 
     def tilt(x: np.ndarray) -> float:
@@ -78,7 +78,7 @@ def bass_level(mel: np.ndarray, target: np.ndarray) -> float:
 
 
 def spectral_errors(waveform: np.ndarray, source: np.ndarray, window: int) -> tuple[float, float]:
-    """Spectral convergence and log-spectral distance below 10 kHz against the source, both in dB."""
+    """Return spectral convergence and log-spectral distance to the source below 10 kHz, in dB."""
     length = min(len(waveform), len(source))
     estimate, target = (_magnitudes(x[:length], window) for x in (waveform, source))
     loudness = float(np.sqrt((target**2).sum() / max(float((estimate**2).sum()), 1e-30)))

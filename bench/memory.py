@@ -1,6 +1,6 @@
-"""How much memory an image takes: the peak over what the interpreter holds with torch loaded, in a process of its own.
+"""Memory of decoding an image: peak above that of the interpreter with torch loaded, in a new process.
 
-Linux only, since it reads VmHWM; elsewhere the section is left out.
+Linux only, since it reads VmHWM; elsewhere the section is skipped.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bench import recipes
+from bench.material import Material
 from bench.report import AIM, Gate, Section, Table, number
 from bench.timing import THREADS, in_new_process
 
@@ -22,8 +22,8 @@ STATUS = Path("/proc/self/status")
 WIDTHS = {"512 x 512": 512, "61 s": 6144, "180 s": 18000, "600 s": 60000}
 
 
-def measure(material: Any, *, quick: bool) -> Section | None:
-    """Measure images of growing width, made of the material side by side; the original's up to 61 s."""
+def measure(material: Material, *, quick: bool) -> Section | None:
+    """Measure images of growing width, joined from the material; the original only up to 61 s."""
     if not STATUS.is_file():
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -62,18 +62,18 @@ def _gates(found: dict[tuple[str, str], dict[str, float]]) -> list[Gate]:
     if ("fast", "180 s") in found:
         longer = found["fast", "180 s"]["peak"] - found["fast", "180 s"]["result"]
         gates.append(Gate("memory: 180 s against 61 s, less the result", longer / base, "<=", 1.2, "x", AIM))
-    # Bounded: ten minutes cost what the pixels and the sound do, a few times over, and nothing that grows faster.
+    # Bounded: ten minutes need a few times the memory of pixels and sound, and nothing that grows faster.
     held = found["fast", "600 s"]["result"] + found["fast", "600 s"]["pixels"]
     growth = (peak("fast", "600 s") - peak("fast", "61 s")) / (held * (1 - WIDTHS["61 s"] / WIDTHS["600 s"]))
     gates.append(Gate("memory: 600 s over 61 s, in sizes of pixels and result", growth, "<=", 3, "x"))
     return gates
 
 
-# -- in the process of its own
+# -- in the new process
 
 
 def status(key: str) -> float:
-    """Bytes that the system says of this process, such as ``VmRSS``."""
+    """Return a memory figure of this process in bytes, such as ``VmRSS``."""
     for line in STATUS.read_text("ascii").splitlines():
         if line.startswith(f"{key}:"):
             return float(line.split()[1]) * 1024
@@ -81,7 +81,7 @@ def status(key: str) -> float:
 
 
 def forget_peak() -> None:
-    """Let the peak begin anew; where that is forbidden, the peak of the imports counts too, which is smaller."""
+    """Reset the peak; if that is forbidden, it includes the peak of the imports, which is smaller."""
     try:
         Path("/proc/self/clear_refs").write_text("5", "ascii")
     except OSError:

@@ -1,4 +1,4 @@
-"""The ways from an image to sound that are compared: ours and the original's, behind one signature."""
+"""Decoding methods to compare, ours and the original's, with one signature."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ PARAMS = SpectrogramParams()
 
 
 def engine(name: str, device: str = "cpu") -> Method:
-    """Return one of our engines as a user calls it: pixels, parameters and level included."""
+    """Return one of our engines as a user calls it, including pixels, parameters and level."""
     settings = DecodeSettings(engine=name, channels="mono", params=PARAMS, device=device)
     return lambda piece: image_to_audio(piece.image, settings).clip.samples[0]
 
 
 def lstsq(piece: Piece) -> np.ndarray:
-    """INC-LSTSQ."""
+    """Decode with INC-LSTSQ."""
     return recipes.inc_lstsq(piece.image, piece.max_value)
 
 
 def sgd(piece: Piece) -> np.ndarray:
-    """INC-SGD."""
+    """Decode with INC-SGD."""
     return recipes.inc_sgd(piece.image, piece.max_value)
 
 

@@ -1,8 +1,8 @@
-"""A folder of songs to a curated training set: how much faster than the music itself, and what a second core brings.
+"""Building a curated training set from a folder of songs: real-time factor, and the gain from a second core.
 
-``build`` as the dataset command calls it: songs are found, read, measured, cut and drawn, windows judged and captions
-written. Each run has a new process and an empty folder, and is kept to as many cores as it has jobs; what it loads
-before is not in its time, but what its own processes load is.
+Calls ``build`` like the dataset command: songs are found, read, measured, sliced and encoded, windows are curated and
+captions written. Each run has a new process and an empty folder, and is limited to as many cores as it has jobs.
+Imports before the run are not timed, those of its worker processes are.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from bench import collection
 from bench.report import AIM, MUST, Gate, Section, Table, number
 from bench.timing import confine, in_new_process
 from riffusion_ext.convert.parallel import cores
 
-_WORTH_IT = 1800.0  # seconds of music below which starting processes, some 2 s each, decides what two cores bring
+_WORTH_IT = 1800.0  # seconds of music below which starting processes, about 2 s each, dominates the gain of two cores
 
 
 def measure(music: Path | None, *, tracks: int, rounds: int) -> Section:
-    """Build the training set on one core and on two, by turns; on one alone where there is no second."""
+    """Build the training set on one core and on two, alternating; only on one if there is no second."""
     jobs = [1, 2] if cores() > 1 else [1]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "songs"
@@ -34,18 +33,18 @@ def measure(music: Path | None, *, tracks: int, rounds: int) -> Section:
         for place, song in enumerate(collection.songs(music, tracks, folder)):
             if song.parent != folder:
                 shutil.copyfile(song, folder / f"{place:05d}-{song.name}")
-        runs: dict[int, list[dict[str, Any]]] = {count: [] for count in jobs}
+        runs: dict[int, list[dict[str, float]]] = {count: [] for count in jobs}
         for _ in range(rounds):
             for count in jobs:
                 runs[count].append(in_new_process("bench.pipeline", str(count), str(folder)))
     return Section("pipeline", [_table(runs)], _gates(runs), {f"jobs {count}": runs[count] for count in jobs})
 
 
-def _median(runs: list[dict[str, Any]], key: str) -> float:
+def _median(runs: list[dict[str, float]], key: str) -> float:
     return statistics.median(run[key] for run in runs)
 
 
-def _table(runs: dict[int, list[dict[str, Any]]]) -> Table:
+def _table(runs: dict[int, list[dict[str, float]]]) -> Table:
     first = runs[1][0]
     table = Table(
         f"From a folder to a training set, {first['songs']} songs, {first['sound_s'] / 60:.1f} min",
@@ -61,7 +60,7 @@ def _table(runs: dict[int, list[dict[str, Any]]]) -> Table:
     return table
 
 
-def _gates(runs: dict[int, list[dict[str, Any]]]) -> list[Gate]:
+def _gates(runs: dict[int, list[dict[str, float]]]) -> list[Gate]:
     wall = {count: _median(found, "wall_s") for count, found in runs.items()}
     sound = runs[1][0]["sound_s"]
     gates = [Gate("pipeline: music per second of one core", sound / wall[1], ">=", 40, "x")]
@@ -71,7 +70,7 @@ def _gates(runs: dict[int, list[dict[str, Any]]]) -> list[Gate]:
     return gates
 
 
-# -- in the process of its own
+# -- in the new process
 
 
 def _run(jobs: int, songs: Path) -> dict[str, float]:
@@ -85,7 +84,7 @@ def _run(jobs: int, songs: Path) -> dict[str, float]:
         cpu, wall = _processor_time(), time.perf_counter()
         built = build(songs, Path(out), DatasetSettings(), jobs=jobs)
         wall = time.perf_counter() - wall
-        if jobs > 1:  # time of processes that still wait for work is not yet told
+        if jobs > 1:  # the times of idle worker processes are only known after they end
             from joblib.externals.loky import get_reusable_executor
 
             get_reusable_executor().shutdown(wait=True)
@@ -102,7 +101,7 @@ def _run(jobs: int, songs: Path) -> dict[str, float]:
 
 
 def _processor_time() -> float:
-    """Of this process and of those it has started."""
+    """Return the processor time of this process and its children."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 

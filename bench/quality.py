@@ -1,4 +1,4 @@
-"""How good the sound is: ours against the original's, on music and on model images, means and one by one."""
+"""Sound quality: ours compared with the original's, on music and on model images, as means and one by one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Results = dict[str, dict[str, dict[str, float]]]
 
 
 def measure(material: Material, *, sgd_pieces: int) -> Section:
-    """Decode every piece by every method; INC-SGD, which takes its time, only the first few."""
+    """Decode every piece with every method; only the first few with INC-SGD, which is slow."""
     ways: dict[str, methods.Method] = {
         "lstsq": methods.lstsq,
         "fast": methods.engine("fast"),
@@ -27,7 +27,7 @@ def measure(material: Material, *, sgd_pieces: int) -> Section:
     }
     if sgd_pieces:
         results["sgd"] = {piece.name: evaluate(piece, methods.sgd(piece)) for piece in material.pieces[:sgd_pieces]}
-    if "reference" in available_engines():  # the same recipe through torchaudio itself: is it restated rightly?
+    if "reference" in available_engines():  # the same recipe in torchaudio itself, to verify the restated one
         way = methods.engine("reference")
         results["reference"] = {piece.name: evaluate(piece, way(piece)) for piece in material.pieces[:2]}
     tables = [_means(results, material), _windows(results, material), _each(results, material)]

@@ -1,10 +1,10 @@
 """The original recipes, restated in plain torch without torchaudio and without their dead parts.
 
-INC-SGD is what the model was made with: ``torchaudio.transforms.InverseMelScale`` before version 2.1 (200 steps of
-gradient descent), then ``GriffinLim`` with 32 iterations. INC-LSTSQ is the same with torchaudio from 2.1 on, whose
-``InverseMelScale`` solves least squares: what patched installations run today. The encoder has not changed.
+INC-SGD is the recipe published with the model: ``torchaudio.transforms.InverseMelScale`` before version 2.1 (200 steps
+of gradient descent), then ``GriffinLim`` with 32 iterations. INC-LSTSQ is the same with torchaudio from 2.1 on, whose
+``InverseMelScale`` solves least squares: as run by patched installations today. The encoder has not changed.
 
-tests/unit/test_bench.py holds them against torchaudio where that can be imported.
+tests/unit/test_bench.py compares them with torchaudio if it can be imported.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ MOMENTUM = 0.99
 
 @lru_cache(maxsize=4)
 def filterbank(device: str = "cpu") -> torch.Tensor:
-    """Mel filters [n_fft // 2 + 1, n_mels] as ``torchaudio.functional.melscale_fbanks(norm=None, mel_scale="htk")``.
+    """Compute mel filters [n_fft // 2 + 1, n_mels] as torchaudio's ``melscale_fbanks(norm=None, mel_scale="htk")``.
 
-    Float32 throughout, as there: the filters differ from exact ones by up to 1e-4.
+    Float32 throughout, as in torchaudio: the filters differ from exact ones by up to 1e-4.
     """
     frequencies = torch.linspace(0, SAMPLE_RATE // 2, N_FFT // 2 + 1)
     top = 2595.0 * float(np.log10(1.0 + MAX_FREQUENCY / 700.0))
@@ -61,18 +61,18 @@ def _istft(spectra: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def encode_mel(waveform: torch.Tensor) -> torch.Tensor:
-    """Mel magnitudes [n_mels, T] of a waveform [S] in 16-bit sample units: full STFT, dense product."""
+    """Compute the mel magnitudes [n_mels, T] of a waveform [S] in 16-bit sample units: full STFT, dense product."""
     magnitude = _stft(waveform).abs()
     return (magnitude.transpose(-1, -2) @ filterbank(str(waveform.device))).transpose(-1, -2)
 
 
 def mel_to_levels(mel: np.ndarray, max_value: float) -> np.ndarray:
-    """Pixel levels [n_mels, T] of mel magnitudes, lowest band first: 255 is silence."""
+    """Convert mel magnitudes to pixel levels [n_mels, T], lowest band first; 255 is silence."""
     return (255 - np.power(mel / max_value, POWER) * 255).astype(np.uint8)
 
 
 def encode(waveform: torch.Tensor) -> tuple[Image.Image, float]:
-    """Image of a waveform [S] in 16-bit sample units, and the magnitude of its black."""
+    """Encode a waveform [S] in 16-bit sample units; return the image and the magnitude of black."""
     mel = encode_mel(waveform).numpy()
     max_value = float(mel.max())
     grey = mel_to_levels(mel, max_value)
@@ -84,24 +84,24 @@ def encode(waveform: torch.Tensor) -> tuple[Image.Image, float]:
 
 
 def image_levels(image: Image.Image) -> np.ndarray:
-    """Levels [n_mels, T] of an image's red channel, lowest band first."""
+    """Return the levels [n_mels, T] of an image's red channel, lowest band first."""
     return np.asarray(image.convert("RGB"))[::-1, :, 0]
 
 
 def levels_to_mel(levels: np.ndarray, max_value: float) -> np.ndarray:
-    """Mel magnitudes [n_mels, T], float32, of pixel levels."""
+    """Convert pixel levels to mel magnitudes [n_mels, T], float32."""
     return (((255 - levels.astype(np.float32)) / 255) ** (1 / POWER) * np.float32(max_value)).astype(np.float32)
 
 
 @torch.no_grad()
 def unmel_lstsq(mel: torch.Tensor) -> torch.Tensor:
-    """Magnitudes [n_fft // 2 + 1, T] of mel bands [n_mels, T] by least squares, as torchaudio from 2.1 on."""
+    """Invert mel bands [n_mels, T] to magnitudes [n_fft // 2 + 1, T] by least squares, as torchaudio from 2.1 on."""
     filters = filterbank(str(mel.device)).transpose(-1, -2)[None]
     return torch.relu(torch.linalg.lstsq(filters, mel[None], driver="gels").solution)[0]
 
 
 def unmel_sgd(mel: torch.Tensor, steps: int = 200, seed: int = 0) -> torch.Tensor:
-    """Magnitudes [n_fft // 2 + 1, T] of mel bands [n_mels, T] by gradient descent, as torchaudio up to 2.0."""
+    """Invert mel bands [n_mels, T] to magnitudes [n_fft // 2 + 1, T] by gradient descent, as torchaudio up to 2.0."""
     filters = filterbank(str(mel.device))
     target = mel.transpose(-1, -2)
     generator = torch.Generator(mel.device).manual_seed(seed)
@@ -124,9 +124,9 @@ def unmel_sgd(mel: torch.Tensor, steps: int = 200, seed: int = 0) -> torch.Tenso
 
 @torch.no_grad()
 def griffin_lim(magnitude: torch.Tensor, iterations: int = ITERATIONS, seed: int = 0) -> torch.Tensor:
-    """Waveform [(T - 1) * hop] of magnitudes [n_fft // 2 + 1, T], as ``torchaudio.transforms.GriffinLim``.
+    """Reconstruct a waveform [(T - 1) * hop] from magnitudes [n_fft // 2 + 1, T] like torchaudio's ``GriffinLim``.
 
-    Its random start has phases in the first quadrant only, since both parts of the complex numbers are positive.
+    The random initial phases are only in the first quadrant, because both parts of the complex numbers are positive.
     """
     momentum = MOMENTUM / (1 + MOMENTUM)
     generator = torch.Generator(magnitude.device).manual_seed(seed)
@@ -155,24 +155,24 @@ def _decode(
 def inc_lstsq(
     image: Image.Image, max_value: float = 30e6, *, seed: int = 0, device: str = "cpu", iterations: int = ITERATIONS
 ) -> np.ndarray:
-    """Waveform [S] of an image by least squares and Griffin-Lim, in 16-bit sample units."""
+    """Decode an image by least squares and Griffin-Lim to a waveform [S] in 16-bit sample units."""
     return _decode(unmel_lstsq, image, max_value, seed, device, iterations)
 
 
 def inc_sgd(image: Image.Image, max_value: float = 30e6, *, seed: int = 0, device: str = "cpu") -> np.ndarray:
-    """Waveform [S] of an image by gradient descent and Griffin-Lim, in 16-bit sample units."""
+    """Decode an image by gradient descent and Griffin-Lim to a waveform [S] in 16-bit sample units."""
     return _decode(unmel_sgd, image, max_value, seed, device, ITERATIONS)
 
 
 def append_clips(clips: Sequence[np.ndarray], crossfade: int) -> np.ndarray:
-    """Append waveforms [S] one to another, as riffusion's ``stitch_segments`` does by pydub.
+    """Concatenate waveforms [S] like riffusion's ``stitch_segments``, which uses pydub.
 
-    Each is brought to 16 bits at full scale by itself; fades are linear, and all that is there is copied each time.
+    Each is normalised to 16-bit full scale; fades are linear, and the whole result is copied each time.
 
     Parameters
     ----------
     crossfade
-        Samples in which one goes over into the next.
+        Length of the crossfade in samples.
     """
     joined: np.ndarray | None = None
     rising = np.linspace(0.0, 1.0, crossfade, dtype=np.float32)

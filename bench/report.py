@@ -1,4 +1,4 @@
-"""Results as tables for reading, Markdown for pasting, and JSON for machines."""
+"""Results as text tables, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 MUST = "must"
 AIM = "aim"
@@ -17,14 +16,14 @@ AIM = "aim"
 
 @dataclass(frozen=True)
 class Gate:
-    """A number that has to be on one side of a limit.
+    """A measured number with a required limit.
 
     Parameters
     ----------
     relation
         ``"<="``, ``"<"``, ``">="`` or ``"=="``.
     kind
-        ``"must"`` decides the exit status; ``"aim"`` is told only.
+        ``"must"`` affects the exit status; ``"aim"`` is only reported.
     """
 
     name: str
@@ -36,7 +35,7 @@ class Gate:
 
     @property
     def ok(self) -> bool:
-        """Whether the measured number is on the right side; never for NaN."""
+        """Whether the number meets the limit; False for NaN."""
         return {
             "<=": self.measured <= self.limit,
             "<": self.measured < self.limit,
@@ -47,7 +46,7 @@ class Gate:
 
 @dataclass
 class Table:
-    """Cells are text; the first column is set left, the others right."""
+    """A table of text cells; the first column is left-aligned, the others right-aligned."""
 
     title: str
     columns: Sequence[str]
@@ -57,29 +56,29 @@ class Table:
 
 @dataclass
 class Section:
-    """What one module measured."""
+    """Results of one section."""
 
     key: str
     tables: list[Table] = field(default_factory=list)
     gates: list[Gate] = field(default_factory=list)
-    data: dict[str, Any] = field(default_factory=dict)
+    data: Mapping[str, object] = field(default_factory=dict)
 
 
 def number(value: float, digits: int = 2, *, sign: bool = False) -> str:
-    """Write a number; a dash where there is none."""
+    """Format a number; a dash for NaN."""
     if math.isnan(value):
         return "-"
     return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
 def milliseconds(seconds: float) -> str:
-    """Write a duration in ms with three figures."""
+    """Format a duration in ms with three significant digits."""
     value = seconds * 1e3
     return "-" if math.isnan(value) else f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def gate_table(gates: Iterable[Gate]) -> Table:
-    """All gates, the failed ones marked."""
+    """Return a table of all gates, with failed ones marked."""
     table = Table("Gates", ["gate", "kind", "limit", "measured", ""])
     for gate in gates:
         unit = f" {gate.unit}" if gate.unit else ""
@@ -89,7 +88,7 @@ def gate_table(gates: Iterable[Gate]) -> Table:
 
 
 def machine() -> dict[str, str]:
-    """Describe what this runs on; no names of machines or users."""
+    """Describe the machine and the software, without names of machines or users."""
     import numpy
     import scipy
     import torch
@@ -114,7 +113,7 @@ def machine() -> dict[str, str]:
 
 
 def _revision() -> str:
-    """Name the commit of the checkout, with a plus sign if files differ from it."""
+    """Return the commit of the checkout, with a plus sign if files are modified."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
@@ -133,7 +132,7 @@ def _processor() -> str:
 
 
 def as_text(table: Table) -> str:
-    """Lay a table out for a terminal."""
+    """Format a table as plain text."""
     cells = [list(table.columns), *[list(row) for row in table.rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(table.columns))]
     lines = [
@@ -149,20 +148,20 @@ def _set(cell: str, width: int, *, left: bool) -> str:
 
 
 def as_markdown(table: Table) -> str:
-    """Lay a table out for a README."""
+    """Format a table as Markdown."""
     lines = ["| " + " | ".join(row) + " |" for row in [table.columns, *table.rows]]
     lines.insert(1, "|" + "|".join("---" if i == 0 else "---:" for i in range(len(table.columns))) + "|")
     return "\n".join([f"### {table.title}", "", *([table.note, ""] if table.note else []), *lines])
 
 
-def as_json(sections: Iterable[Section], facts: dict[str, str]) -> dict[str, Any]:
-    """Everything, as plain data; numbers that are none become null."""
+def as_json(sections: Iterable[Section], facts: dict[str, str]) -> dict[str, object]:
+    """Return all results as JSON-serialisable data; NaN and infinity become null."""
     sections = list(sections)
     gates = [{**vars(gate), "ok": gate.ok} for section in sections for gate in section.gates]
     return {"machine": facts, "gates": _plain(gates), **{s.key: _plain(s.data) for s in sections}}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,15 +1,15 @@
-"""A song of many tiles: what is to be seen and heard where they meet.
+"""Seams between the tiles of a song: errors in pixels, clicks and level.
 
-A song is drawn as tiles and turned back in several ways::
+A song is encoded as tiles and decoded in several ways::
 
-    streaming      song_to_audio: blocks that carry the phases on
+    streaming      song_to_audio: blocks with continued phases
     one pass       the whole song as one reconstruction, however much memory it takes
-    butt-joined    every tile by itself, put end to end
-    own levels     streaming, of tiles whose loudest cells are all black, and which record how loud that is
-    no tags        the same where these records are lost
+    butt-joined    every tile separately, concatenated
+    own levels     streaming, of tiles each normalised to black, with recorded levels
+    no tags        the same without the recorded levels
 
-Seams are where tiles meet and, looked at apart, where the blocks of streaming do. One pass has no blocks: what it shows
-there is the music's doing.
+Seams are the borders of tiles and, evaluated separately, of the streaming blocks. One pass has no blocks: its values
+there are caused by the music.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 HOP = recipes.HOP_LENGTH
 NEAR = 6  # columns on each side of a seam that count as near it, for levels of pixels
 NEAR_CLICK = 2  # likewise, for clicks
-_EDGE = 10  # columns at the ends of the song that count for nothing
-_RANGE_DB = 60.0  # below the loudest, a column says nothing about levels
+_EDGE = 10  # columns at the ends of the song that are ignored
+_RANGE_DB = 60.0  # columns further below the loudest are ignored for levels
 
 
 @dataclass(frozen=True)
 class Seams:
-    """What is found at the seams of one song.
+    """Errors at the seams of one song.
 
     Attributes
     ----------
     error, elsewhere
-        Mean error of the pixels near a seam, and away from all of them, in levels.
+        Mean pixel error near a seam, and away from all seams, in levels.
     click
         Largest energy above 12 kHz near a seam against the 99th percentile elsewhere, in dB.
     step, largest_step
@@ -68,7 +68,7 @@ class Seams:
 
 @dataclass(frozen=True, eq=False)
 class _Way:
-    """Samples [S], the columns of the seams to look at, and those that are seams as well but looked at apart."""
+    """Samples [S], the columns of the seams to evaluate, and those of other seams, which are evaluated separately."""
 
     samples: np.ndarray
     seams: Sequence[int]
@@ -76,7 +76,7 @@ class _Way:
 
 
 def measure(material: Material, *, engines: Sequence[str] = ("fast", "best")) -> Section:
-    """Measure every song by streaming with each engine, and by the other ways with the first."""
+    """Measure every song: streaming with each engine, the other ways with the first engine."""
     found: dict[str, dict[str, Seams]] = {}
     for name, clip in material.songs:
         for label, way in _ways(clip, engines).items():
@@ -91,7 +91,7 @@ def measure(material: Material, *, engines: Sequence[str] = ("fast", "best")) ->
 
 
 def _ways(clip: AudioClip, engines: Sequence[str]) -> dict[str, _Way]:
-    """Turn the song back in every way."""
+    """Decode the song in every way."""
     song = [tile.image for tile in audio_to_images(clip, PARAMS, level="song")]
     tiles = [tile.image for tile in audio_to_images(clip, PARAMS, level="tile")]
     bare = [_without_record(tile) for tile in tiles]
@@ -115,7 +115,7 @@ def _ways(clip: AudioClip, engines: Sequence[str]) -> dict[str, _Way]:
 
 
 def _block_joints(columns: int) -> list[int]:
-    """Columns where streaming fades from a block to the next."""
+    """Return the columns where streaming fades from one block to the next."""
     stride = blocks.BLOCK - blocks._OVERLAP
     middle = blocks._KEPT - blocks._FADE // 2
     return [start + middle for start in range(stride, columns - blocks._OVERLAP, stride)]
@@ -135,7 +135,7 @@ def _one_pass(song: Sequence[Image.Image], engine: str) -> np.ndarray:
 
 
 def _butt_joined(clip: AudioClip, settings: DecodeSettings) -> np.ndarray:
-    """Every tile by itself, with one column of the next so that none is cut short by a hop."""
+    """Decode every tile separately, with one column of the next so that no hop is lost."""
     [whole] = audio_to_images(clip, PARAMS, columns=PARAMS.columns_of_samples(clip.samples.shape[1]))
     parts = []
     for start in range(0, whole.image.width - 1, COLUMNS):
@@ -146,7 +146,7 @@ def _butt_joined(clip: AudioClip, settings: DecodeSettings) -> np.ndarray:
 
 
 def inspect(samples: np.ndarray, source: np.ndarray, seams: Sequence[int], besides: Sequence[int] = ()) -> Seams:
-    """Compare samples [S] with the song they should be, near the seams and away from them and from those `besides`."""
+    """Compare samples [S] with the original song, near `seams` and away from both `seams` and `besides`."""
     length = min(len(samples), len(source)) // HOP * HOP
     samples, source = samples[:length].astype(np.float32), source[:length].astype(np.float32)
     samples = samples * np.float32(np.sqrt((source**2).mean() / max(float((samples**2).mean()), 1e-30)))
@@ -169,15 +169,15 @@ def _near(seams: Sequence[int], reach: int, columns: int) -> np.ndarray:
 
 
 def _pixel_error(samples: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """Mean error of the pixels of each column, in levels."""
+    """Return the mean pixel error of each column, in levels."""
     drawn = [recipes.encode_mel(torch.from_numpy(x * np.float32(FULL_SCALE))).numpy() for x in (samples, source)]
     loudest = float(drawn[1].max())
-    ours, wanted = (np.clip(mel / loudest, 0, 1) ** recipes.POWER * 255 for mel in drawn)
-    return np.asarray(np.abs(ours - wanted).mean(axis=0))
+    ours, expected = (np.clip(mel / loudest, 0, 1) ** recipes.POWER * 255 for mel in drawn)
+    return np.asarray(np.abs(ours - expected).mean(axis=0))
 
 
 def _click(samples: np.ndarray, seams: Sequence[int]) -> float:
-    """Energy above 12 kHz by columns: images hold nothing there, so that it tells breaks in the waveform."""
+    """Return the energy above 12 kHz by column: images hold nothing there, so it reveals discontinuities."""
     sections = scipy.signal.butter(6, 12000, "highpass", fs=recipes.SAMPLE_RATE, output="sos")
     high = scipy.signal.sosfilt(sections, samples.astype(np.float64))
     energy = (high.reshape(-1, HOP) ** 2).sum(axis=1)
@@ -187,10 +187,10 @@ def _click(samples: np.ndarray, seams: Sequence[int]) -> float:
 
 
 def _steps(samples: np.ndarray, source: np.ndarray, seams: Sequence[int]) -> list[float]:
-    """Change of the level's error across each seam, between the half seconds before and after it, in dB."""
-    ours, wanted = _levels(samples), _levels(source)
-    loud = wanted > wanted.max() - _RANGE_DB
-    error = ours - wanted
+    """Return the change of the level error across each seam, between the half seconds before and after it, in dB."""
+    ours, expected = _levels(samples), _levels(source)
+    loud = expected > expected.max() - _RANGE_DB
+    error = ours - expected
     steps = []
     for seam in seams:
         before, after = slice(max(seam - 50, 0), seam - 8), slice(seam + 8, seam + 50)
@@ -200,7 +200,7 @@ def _steps(samples: np.ndarray, source: np.ndarray, seams: Sequence[int]) -> lis
 
 
 def _levels(samples: np.ndarray) -> np.ndarray:
-    """Level below 10 kHz by columns, in dB."""
+    """Return the level below 10 kHz by column, in dB."""
     spectra = torch.stft(torch.from_numpy(samples), 1024, HOP, window=torch.hann_window(1024), return_complex=True)
     power = spectra[: int(recipes.MAX_FREQUENCY / recipes.SAMPLE_RATE * 1024)].abs().pow(2).sum(dim=0)
     return np.asarray(10 * torch.log10(power + 1e-12))

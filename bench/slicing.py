@@ -1,15 +1,15 @@
-"""From songs to the PNG files of their windows, on one core: the original's way against ours.
+"""Slicing songs to PNG files of windows on one core: the original's method compared with ours.
 
-The original makes such images by ``audio-to-images-batch``, of clips that its ``sample-clips`` cut. Restated: read
-the song whole, and for each 5.12 s of it the full STFT, the dense product with the mel filters, the image, and
-Pillow's PNG as it comes. In its favour the song is read once, by our reader, instead of once for each clip by way of
-ffmpeg and a WAV file.
+The original makes such images with ``audio-to-images-batch``, from clips cut by its ``sample-clips``. Restated: read
+the whole song, and for each 5.12 s compute the full STFT, the dense product with the mel filters, the image, and a PNG
+with Pillow's defaults. In its favour, the song is read once with our reader, not once for each clip through ffmpeg and
+a WAV file.
 
-Ours are three. ``slices`` does the same work, as the dataset command does it, and is what the original is compared
-with. ``slices and measures`` is all that command does with a song, measures for the curation, tempo and key included.
+Ours are three. ``slices`` does the same work as the dataset command, and is compared with the original. ``slices and
+measures`` is all that the command does with a song, including measures for the curation, tempo and key.
 ``tiles`` is ``audio-to-image --tiles``.
 
-All of it happens in a process of its own, kept to one core, song after song and method after method by turns.
+Runs in a new process limited to one core, song by song, with alternating methods.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WARM_SECONDS = 12.0
 
 
 def measure(music: Path | None, *, tracks: int, rounds: int) -> Section:
-    """Slice songs of the folder, or synthesised ones, by all methods."""
+    """Slice songs of the folder, or synthesised ones, with all methods."""
     with tempfile.TemporaryDirectory() as folder:
         songs = collection.songs(music, tracks, Path(folder))
         found = in_new_process("bench.slicing", str(rounds), *map(str, songs))
@@ -56,7 +56,7 @@ def measure(music: Path | None, *, tracks: int, rounds: int) -> Section:
     return Section("slicing", [table], gates, found)
 
 
-# -- in the process of its own
+# -- in the new process
 
 
 def _run(rounds: int, songs: list[Path]) -> dict[str, object]:
@@ -68,12 +68,12 @@ def _run(rounds: int, songs: list[Path]) -> dict[str, object]:
     wall = {name: np.zeros(rounds) for name in METHODS}
     cpu = {name: np.zeros(rounds) for name in METHODS}
     images = dict.fromkeys(METHODS, 0)
-    for turn in range(rounds):
+    for round_number in range(rounds):
         for song in songs:
             for name, method in METHODS.items():
                 seconds, processor, made = _timed(method, song)
-                wall[name][turn] += seconds
-                cpu[name][turn] += processor
+                wall[name][round_number] += seconds
+                cpu[name][round_number] += processor
                 images[name] += made
     methods = {
         name: Times(wall[name].tolist(), cpu[name].tolist()).as_dict() | {"pictures": images[name] // rounds}
@@ -83,7 +83,7 @@ def _run(rounds: int, songs: list[Path]) -> dict[str, object]:
 
 
 def _timed(method: Callable[[Path, Path], object], song: Path) -> tuple[float, float, int]:
-    """Wall clock, processor time, and images of a song."""
+    """Return wall clock time, processor time, and number of images of a song."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         wall, cpu = time.perf_counter(), time.process_time()

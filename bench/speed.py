@@ -1,4 +1,4 @@
-"""How long an image takes: ours against the original's, interleaved."""
+"""Decoding time of an image: ours compared with the original's, interleaved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from riffusion_ext.spectrogram.codec import available_engines
 
 
 def measure(material: Material, *, rounds: int, sgd_rounds: int) -> Section:
-    """Time the methods, one image after the other, over the first ones of the material."""
+    """Time the methods on the first images of the material, one by one."""
     ways: dict[str, methods.Method] = {"fast": methods.engine("fast"), "best": methods.engine("best")}
     ways["lstsq"] = methods.lstsq
     if "reference" in available_engines():
@@ -21,7 +21,7 @@ def measure(material: Material, *, rounds: int, sgd_rounds: int) -> Section:
     pieces = material.pieces[: max(rounds, 1)]
     narrow = replace(pieces[0], image=pieces[0].image.crop((0, 0, 64, recipes.N_MELS)))
     for way in (*ways.values(), methods.sgd):
-        way(narrow)  # filters, windows and plans are made here, outside the timing
+        way(narrow)  # creates filters, windows and plans outside the timing
     for name in ("fast", "best"):
         ways[name](pieces[0])
 

@@ -1,8 +1,8 @@
-"""What the extension adds to the start of a webui.
+"""Time that the extension adds to the start of a webui.
 
-In a process where torch, gradio and fastapi are loaded, as they are in every webui, and with the stand-in of
-tests/contract for webui's own modules: ``preload.py``, ``scripts/riffusion.py``, the settings, the panel of both tabs
-and the tab of its own. ``install.py``, which the webui starts as a process, is timed apart and added.
+Measured in a process that has loaded torch, gradio and fastapi, like every webui, with the fake webui of
+tests/contract: ``preload.py``, ``scripts/riffusion.py``, the settings, the panels in both tabs and the extension's own
+tab. ``install.py``, which the webui runs as a process, is timed separately and added.
 """
 
 from __future__ import annotations
@@ -18,20 +18,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TypeVar
 
 from bench.report import Gate, Section, Table, milliseconds
 from bench.timing import ROOT, in_new_process
+
+_Result = TypeVar("_Result")
 
 HEAVY = ("torch", "gradio", "numpy", "scipy", "PIL", "fastapi")
 
 
 def measure(*, rounds: int) -> Section:
-    """Start several times; the medians count."""
+    """Start several times and report the medians."""
     table = Table("Added to the start of a webui", ["", "wall ms", "CPU ms"])
-    data: dict[str, Any] = {"package import": in_new_process("bench.startup", "package")}
+    heavy = in_new_process("bench.startup", "package")
+    data: dict[str, object] = {"package import": heavy}
     gates = [
-        Gate("start: heavy packages that importing riffusion_ext loads", len(data["package import"]), "==", 0),
+        Gate("start: heavy packages that importing riffusion_ext loads", len(heavy), "==", 0),
     ]
     if importlib.util.find_spec("gradio") is not None:
         runs = [in_new_process("bench.startup", "webui") for _ in range(rounds)]
@@ -50,7 +53,7 @@ def _median(values: list[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
-# -- in the process of its own
+# -- in the new process
 
 
 def _package() -> list[str]:
@@ -60,7 +63,7 @@ def _package() -> list[str]:
 
 
 def _webui() -> dict[str, tuple[float, float]]:
-    """Seconds (wall, processor) of each step of a start."""
+    """Return the seconds (wall clock, processor) of each step of a start."""
     import fastapi  # noqa: F401
     import gradio as gr
     import torch  # noqa: F401
@@ -70,7 +73,7 @@ def _webui() -> dict[str, tuple[float, float]]:
 
     laps: dict[str, tuple[float, float]] = {}
 
-    def lap(name: str, step: Callable[[], object]) -> Any:
+    def lap(name: str, step: Callable[[], _Result]) -> _Result:
         wall, cpu = time.perf_counter(), _processor_time()
         result = step()
         laps[name] = (time.perf_counter() - wall, _processor_time() - cpu)
@@ -94,7 +97,7 @@ def _webui() -> dict[str, tuple[float, float]]:
 
 
 def _processor_time() -> float:
-    """Of this process and of those it has started."""
+    """Return the processor time of this process and its children."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 

@@ -1,8 +1,8 @@
-"""How often the tempo that the dataset command finds is right, by style: on grooves whose tempo is known, and on songs.
+"""Accuracy of the dataset command's tempo estimate, by style: on grooves of known tempo, and on songs.
 
-Thresholds were found on the styles marked as tuned; the others, and the second series with other timbres and tempos,
-are for the figures alone. Of songs those count whose tags, or a table ``captions.csv`` with ``file,bpm`` beside them,
-say a tempo.
+Thresholds were tuned on the styles marked as tuned; the others, and the second series with other timbres and tempos,
+are held out. Songs are used if their tags, or a table ``captions.csv`` with ``file,bpm`` beside them, contain the
+tempo.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from bench.material import SOUNDS
 from bench.report import Gate, Section, Table
 
 NEAR, FINE = 0.04, 0.01
-"""How far from the truth is still right, in parts of it; and how far a careful ear would let pass."""
+"""Relative tolerances of a correct tempo: the usual one, and a strict one."""
 
 _OCTAVES = (0.5, 2.0)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found where the tempo is known."""
+    """Estimated and true tempo of a piece."""
 
     name: str
     style: str
@@ -46,12 +46,12 @@ class Answer:
         return "octave" if any(self.within(NEAR, times) for times in _OCTAVES) else "wrong"
 
     def within(self, part: float, times: float = 1.0) -> bool:
-        """Whether it is so near to so many times the truth."""
+        """Return whether the estimate is within a relative tolerance of `times` the true tempo."""
         return abs(self.found / (times * self.truth) - 1) <= part
 
 
 def measure(music: Path | None, *, quick: bool = False) -> Section:
-    """Ask for the tempo of all grooves of two series, and of the songs of a folder that say theirs."""
+    """Estimate the tempo of all grooves of two series, and of songs whose tempo is known."""
     answers = list(answers_of_grooves((0,) if quick else (0, 1), every=9 if quick else 1))
     if music is not None:
         answers += answers_of_songs(music)
@@ -79,7 +79,7 @@ def measure(music: Path | None, *, quick: bool = False) -> Section:
 
 
 def answers_of_grooves(series: Iterable[int], *, every: int = 1) -> Iterator[Answer]:
-    """Play grooves, and ask; one of so many is asked for."""
+    """Synthesise every `every`-th groove and estimate its tempo."""
     from soundfile import write
 
     with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +91,7 @@ def answers_of_grooves(series: Iterable[int], *, every: int = 1) -> Iterator[Ans
 
 
 def answers_of_songs(music: Path) -> Iterator[Answer]:
-    """Ask for the tempo of those songs that say theirs."""
+    """Estimate the tempo of songs whose tempo is known."""
     from riffusion_ext.dataset.captions.tags import song_tags
 
     for path in sorted(path for path in music.rglob("*") if path.suffix.lower() in SOUNDS):

@@ -1,9 +1,9 @@
-"""Find the weights of :mod:`riffusion_ext.analysis.tempo_weights`, and print them: ``python -m bench.tempo_fit``.
+"""Fit the weights of :mod:`riffusion_ext.analysis.tempo_weights` and print them: ``python -m bench.tempo_fit``.
 
-A conditional logit model over the tempi of each piece, its weights kept small (ridge), on made grooves, on the tuned
-styles of the first series, and on clicks. Held-out styles have no part in it. It takes half an hour.
-The table was found with the drum patterns of ``tests/unit/analysis/test_beat_tracking.py`` besides (82 to 118 a
-minute, with and without chords, twice the weight of others).
+A conditional logit model over the candidate tempi of each piece, with ridge regularisation, on random grooves, the
+tuned styles of the first series, and clicks. Held-out styles are not used. Takes half an hour. The published table was
+fitted with the drum patterns of ``tests/unit/analysis/test_beat_tracking.py`` in addition (82 to 118 beats per minute,
+with and without chords, at twice the weight).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bench.groove_sound import RATE, play
 from bench.grooves import grooves
-from bench.grooves_made import made_grooves, torn_grooves
+from bench.grooves_made import ambiguous_grooves, random_grooves
 
 _RIDGE = 2.0
 _NEAR = 0.03
@@ -24,11 +24,11 @@ _CLICKS = (60, 66, 75, 90, 100, 111, 120, 128, 140, 155, 170, 185, 200)
 
 
 def pieces() -> Iterator[tuple[npt.NDArray[np.float32], float, float]]:
-    """Sound, tempo and weight of each piece."""
+    """Yield sound, tempo and weight of each piece."""
     for series, count in ((0, 420), (1, 400)):
-        for groove in made_grooves(count, series):
+        for groove in random_grooves(count, series):
             yield play(groove, _SECONDS), groove.tempo, 1.0
-    for groove in torn_grooves(50):
+    for groove in ambiguous_grooves(50):
         yield play(groove, _SECONDS), groove.tempo, 0.2
     for groove in grooves():
         if groove.style.tuned:
@@ -46,7 +46,7 @@ def pieces() -> Iterator[tuple[npt.NDArray[np.float32], float, float]]:
 
 
 def features_of(sound: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Mean features [tempi, features] of a piece, those of the tempi as such last."""
+    """Return the mean features [tempi, features] of a piece; features of the tempi themselves are last."""
     import tempfile
     from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""Clocks.
+"""Timing of methods and processes.
 
-Methods are run by turns in one process, so that a busy minute of the machine hits all of them, and compared by their
-medians. Wall clock is with two threads, what a small machine has; beside it stands processor time with one thread,
-which hardly depends on what else the machine does.
+Methods alternate in one process, so that other load on the machine affects all of them, and are compared by their
+medians. Wall clock time is measured with two threads, as on a small machine; processor time with one thread, which
+hardly depends on other load.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Times:
         """Median processor time of one thread; NaN without a run."""
         return statistics.median(self.cpu) if self.cpu else float("nan")
 
-    def as_dict(self) -> dict[str, Any]:
-        """For the JSON file."""
+    def as_dict(self) -> dict[str, object]:
+        """Return the times as JSON-serialisable data."""
         return {"wall_s": self.wall, "cpu_s": self.cpu, "wall_median": self.wall_median, "cpu_median": self.cpu_median}
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let torch use that many threads."""
-    import torch  # here: processes that time the import of torch use this module too
+    """Limit torch to `count` threads inside the ``with``."""
+    import torch  # imported here: processes that time the import of torch use this module
 
     before = torch.get_num_threads()
     torch.set_num_threads(count)
@@ -61,16 +61,16 @@ def threads(count: int) -> Iterator[None]:
 def interleaved(
     methods: Mapping[str, Callable[[int], object]], rounds: int, *, cpu_rounds: int | None = None
 ) -> dict[str, Times]:
-    """Run the methods by turns, each with the number of the round.
+    """Run the methods alternately; each is called with the number of the round.
 
     Parameters
     ----------
     methods
-        Already warm: nothing is run in vain here.
+        Must be warmed up already.
     rounds
-        Runs by the wall clock, with :data:`THREADS` threads.
+        Runs timed by the wall clock, with :data:`THREADS` threads.
     cpu_rounds
-        Runs by processor time, with one thread. Default: a third of `rounds`, rounded up.
+        Runs timed by processor time, with one thread. Default: a third of `rounds`, rounded up.
     """
     times = {name: Times() for name in methods}
     with threads(THREADS):
@@ -89,9 +89,9 @@ def interleaved(
 
 
 def confine(cores: int) -> None:
-    """Keep this process, and those it starts, to that many cores, and torch to one thread.
+    """Limit this process and its children to `cores` cores, and torch to one thread.
 
-    Where the system allows no choice of cores, only the second.
+    On systems without CPU affinity, only torch is limited.
     """
     import torch
 
@@ -101,12 +101,12 @@ def confine(cores: int) -> None:
 
 
 def in_new_process(module: str, *arguments: str) -> Any:
-    """Run a module of this package in a fresh interpreter; return the JSON it prints last.
+    """Run a module of this package in a new interpreter; return the JSON of its last line of output.
 
     Raises
     ------
     RuntimeError
-        It ended with an error; the message is its last line.
+        The process failed; the message contains its last line.
     """
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", check=False

@@ -1,8 +1,8 @@
-"""Find the weights of :mod:`riffusion_ext.dataset.analysis.transitions` anew, with your own music.
+"""Fit the weights of :mod:`riffusion_ext.dataset.analysis.transitions` to your own music.
 
-``python -m bench.transition_fit --music DIR`` fits them on every second source and genre and judges the others by them,
-then the other way round, and at last fits them on all, which are the numbers to put into the module. ``--tracks N``
-songs of each source, 8 unless told otherwise; 0 for all.
+``python -m bench.transition_fit --music DIR`` cross-validates: it fits on every second source and genre and evaluates
+on the others, then vice versa. Finally it fits on all, which gives the numbers for the module. ``--tracks N`` sets the
+songs of each source (default 8; 0 for all).
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.cut_material import Listened, listen
+from bench.cut_material import MeasuredSound, measure_material
 from bench.report import as_text
-from bench.transitions import _thresholds, judged
+from bench.transitions import _thresholds, score
 
 _ROUNDS, _STEPS = 4, 40
-_HARDEST = 4  # values to each side of a cut among which the largest counts
+_HARDEST = 4  # values on each side of a cut, of which the largest is used
 _RIDGE = 2e-3
-_MADE_UP = 0.6  # weight of a genre that is made up beside a source of music
+_MADE_UP = 0.6  # weight of a synthesised genre relative to a source of music
 
 _Numbers = npt.NDArray[np.float64]
 
 
-def fit(heard: Sequence[Listened], groups: Collection[str]) -> tuple[_Numbers, float]:
-    """Fit a logistic regression on some sources and genres; each counts as much as any other, however long.
+def fit(sounds: Sequence[MeasuredSound], groups: Collection[str]) -> tuple[_Numbers, float]:
+    """Fit a logistic regression on some sources and genres, with equal weight whatever their length.
 
-    What is most like a cut in a window of uncut music is a negative example, what is most like one around a cut a
-    positive one: by the weights of the round before.
+    In each round, the most cut-like value of each uncut window is a negative example, and the most cut-like value
+    around each cut a positive one, by the weights of the previous round.
     """
-    weights, bias = np.ones(heard[0].terms.shape[1]), 0.0
+    weights, bias = np.ones(sounds[0].terms.shape[1]), 0.0
     for _ in range(_ROUNDS):
         rows: dict[tuple[bool, str], list[npt.NDArray[np.float32]]] = {}
-        for item in heard:
+        for item in sounds:
             if item.group not in groups:
                 continue
             odds = np.where(item.sounding, item.terms @ weights + bias, -np.inf)
@@ -49,7 +49,7 @@ def fit(heard: Sequence[Listened], groups: Collection[str]) -> tuple[_Numbers, f
                     rows.setdefault((cut, item.group if not cut else ""), []).append(
                         item.terms[start + int(odds[start:stop].argmax())]
                     )
-        genres = {item.group for item in heard if item.kind == "made up"}
+        genres = {item.group for item in sounds if item.kind == "made up"}
         examples = np.concatenate([np.array(found, np.float64) for found in rows.values()])
         truth = np.concatenate([np.full(len(found), float(cut)) for (cut, _), found in rows.items()])
         share = np.concatenate(
@@ -65,7 +65,7 @@ def fit(heard: Sequence[Listened], groups: Collection[str]) -> tuple[_Numbers, f
 
 
 def _regression(examples: _Numbers, truth: _Numbers, share: _Numbers) -> tuple[_Numbers, float]:
-    """Fit by Newton's method, with a light ridge."""
+    """Fit by Newton's method, with weak ridge regularisation."""
     middle, spread = examples.mean(axis=0), examples.std(axis=0) + 1e-9
     inputs = np.column_stack([(examples - middle) / spread, np.ones(len(examples))])
     ridge = np.diag([*np.full(examples.shape[1], _RIDGE), 0.0])
@@ -80,7 +80,7 @@ def _regression(examples: _Numbers, truth: _Numbers, share: _Numbers) -> tuple[_
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Fit, and print."""
+    """Fit the weights and print them."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.transition_fit", description="Fit the weights of transitions."
     )
@@ -90,21 +90,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seeds", type=int, default=4, metavar="N", help="songs made up for each genre (default 4)")
     options = parser.parse_args(argv)
-    report(list(listen(options.music, tracks=options.tracks, seeds=options.seeds)))
+    report(list(measure_material(options.music, tracks=options.tracks, seeds=options.seeds)))
 
 
-def report(heard: Sequence[Listened]) -> None:
-    """Print weights and, for each half of the sources and genres, what those of the other half find."""
-    sources, genres = (sorted({i.group for i in heard if i.kind == kind}) for kind in ("music", "made up"))
+def report(sounds: Sequence[MeasuredSound]) -> None:
+    """Print the weights and, for each half of the sources and genres, the results of the weights of the other half."""
+    sources, genres = (sorted({i.group for i in sounds if i.kind == kind}) for kind in ("music", "made up"))
     for turn in range(2):
-        weights, bias = fit(heard, {*sources[turn::2], *genres[turn::2]})
+        weights, bias = fit(sounds, {*sources[turn::2], *genres[turn::2]})
         held_out = [*sources[1 - turn :: 2], *genres[1 - turn :: 2]]
-        scores = judged((item for item in heard if item.group in held_out), weights, bias)
+        scores = score((item for item in sounds if item.group in held_out), weights, bias)
         print(f"Fitted on {', '.join((*sources[turn::2], *genres[turn::2]))}: {_text(weights, bias)}")
         print(as_text(_thresholds(scores, sources[1 - turn :: 2], genres[1 - turn :: 2])), end="\n\n")
         for group in held_out:
             print(f"  {group}: {scores.alarms(group, 0.5):.1f} % left out, {scores.hits(0.5, group=group):.1f} % found")
-    print(f"Fitted on all: {_text(*fit(heard, {*sources, *genres}))}")
+    print(f"Fitted on all: {_text(*fit(sounds, {*sources, *genres}))}")
 
 
 def _text(weights: _Numbers, bias: float) -> str:

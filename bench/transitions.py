@@ -1,4 +1,4 @@
-"""Cuts that are found, and uncut music that is taken for cut: by source of music, and by genre of songs made up."""
+"""Detection of cuts: hits and false positives, by source of music and by genre of synthesised songs."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.cut_material import FADES, Listened, listen
+from bench.cut_material import FADES, MeasuredSound, measure_material
 from bench.report import AIM, Gate, Section, Table, number
 
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _COLUMNS = 512
-_NEAR = 7  # values, 0.28 s: a cut is found where the curve rises no farther from it
+_NEAR = 7  # values, 0.28 s: largest distance between a cut and its detection
 _SEEDS = 3
 
 
 @dataclass
 class Scores:
-    """Largest values: of the windows of uncut music by group, and around each cut by group, kind and crossfade."""
+    """Largest values of uncut windows by group, and around each cut by group, kind and crossfade."""
 
     windows: dict[str, list[float]] = field(default_factory=dict)
     cuts: dict[tuple[str, str, float], list[float]] = field(default_factory=dict)
 
     def alarms(self, group: str, threshold: float) -> float:
-        """Share of the windows of a group that are left out, in per cent."""
+        """Return the false positives of a group, in per cent of its windows."""
         return 100.0 * float(np.mean(np.array(self.windows[group]) > threshold))
 
     def hits(self, threshold: float, *, group: str = "", kind: str = "", fade: float | None = None) -> float:
-        """Share of cuts that are found, in per cent: of a group, kind or crossfade, or of all."""
+        """Return the share of cuts detected, in per cent: of a group, kind or crossfade, or of all."""
         values = [
             value
             for (of_group, of_kind, of_fade), found in self.cuts.items()
@@ -41,14 +41,14 @@ class Scores:
 
 
 def measure(music: Path | None, *, tracks: int, quick: bool) -> Section:
-    """Judge all by the program's own weights and threshold."""
+    """Evaluate the program's own weights and threshold."""
     from riffusion_ext.dataset.settings import CurateSettings
 
     threshold = CurateSettings().transition
     assert threshold is not None
-    heard = list(listen(music, tracks=tracks, seeds=1 if quick else _SEEDS, pieces=3 if quick else 7))
-    scores = judged(heard)
-    sources, genres = (list(dict.fromkeys(i.group for i in heard if i.kind == kind)) for kind in ("music", "made up"))
+    sounds = list(measure_material(music, tracks=tracks, seeds=1 if quick else _SEEDS, pieces=3 if quick else 7))
+    scores = score(sounds)
+    sources, genres = (list(dict.fromkeys(i.group for i in sounds if i.kind == kind)) for kind in ("music", "made up"))
     tables = [_groups(scores, "genre", genres, threshold), _thresholds(scores, sources, genres)]
     gates = [
         Gate(f"transitions: {g}, windows left out", scores.alarms(g, threshold), "<=", 5, "%", AIM) for g in genres
@@ -63,14 +63,14 @@ def measure(music: Path | None, *, tracks: int, quick: bool) -> Section:
     return Section("transitions", tables, gates, data)
 
 
-def judged(
-    heard: Iterable[Listened], weights: npt.NDArray[np.float64] | None = None, bias: float | None = None
+def score(
+    sounds: Iterable[MeasuredSound], weights: npt.NDArray[np.float64] | None = None, bias: float | None = None
 ) -> Scores:
-    """Find the largest value of each window of uncut music, and near each cut; by other weights where given."""
+    """Find the largest value of each uncut window and near each cut, optionally with other weights."""
     from riffusion_ext.dataset.analysis.transitions import STRIDE, largest_transition, transition_odds
 
     scores = Scores()
-    for item in heard:
+    for item in sounds:
         odds = transition_odds(item.terms, item.sounding, weights, bias)
         curve = 1.0 / (1.0 + np.exp(-odds))
         if item.kind in ("music", "made up"):

@@ -1,6 +1,6 @@
-"""Sound: clips, sound files, levels and joining.
+"""Audio clips: files, levels and joining.
 
-Needs numpy only. scipy (resampling, the limiter) and soundfile (FLAC, OGG, MP3) are imported when they are first used.
+Requires only numpy. scipy (resampling, limiter) and soundfile (FLAC, OGG, MP3) are imported on first use.
 """
 
 from __future__ import annotations

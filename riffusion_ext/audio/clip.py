@@ -1,4 +1,4 @@
-"""A piece of sound in memory."""
+"""Audio clips: samples in memory with a sample rate."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.audio.resampling import resampled
-from riffusion_ext.audio.workload import check, resampling
+from riffusion_ext.audio.resampling import resample
+from riffusion_ext.audio.workload import check, resample_workload
 from riffusion_ext.errors import AudioError
 
-__all__ = ["MAX_CHANNELS", "SAMPLE_RATES", "AudioClip", "check_form"]
+__all__ = ["MAX_CHANNELS", "SAMPLE_RATES", "AudioClip", "check_clip_format"]
 
 MAX_CHANNELS = 8
 SAMPLE_RATES = (1000, 768000)
 """Lowest and highest sample rate of a clip, in Hz."""
 
 # Share of each channel in (left, right), by number of channels in the order of WAVE files. The low-frequency channel
-# is left out, as ITU-R BS.775 does; 0.707 is -3 dB.
+# is dropped, as in ITU-R BS.775; 0.707 is -3 dB.
 _STEREO_SHARES: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
     3: ((1, 0, 0.707), (0, 1, 0.707)),  # L R C
     4: ((1, 0, 0.707, 0), (0, 1, 0, 0.707)),  # L R Ls Rs
@@ -33,21 +33,21 @@ _STEREO_SHARES: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 @dataclass(frozen=True, eq=False)
 class AudioClip:
-    """Samples and how fast they follow each other.
+    """Hold samples and their sample rate.
 
     Parameters
     ----------
     samples : np.ndarray [shape=(channels, time), dtype=float32]
-        Full scale is ±1.0; values may exceed it, but must be finite. 1 to 8 channels; no samples at all is allowed.
+        Full scale is ±1.0; values may exceed it but must be finite. 1 to 8 channels; the clip may be empty.
     sample_rate
         In Hz, 1000 to 768000.
     notes
-        Sentences about what was repaired when it was read. What is made of a clip has them no more.
+        Messages about repairs made while reading the file. Clips derived from this one do not inherit them.
 
     Raises
     ------
     AudioError
-        The array has another shape or type, holds NaN or infinity, or the rate is out of range.
+        The array has the wrong shape or type, holds NaN or infinity, or the rate is out of range.
     """
 
     samples: npt.NDArray[np.float32]
@@ -64,10 +64,10 @@ class AudioClip:
                 f"the samples of a clip must be an array [channels, time] with 1 to {MAX_CHANNELS} channels, "
                 f"got shape {samples.shape}"
             )
-        # The extremes carry NaN and infinity along, without a second array as long as the sound.
+        # Minimum and maximum propagate NaN and infinity, without a second array as long as the sound.
         if samples.size and not (math.isfinite(samples.min()) and math.isfinite(samples.max())):
             raise AudioError("the samples of a clip must be finite, got NaN or infinity")
-        object.__setattr__(self, "sample_rate", _checked_rate(self.sample_rate))
+        object.__setattr__(self, "sample_rate", _check_rate(self.sample_rate))
 
     @property
     def channels(self) -> int:
@@ -93,7 +93,7 @@ class AudioClip:
         return math.sqrt(energy / self.samples.size)
 
     def to_mono(self) -> AudioClip:
-        """Return the mean of left and right as one channel; more channels are mixed to stereo first."""
+        """Return the mean of left and right; more than two channels are mixed to stereo first."""
         return self.to_channels(1)
 
     def to_channels(self, n: int) -> AudioClip:
@@ -102,14 +102,14 @@ class AudioClip:
         Parameters
         ----------
         n
-            1 to 8. One channel becomes the same left and right; channels beyond stereo are added as silence, in the
-            order of WAVE files. Down to stereo the channels are mixed by ITU-R BS.775 and scaled so that the sum
-            cannot exceed the loudest channel; down to mono, left and right are averaged.
+            1 to 8. Mono is copied to left and right; channels beyond stereo are added as silence, in the order of WAVE
+            files. The downmix to stereo follows ITU-R BS.775, scaled so that the sum cannot exceed the loudest channel.
+            The downmix to mono averages left and right.
 
         Raises
         ------
         AudioError
-            ``n`` is out of range, or asks to drop some channels of a surround clip but keep more than two.
+            ``n`` is out of range, or lies between 2 and the number of channels of a surround clip.
         """
         if not 1 <= n <= MAX_CHANNELS:
             raise AudioError(f"a clip has 1 to {MAX_CHANNELS} channels, got {n}")
@@ -143,23 +143,23 @@ class AudioClip:
         Returns
         -------
         AudioClip
-            ``ceil(time * rate / sample_rate)`` samples; see :func:`~riffusion_ext.audio.resampling.resampled`.
+            ``ceil(time * rate / sample_rate)`` samples; see :func:`~riffusion_ext.audio.resampling.resample`.
 
         Raises
         ------
         RiffusionError
-            The rate is out of range, or the result needs more memory than is allowed.
+            The rate is out of range, or the result exceeds the memory allowance.
         """
-        rate = _checked_rate(rate)
+        rate = _check_rate(rate)
         if rate == self.sample_rate or not self.samples.shape[1]:
             return AudioClip(self.samples, rate)
-        check(resampling(self.channels, self.samples.shape[1], self.sample_rate, rate))
-        return AudioClip(resampled(self.samples, self.sample_rate, rate), rate)
+        check(resample_workload(self.channels, self.samples.shape[1], self.sample_rate, rate))
+        return AudioClip(resample(self.samples, self.sample_rate, rate), rate)
 
     def slice(self, start_s: float, stop_s: float | None = None) -> AudioClip:
-        """Return the part from ``start_s`` to ``stop_s`` (None: the end), in seconds; a view, not a copy.
+        """Return a view of the part from ``start_s`` to ``stop_s`` in seconds (None: to the end).
 
-        Times past the end mean the end.
+        Times past the end are clamped to it.
 
         Raises
         ------
@@ -176,25 +176,25 @@ class AudioClip:
         return AudioClip(self.samples[:, first:last], self.sample_rate)
 
     def gain_db(self, db: float) -> AudioClip:
-        """Return the clip louder by ``db`` decibels, or softer where it is negative."""
+        """Return the clip with a gain of ``db`` decibels."""
         return AudioClip(self.samples * np.float32(10 ** (db / 20)), self.sample_rate)
 
 
-def check_form(channels: int, sample_rate: int) -> None:
-    """Refuse a number of channels or a sample rate that no clip can have.
+def check_clip_format(channels: int, sample_rate: int) -> None:
+    """Check that a clip can have this number of channels and this sample rate.
 
     Raises
     ------
     AudioError
-        It is out of range.
+        One of them is out of range.
     """
     if not 1 <= channels <= MAX_CHANNELS:
         raise AudioError(f"a sound must have 1 to {MAX_CHANNELS} channels, got {channels}")
-    _checked_rate(sample_rate)
+    _check_rate(sample_rate)
 
 
-def _checked_rate(rate: int) -> int:
-    """Return the rate as a plain int; numpy's integers are taken, floats and bools are not."""
+def _check_rate(rate: int) -> int:
+    """Return the sample rate as an int. numpy integers are accepted, floats and bools are not."""
     try:
         value = operator.index(rate)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Clips one after another."""
+"""Join clips with crossfades."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.level import apply_level
-from riffusion_ext.audio.workload import check, joining
+from riffusion_ext.audio.workload import check, join_workload
 from riffusion_ext.errors import AudioError
 
 __all__ = ["join", "join_at_level"]
@@ -21,7 +21,7 @@ __all__ = ["join", "join_at_level"]
 def join(
     clips: Sequence[AudioClip], *, crossfade: float = 0.0, bodies: Sequence[tuple[float, float] | None] | None = None
 ) -> AudioClip:
-    r"""Join clips, each fading into the next with equal power.
+    r"""Join clips with equal-power crossfades.
 
     ::
 
@@ -31,32 +31,32 @@ def join(
                           |<-->|    |<-->|
                          crossfade  crossfade
 
-    The result has the sum of the lengths less one crossfade for each seam.
+    The result is as long as all clips together, minus one crossfade for each seam.
 
-    A clip may be more than what shall be heard of it: its body. Then bodies follow each other without a gap or an
-    overlap, so that loops stay in time whatever the crossfade, and what lies around them sounds only in the fades::
+    A clip may have a body: the part of it that is played. Bodies follow each other without a gap or an overlap, so
+    loops stay in time whatever the crossfade. The sound around a body is heard only in the fades::
 
-        clip 1  ....|==body 1==|....              The fade stands on the seam, half of it on each side; where a clip
-        clip 2             ....|==body 2==|....   has nothing left on one side, the other side takes more, and where
-                            \__/                 neither has, the fade is shorter.
+        clip 1  ....|==body 1==|....              The fade is centred on the seam. If a clip has too little sound on
+        clip 2             ....|==body 2==|....   one side, the other side takes more; if both have too little, the
+                            \__/                 fade is shorter.
 
     Parameters
     ----------
     clips
-        At least one. All are brought to the sample rate of the first and the most channels of any. A clip without
-        samples counts for nothing.
+        At least one. All are converted to the sample rate of the first and to the largest number of channels. Empty
+        clips are skipped.
     crossfade
-        Seconds, 0 or more, rounded to samples. At each seam it is at most half the shorter clip (or body), so that a
-        clip has faded in before it fades out.
+        In seconds, 0 or more, rounded to samples. At each seam it is at most half the shorter clip (or body), so that
+        a clip fades in completely before it fades out.
     bodies
-        (start, duration) in seconds for each clip, within it; None for a clip that may be overlapped itself.
+        (start, duration) of the body of each clip, in seconds; None for a clip that may itself be overlapped.
 
     Raises
     ------
     AudioError
-        There is no clip, or the crossfade is negative or not a number, or a body lies outside its clip.
+        There are no clips, the crossfade is negative or not finite, or a body lies outside its clip.
     RiffusionError
-        The result needs more memory than is allowed.
+        The result exceeds the memory allowance.
     """
     if not clips:
         raise AudioError("there is no clip to join")
@@ -64,7 +64,7 @@ def join(
         raise AudioError(f"the crossfade must be 0 s or longer, got {crossfade:g} s")
     rate, channels = clips[0].sample_rate, max(clip.channels for clip in clips)
     seconds = sum(clip.duration for clip in clips)
-    check(joining(channels, math.ceil(seconds * rate), rate))
+    check(join_workload(channels, math.ceil(seconds * rate), rate))
     sounds = [clip.resample(rate).to_channels(channels).samples for clip in clips]
     chosen = bodies if bodies is not None else [None] * len(clips)
     pieces = [_Piece.of(sound, body, rate) for sound, body in zip(sounds, chosen, strict=True) if sound.shape[1]]
@@ -78,7 +78,7 @@ def join(
 
 @dataclass(frozen=True)
 class _Piece:
-    """A sound [channels, time] and which of its samples are the body; a free one is all body, and may be overlapped."""
+    """Samples [channels, time] and the range of their body. A free piece is all body, and may be overlapped."""
 
     sound: npt.NDArray[np.float32]
     first: int
@@ -95,29 +95,29 @@ class _Piece:
             raise AudioError(
                 f"a body must lie within its clip of {length / rate:g} s, got {start:g} s to {start + duration:g} s"
             )
-        # The length is rounded by itself: bodies of one duration are of one length, wherever they start.
+        # The length is rounded on its own: bodies of equal duration have equal length, wherever they start.
         count = min(max(1, round(duration * rate)), length)
         first = min(round(start * rate), length - count)
         return cls(sound, first, first + count, False)
 
-    def seam(self, other: _Piece, wanted: int) -> tuple[int, int]:
-        """Return how many samples of the fade into the other piece lie (after, before) the seam."""
-        wanted = min(wanted, (self.last - self.first) // 2, (other.last - other.first) // 2)
-        room_before = wanted if other.free else other.first
-        room_after = wanted if self.free else self.sound.shape[1] - self.last
-        before = min(wanted // 2, room_before)
-        after = min(wanted - before, room_after)
-        return after, min(wanted - after, room_before)
+    def seam(self, other: _Piece, length: int) -> tuple[int, int]:
+        """Return how many samples of the fade into the next piece lie (after, before) the seam."""
+        length = min(length, (self.last - self.first) // 2, (other.last - other.first) // 2)
+        room_before = length if other.free else other.first
+        room_after = length if self.free else self.sound.shape[1] - self.last
+        before = min(length // 2, room_before)
+        after = min(length - before, room_after)
+        return after, min(length - after, room_before)
 
     def part(self, before: int, after: int) -> npt.NDArray[np.float32]:
-        """Return the samples that sound, with so many before and after the body for the fades at its ends."""
+        """Return the body, with `before` and `after` samples around it for the fades."""
         return self.sound if self.free else self.sound[:, self.first - before : self.last + after]
 
 
 def _overlap(
     parts: Sequence[npt.NDArray[np.float32]], overlaps: Sequence[int], channels: int
 ) -> npt.NDArray[np.float32]:
-    """Add parts [channels, time] up, each fading into the next over so many samples."""
+    """Overlap-add parts [channels, time]; ``overlaps[i]`` samples fade from part ``i`` to the next."""
     total = sum(part.shape[1] for part in parts) - sum(overlaps)
     joined = np.zeros((channels, total), np.float32)
     position = 0
@@ -139,7 +139,7 @@ def join_at_level(
     crossfade: float = 0.0,
     bodies: Sequence[tuple[float, float] | None] | None = None,
 ) -> AudioClip:
-    """Join clips that have no level yet, and set it once, on the whole: a quiet clip stays quiet beside a loud one.
+    """Join raw clips, then set the level of the whole, so that quiet clips stay quiet beside loud ones.
 
     Parameters
     ----------
@@ -159,6 +159,6 @@ def join_at_level(
 
 
 def _fade_in(length: int) -> npt.NDArray[np.float32]:
-    """Rising quarter of a sine [length]; backwards it is the fade-out of the same power."""
+    """Return the first quarter of a sine [length]; reversed, it is the matching fade-out."""
     angles = (np.arange(length) + 0.5) * (math.pi / 2 / max(length, 1))
     return np.asarray(np.sin(angles), np.float32)

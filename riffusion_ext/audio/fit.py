@@ -1,4 +1,4 @@
-"""Sound in consecutive pieces, brought to another sample rate and number of channels."""
+"""Streaming conversion of sample rate and number of channels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["fit_pieces"]
 
 
 def fit_pieces(pieces: Iterable[AudioClip], rate: int, channels: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Bring consecutive pieces of one sound to another rate and number of channels.
+    """Resample and remix the consecutive pieces of a sound.
 
     Parameters
     ----------
@@ -28,24 +28,24 @@ def fit_pieces(pieces: Iterable[AudioClip], rate: int, channels: int) -> Iterato
     Yields
     ------
     np.ndarray [shape=(channels, n), dtype=float32]
-        Side by side they are ``whole.to_channels(channels).resample(rate)``: each is resampled together with as much
-        of its neighbours as the filter reaches.
+        Concatenated, they equal ``whole.to_channels(channels).resample(rate)``: each piece is resampled together with
+        as much of its neighbours as the filter reaches.
     """
-    held = np.zeros((channels, 0), np.float32)  # input that is still needed: context, then what is not yet given out
-    context = 0  # samples of `held` that were given out before
+    buffer = np.zeros((channels, 0), np.float32)  # input still needed: context, then samples not yet converted
+    context = 0  # samples of `buffer` already converted
     source_rate = rate
     for piece in pieces:
         source_rate = piece.sample_rate
-        held = np.concatenate([held, piece.to_channels(channels).samples], axis=1)
+        buffer = np.concatenate([buffer, piece.to_channels(channels).samples], axis=1)
         up, down = ratio(source_rate, rate)
         margin = reach(up, down)
-        stop = (held.shape[1] - margin) // down * down
+        stop = (buffer.shape[1] - margin) // down * down
         if stop <= context:
             continue
-        fitted = AudioClip(held[:, : stop + margin], source_rate).resample(rate).samples
+        fitted = AudioClip(buffer[:, : stop + margin], source_rate).resample(rate).samples
         yield fitted[:, context // down * up : stop // down * up]
         kept = max(stop - margin, 0)
-        held, context = held[:, kept:], stop - kept
-    if held.shape[1] > context:
+        buffer, context = buffer[:, kept:], stop - kept
+    if buffer.shape[1] > context:
         up, down = ratio(source_rate, rate)
-        yield AudioClip(held, source_rate).resample(rate).samples[:, context // down * up :]
+        yield AudioClip(buffer, source_rate).resample(rate).samples[:, context // down * up :]

@@ -1,6 +1,6 @@
-"""Sound files: read, write, and the texts they carry.
+"""Read and write sound files and their tags.
 
-WAV needs nothing but numpy; FLAC, OGG and MP3 need the package soundfile; what neither can read is left to ffmpeg.
+WAV requires only numpy; FLAC, OGG and MP3 require the package soundfile. Other formats are read by ffmpeg.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
-from riffusion_ext.audio.clip import AudioClip, check_form
+from riffusion_ext.audio.clip import AudioClip, check_clip_format
 from riffusion_ext.audio.formats import ffmpeg, id3, soundfile_io
 from riffusion_ext.audio.formats.wav import UnsupportedError, read_layout, read_wav, write_wav
-from riffusion_ext.audio.integrity.truncation import judged
-from riffusion_ext.audio.tags import checked_tags
+from riffusion_ext.audio.integrity.truncation import add_file_notes
+from riffusion_ext.audio.tags import check_tags
 from riffusion_ext.errors import AudioError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.regular import open_regular
@@ -33,37 +33,37 @@ __all__ = [
 ]
 
 FORMATS = ("wav", "flac", "ogg", "mp3")
-"""Formats that can be written, by the suffix of their files."""
+"""Formats that can be written, named by file suffix."""
 
 SUBTYPES = ("pcm16", "pcm24", "float")
-"""How samples are kept in WAV and FLAC files."""
+"""Sample formats of WAV and FLAC files."""
 
 
 def available_formats() -> tuple[str, ...]:
-    """Return those of :data:`FORMATS` that can be written here; ``("wav",)`` without soundfile."""
+    """Return the :data:`FORMATS` that can be written; ``("wav",)`` without soundfile."""
     soundfile = soundfile_io.load()
     known = soundfile.available_formats() if soundfile else {}
     return tuple(form for form in FORMATS if form == "wav" or soundfile_io.CODECS[form] in known)
 
 
 def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float | None = None) -> AudioClip:
-    """Read a sound file. What it holds decides how, not its suffix.
+    """Read a sound file. The format is detected from the content, not from the suffix.
 
     Parameters
     ----------
     path
-        Any WAV of PCM or float samples; with soundfile, whatever libsndfile knows; with ffmpeg on PATH, the rest,
-        but for playlists.
+        WAV files with PCM or float samples; with soundfile, every format of libsndfile; with ffmpeg on PATH, all
+        others except playlists.
     start, duration
-        The part to read, in seconds; None for all that follows. A part that passes the end stops there.
+        The part to read, in seconds; None reads to the end. A part that extends past the end is cut there.
 
     Raises
     ------
     AudioError
-        The file is missing or cannot be read, the part starts past its end, it holds more than 8 channels or many
-        samples that are no sound (:mod:`riffusion_ext.audio.integrity.repair`; few are repaired, which the clip's
-        notes tell, as they do what is missing in the file: :mod:`riffusion_ext.audio.integrity.truncation`), or it
-        needs more memory than is allowed.
+        The file is missing or cannot be read, the part starts past its end, the file has more than 8 channels or too
+        many invalid samples, or it exceeds the memory allowance. A few invalid samples are repaired
+        (:mod:`riffusion_ext.audio.integrity.repair`). The clip's notes report repairs and missing sound
+        (:mod:`riffusion_ext.audio.integrity.truncation`).
     """
     path = Path(path)
     if not (math.isfinite(start) and start >= 0):
@@ -75,9 +75,9 @@ def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float
     for reader in (_read_wav_file, soundfile_io.read, ffmpeg.read) if is_wav else (soundfile_io.read, ffmpeg.read):
         try:
             clip = reader(path, start=start, duration=duration)
-            to_its_end = duration is None or clip.duration < duration - 0.5 / clip.sample_rate
-            seconds = start + clip.duration if to_its_end else None
-            return judged(clip, path, seconds, filled=reader is not ffmpeg.read)
+            reached_end = duration is None or clip.duration < duration - 0.5 / clip.sample_rate
+            seconds = start + clip.duration if reached_end else None
+            return add_file_notes(clip, path, seconds, filled=reader is not ffmpeg.read)
         except UnsupportedError as error:
             reasons.append(str(error))
         except AudioError as error:
@@ -88,7 +88,7 @@ def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float
 
 
 def sound_length(path: str | PathLike[str]) -> float:
-    """Return how long a sound file is, in seconds, without reading all of it where its header tells.
+    """Return the duration of a sound file in seconds, from its header where possible.
 
     Raises
     ------
@@ -105,16 +105,16 @@ def sound_length(path: str | PathLike[str]) -> float:
     except UnsupportedError:
         return read_audio(path).duration
     except (AudioError, OSError) as error:
-        raise _named(path, error) from error
+        raise _with_path(path, error) from error
 
 
 def sound_shape(path: str | PathLike[str]) -> tuple[int, int, int] | None:
-    """Return frames, channels and sample rate of a sound file by its header; None where the header does not tell.
+    """Return frames, channels and sample rate from the header of a sound file; None if the header lacks them.
 
     Raises
     ------
     AudioError
-        The file is missing or cannot be opened, or no clip has its channels or its rate.
+        The file is missing or cannot be opened, or its number of channels or its rate is out of range.
     """
     path = Path(path)
     is_wav = file_head(path)[:4] == b"RIFF"
@@ -122,21 +122,21 @@ def sound_shape(path: str | PathLike[str]) -> tuple[int, int, int] | None:
         if is_wav:
             with open_regular(path) as file:
                 layout = read_layout(file)
-            found = layout.frames, layout.channels, layout.sample_rate
+            shape = layout.frames, layout.channels, layout.sample_rate
         else:
-            found = soundfile_io.shape(path)
-        check_form(*found[1:])
-        return found
+            shape = soundfile_io.shape(path)
+        check_clip_format(*shape[1:])
+        return shape
     except UnsupportedError:
         return None
     except (AudioError, OSError) as error:
-        raise _named(path, error) from error
+        raise _with_path(path, error) from error
 
 
-def _named(path: Path, error: AudioError | OSError) -> AudioError:
-    """Return an error that names the file, unless it does already."""
-    why = getattr(error, "strerror", None) or str(error)
-    return AudioError(why if str(path) in why else f"{path} cannot be read: {why}")
+def _with_path(path: Path, error: AudioError | OSError) -> AudioError:
+    """Return an error whose message contains the path."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return AudioError(reason if str(path) in reason else f"{path} cannot be read: {reason}")
 
 
 def _read_wav_file(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
@@ -145,7 +145,13 @@ def _read_wav_file(path: Path, *, start: float = 0.0, duration: float | None = N
 
 
 def file_head(path: Path) -> bytes:
-    """Return the first bytes of a file, or say why there are none."""
+    """Return the first 12 bytes of a file.
+
+    Raises
+    ------
+    AudioError
+        The file is missing, is a folder, is empty or cannot be read.
+    """
     try:
         with open_regular(path) as file:
             head = file.read(12)
@@ -161,17 +167,17 @@ def file_head(path: Path) -> bytes:
 
 
 def read_tags(path: str | PathLike[str]) -> dict[str, str]:
-    """Read what a sound file says about itself.
+    """Read the tags of a sound file.
 
     Returns
     -------
     dict
-        Texts by name, of :data:`~riffusion_ext.audio.tags.TAG_NAMES`; those that are absent or empty are left out.
+        Values by name, see :data:`~riffusion_ext.audio.tags.TAG_NAMES`; missing and empty tags are omitted.
 
     Raises
     ------
     AudioError
-        The file is missing, or is no sound file that can be opened. Tags are not read through ffmpeg.
+        The file is missing or cannot be opened as a sound file. Tags are not read through ffmpeg.
     """
     path = Path(path)
     head = file_head(path)
@@ -186,7 +192,7 @@ def read_tags(path: str | PathLike[str]) -> dict[str, str]:
     except UnsupportedError as error:
         raise AudioError(f"the tags of {path} cannot be read: {error}") from error
     except (AudioError, OSError) as error:
-        raise _named(path, error) from error
+        raise _with_path(path, error) from error
 
 
 def write_audio(
@@ -197,21 +203,21 @@ def write_audio(
     tags: Mapping[str, str] | None = None,
     loop: tuple[int, int] | None = None,
 ) -> Path:
-    """Write a sound file, whole or not at all.
+    """Write a sound file atomically.
 
     Parameters
     ----------
     clip
-        At least one sample. Whole numbers are rounded; what passes full scale is clipped, except in a WAV of floats,
-        which keeps it. MP3 holds one or two channels, and a rate that it does not have becomes 44.1 or 48 kHz.
+        At least one sample. Integer formats round, and clip at full scale; float WAV files keep values above it. MP3
+        holds one or two channels; for a rate that MP3 lacks, the clip is resampled to 44.1 or 48 kHz.
     path
-        Its suffix chooses the format; missing folders are made; a file of that name is replaced.
+        The suffix selects the format. Missing folders are created, an existing file is replaced.
     subtype
-        ``"pcm16"``, ``"pcm24"`` or ``"float"``, for WAV and FLAC (which has no floats and takes 24 bits instead).
+        ``"pcm16"``, ``"pcm24"`` or ``"float"``, for WAV and FLAC (which has no floats and uses 24 bits instead).
     tags
-        Texts by name, of :data:`~riffusion_ext.audio.tags.TAG_NAMES`.
+        Values by name, see :data:`~riffusion_ext.audio.tags.TAG_NAMES`.
     loop
-        For WAV: first sample of the part that samplers repeat, and the one behind its last.
+        For WAV: the loop of samplers, as (first sample, one past the last).
 
     Returns
     -------
@@ -222,7 +228,7 @@ def write_audio(
     ------
     AudioError
         The suffix, subtype or a tag is unknown, the format is not available or cannot hold the clip, or the file
-        cannot be written. A file that was there before is then still there, unchanged.
+        cannot be written. An existing file is then unchanged.
     """
     path = Path(path)
     form = path.suffix.lower().removeprefix(".")
@@ -231,11 +237,11 @@ def write_audio(
         raise AudioError(f"the suffix of a sound file must be one of {known}, got {path.suffix!r} in {path}")
     if subtype not in SUBTYPES:
         raise AudioError(f"the subtype must be one of {', '.join(SUBTYPES)}, got {subtype!r}")
-    texts = checked_tags(tags)
+    texts = check_tags(tags)
     _check_loop(loop, clip, form)
     if not clip.samples.shape[1]:
         raise AudioError(f"there is no sound to write to {path}: the clip has no samples")
-    AudioClip(clip.samples, clip.sample_rate)  # checks again: an array can change after the clip was made
+    AudioClip(clip.samples, clip.sample_rate)  # checks again: the array may have changed since the clip was created
 
     def write(file: BinaryIO) -> None:
         if form == "wav":

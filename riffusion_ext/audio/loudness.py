@@ -1,10 +1,10 @@
-"""Loudness as ITU-R BS.1770-4 and EBU R 128 measure it, while the sound goes by.
+"""Streaming loudness meter after ITU-R BS.1770-4 and EBU R 128.
 
 ::
 
     samples --K-weighting--> mean square of each 100 ms --four in a row, 75 % overlap--> blocks --two gates--> LUFS
 
-Nothing but one number for each 100 ms is kept: three hours are under 1 MB.
+Only one number for each 100 ms is stored: less than 1 MB for three hours.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from riffusion_ext.validation.numbers import in_range
 
 __all__ = ["Loudness", "k_weighting"]
 
-_SEGMENTS_A_SECOND = 10
-_SEGMENTS_A_BLOCK = 4
+_SEGMENTS_PER_SECOND = 10
+_SEGMENTS_PER_BLOCK = 4
 _OFFSET = -0.691
-"""Decibels: makes the gain of the K-weighting at 1 kHz count for nothing."""
+"""In dB: cancels the gain of the K-weighting at 1 kHz."""
 
 _ABSOLUTE_GATE = -70.0
 _RELATIVE_GATE = -10.0
@@ -40,15 +40,15 @@ _SHELF_HZ, _SHELF_Q, _SHELF_DB, _SHELF_BEND = (
 )
 _PASS_HZ, _PASS_Q = 38.13547087602444, 0.5003270373238773
 
-# The standard writes the high pass with the numerator 1, -2, 1, without the factor that would make its gain 1 far
-# above the corner. The 0.04 dB that this is at 48 kHz belong to the measure, so they are kept at every rate.
+# The standard gives the high pass with the numerator 1, -2, 1, without the factor that would make its gain 1 far
+# above the corner. The resulting 0.04 dB at 48 kHz are part of the measure, so they are kept at every rate.
 _PASS_TAN = math.tan(math.pi * _PASS_HZ / 48000)
 _PASS_GAIN = 1 + _PASS_TAN / _PASS_Q + _PASS_TAN**2
 
 _LOWEST_RATE = 16000
-"""Below it the shelf comes close to half the rate and is bent; such sound is weighted at a multiple of its rate."""
+"""Below it, the shelf is close to the Nyquist frequency and is warped; such sound is oversampled for the weighting."""
 
-# Weight of each channel by their number, in the order of WAVE files: the low-frequency channel is left out, those
+# Channel weights by number of channels, in the order of WAVE files. The low-frequency channel is left out; channels
 # between 60 and 120 degrees to the side count 1.5 dB more (BS.1770-4, tables 3 and 4).
 _SURROUND = 1.41
 _WEIGHTS: dict[int, tuple[float, ...]] = {
@@ -63,24 +63,24 @@ _WEIGHTS: dict[int, tuple[float, ...]] = {
 }
 
 _PIECE = 1 << 16
-"""Samples weighted at once: what the caller gives may be long, and the weighting works in float64."""
+"""Samples weighted at once: the input may be long, and the weighting uses float64."""
 
-_DUST = 1e-30
-"""What the filters still ring with is dropped there: numbers near the smallest there is are slow to compute with."""
+_DENORMAL = 1e-30
+"""Filter states below this are set to 0: arithmetic with denormal numbers is slow."""
 
 
 class Loudness:
-    """Integrated loudness of a sound that comes in pieces.
+    """Measure the integrated loudness of a sound given piece by piece.
 
-    How it is cut into pieces does not matter.
+    The result does not depend on the sizes of the pieces.
 
     Parameters
     ----------
     sample_rate
         In Hz, 1000 to 768000.
     channels
-        1 to 8, in the order of WAVE files. A single channel counts once, as the standard has it: the same sound on
-        both sides of a stereo file measures 3 dB more.
+        1 to 8, in the order of WAVE files. Mono counts once, as in the standard: the same sound on both channels of
+        a stereo file measures 3 dB more.
 
     Raises
     ------
@@ -106,17 +106,17 @@ class Loudness:
         self._samples = 0
 
     def add(self, samples: npt.NDArray[np.float32]) -> None:
-        """Take the next piece.
+        """Add the next piece.
 
         Parameters
         ----------
         samples : np.ndarray [shape=(channels, time)]
-            Full scale is ±1.0. Any length.
+            Full scale is ±1.0; of arbitrary length.
 
         Raises
         ------
         AudioError
-            The array has another number of channels, or holds NaN or infinity.
+            The array has the wrong number of channels, or holds NaN or infinity.
         """
         channels = len(self._weights)
         if samples.ndim != 2 or samples.shape[0] != channels:
@@ -124,22 +124,22 @@ class Loudness:
         if samples.size and not (math.isfinite(samples.min()) and math.isfinite(samples.max())):
             raise AudioError("the samples must be finite, got NaN or infinity")
         for start in range(0, samples.shape[1], _PIECE):
-            self._gather(self._weighted(samples[:, start : start + _PIECE]))
+            self._add_energy(self._weighted(samples[:, start : start + _PIECE]))
 
     def integrated(self) -> float:
-        """Loudness of all that came so far, in LUFS.
+        """Return the integrated loudness so far, in LUFS.
 
-        Blocks of 400 ms count that are louder than -70 LUFS and not more than 10 LU under the mean of those.
+        Counts blocks of 400 ms that are louder than -70 LUFS and at most 10 LU below the mean of such blocks.
 
         Returns
         -------
         float
-            ``-inf`` for silence and for less than 400 ms.
+            ``-inf`` for silence and for less than 400 ms of sound.
         """
         segments = np.array(self._segments)
-        if len(segments) < _SEGMENTS_A_BLOCK:
+        if len(segments) < _SEGMENTS_PER_BLOCK:
             return -math.inf
-        blocks = np.lib.stride_tricks.sliding_window_view(segments, _SEGMENTS_A_BLOCK).mean(axis=1)
+        blocks = np.lib.stride_tricks.sliding_window_view(segments, _SEGMENTS_PER_BLOCK).mean(axis=1)
         blocks = blocks[blocks > _energy_at(_ABSOLUTE_GATE)]
         if not blocks.size:
             return -math.inf
@@ -147,22 +147,22 @@ class Loudness:
         return _OFFSET + 10 * math.log10(blocks[blocks > gate].mean())
 
     def _weighted(self, piece: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """K-weighted energy [time] of the next samples, summed over the channels."""
+        """Return the K-weighted energy [time] of the next samples, summed over the channels."""
         from scipy.signal import sosfilt
 
         channels, length = piece.shape
         spread = np.zeros((channels, length * self._factor))
         spread[:, :: self._factor] = piece
         signal, self._state = sosfilt(self._filter, spread, zi=self._state)
-        self._state[np.abs(self._state) < _DUST] = 0
+        self._state[np.abs(self._state) < _DENORMAL] = 0
         energy: npt.NDArray[np.float64] = np.einsum("c,ct->t", self._weights, np.square(signal))
         return energy if self._factor == 1 else energy.reshape(-1, self._factor).mean(axis=1)
 
-    def _gather(self, energy: npt.NDArray[np.float64]) -> None:
+    def _add_energy(self, energy: npt.NDArray[np.float64]) -> None:
         """Add energy [time] to the segments; the n-th ends at the sample nearest to n * 100 ms."""
         start = 0
         while start < len(energy):
-            first, last = (self._border(len(self._segments) + more) for more in (0, 1))
+            first, last = (self._segment_start(len(self._segments) + more) for more in (0, 1))
             stop = min(len(energy), start + last - self._samples)
             self._energy += float(energy[start:stop].sum())
             self._samples += stop - start
@@ -171,26 +171,26 @@ class Loudness:
                 self._segments.append(self._energy / (last - first))
                 self._energy = 0.0
 
-    def _border(self, number: int) -> int:
+    def _segment_start(self, number: int) -> int:
         """Return the sample at which a segment begins."""
-        return (2 * number * self._rate + _SEGMENTS_A_SECOND) // (2 * _SEGMENTS_A_SECOND)
+        return (2 * number * self._rate + _SEGMENTS_PER_SECOND) // (2 * _SEGMENTS_PER_SECOND)
 
 
 def _energy_at(lufs: float) -> float:
-    """Mean square, after the weighting, of a loudness."""
+    """Convert a loudness to the K-weighted mean square."""
     return float(10 ** ((lufs - _OFFSET) / 10))
 
 
 def _factor_for(sample_rate: int) -> int:
-    """Return how many times the sample rate the weighting is done at."""
+    """Return the oversampling factor of the weighting."""
     return max(1, math.ceil(_LOWEST_RATE / sample_rate))
 
 
 def k_weighting(sample_rate: int) -> npt.NDArray[np.float64]:
-    """Coefficients of the K-weighting as two second-order sections, for :func:`scipy.signal.sosfilt`.
+    """Return the K-weighting as two second-order sections, for :func:`scipy.signal.sosfilt`.
 
-    The analogue shelf and high pass behind the standard's table, by the bilinear transform. At 48 kHz they are the
-    table of BS.1770-4 itself.
+    The bilinear transform of the analogue shelf and high pass behind the standard's table. At 48 kHz the coefficients
+    equal the table of BS.1770-4.
 
     Parameters
     ----------
@@ -223,14 +223,14 @@ def k_weighting(sample_rate: int) -> npt.NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def _filter_for(sample_rate: int) -> npt.NDArray[np.float64]:
-    """Second-order sections for samples at this rate, or for the samples with zeros between them at a low one."""
+    """Return second-order sections for samples at this rate; at a low rate, for zero-stuffed samples."""
     factor = _factor_for(sample_rate)
     weighting = k_weighting(sample_rate * factor)
     if factor == 1:
         return weighting
     from scipy.signal import ellip
 
-    # Zeros between the samples repeat the spectrum above its half; the low pass takes that away again.
+    # Zero-stuffing repeats the spectrum above the old Nyquist frequency; the low pass removes the images.
     low_pass = ellip(10, 0.01, 70, 0.95 / factor, output="sos")
     low_pass[0, :3] *= factor
     return np.concatenate([low_pass, weighting])

@@ -1,7 +1,6 @@
-"""Two sounds of one song, together.
+"""Mix two versions of one song.
 
-All functions put their sounds sample on sample: sample `n` of the result is made of samples `n` of what goes in. Where
-lengths differ, the shorter one is silent at its end.
+Sample `n` of a result is made from samples `n` of the inputs. The shorter input is padded with silence.
 """
 
 from __future__ import annotations
@@ -19,33 +18,33 @@ from riffusion_ext.validation.numbers import in_range
 __all__ = ["LAWS", "double", "dry_wet"]
 
 LAWS = ("equal-power", "linear")
-"""How two sounds share the loudness. "equal-power": for sounds whose waves are unrelated, as an image's new phases
-are. "linear": for sounds that are nearly the same wave."""
+"""Crossfade laws. "equal-power": for uncorrelated sounds, such as sound with newly reconstructed phases. "linear": for
+sounds with nearly the same waveform."""
 
 Share = float | Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
-"""A number, or a function from seconds [N] to numbers [N]."""
+"""A number, or a function from times [N] in seconds to numbers [N]."""
 
-_NODE_S = 0.01
+_SHARE_STEP_S = 0.01
 _BLOCK = 1 << 18
 
 
 def dry_wet(dry: AudioClip, wet: AudioClip, share: Share, *, law: str = "equal-power") -> AudioClip:
-    """Mix a sound and what was made of it.
+    """Mix a dry sound with its processed version.
 
     Parameters
     ----------
     dry, wet
-        Of one sample rate. A mono one is the same on both sides of a stereo one.
+        Clips of equal sample rate. Mono is copied to both channels beside a stereo clip.
     share
-        Of the wet sound, 0 (only dry) to 1 (only wet): a number, or a function of time, read every 10 ms and linear in
-        between.
+        Share of the wet sound, 0 (only dry) to 1 (only wet): a number, or a function of time, sampled every 10 ms and
+        interpolated linearly.
     law
         One of :data:`LAWS`.
 
     Returns
     -------
     AudioClip
-        As long as the longer one. With a share of 0 or 1 throughout, it is the one sound to the bit.
+        As long as the longer clip. With a constant share of 0 or 1, bit-identical to that clip.
 
     Raises
     ------
@@ -54,14 +53,14 @@ def dry_wet(dry: AudioClip, wet: AudioClip, share: Share, *, law: str = "equal-p
     """
     if law not in LAWS:
         raise AudioError(f"the law must be one of {', '.join(LAWS)}, got {law!r}")
-    a, b = _aligned(dry, wet)
+    a, b = _align(dry, wet)
     mixed = np.empty_like(a)
     for start in range(0, a.shape[1], _BLOCK):
         stop = min(start + _BLOCK, a.shape[1])
         part = _shares(share, start, stop, dry.sample_rate)
         if law == "linear":
             dry_gain, wet_gain = 1.0 - part, part
-        else:  # exact at both ends: the sine of a quarter turn is 1, its cosine only nearly 0
+        else:  # two sines are exact at both ends: sin(pi / 2) is 1, cos(pi / 2) only nearly 0
             dry_gain, wet_gain = np.sin((1.0 - part) * (math.pi / 2)), np.sin(part * (math.pi / 2))
         mixed[:, start:stop] = a[:, start:stop] * dry_gain.astype(np.float32)
         mixed[:, start:stop] += b[:, start:stop] * wet_gain.astype(np.float32)
@@ -69,14 +68,14 @@ def dry_wet(dry: AudioClip, wet: AudioClip, share: Share, *, law: str = "equal-p
 
 
 def double(one: AudioClip, other: AudioClip, *, width: float = 1.0) -> AudioClip:
-    """Pan two versions of one song to the left and to the right, as two takes of a guitar.
+    """Pan two versions of one song left and right, like a double-tracked guitar.
 
     Parameters
     ----------
     one, other
-        Of one sample rate; each is mixed to mono.
+        Clips of equal sample rate; each is mixed to mono.
     width
-        0 (both in the middle) to 1 (one left, the other right), by the sine law: the power of each stays the same.
+        0 (both centred) to 1 (one left, the other right). The sine law keeps the power of each constant.
 
     Returns
     -------
@@ -89,31 +88,31 @@ def double(one: AudioClip, other: AudioClip, *, width: float = 1.0) -> AudioClip
         The rates differ, or the width is out of range.
     """
     in_range("the width", width, 0, 1, error=AudioError)
-    a, b = _aligned(one.to_mono(), other.to_mono())
+    a, b = _align(one.to_mono(), other.to_mono())
     angle = (1.0 - width) * math.pi / 4
     near, far = np.float32(math.cos(angle)), np.float32(math.sin(angle))
     return AudioClip(np.concatenate([near * a + far * b, far * a + near * b]), one.sample_rate)
 
 
-def _aligned(one: AudioClip, other: AudioClip) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return samples [C, T] of both, with as many channels and as long as the larger."""
+def _align(one: AudioClip, other: AudioClip) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the samples [C, T] of both clips, with equal channels and equal length."""
     if one.sample_rate != other.sample_rate:
         raise AudioError(f"sounds to be mixed need one sample rate, got {one.sample_rate} and {other.sample_rate} Hz")
     channels = max(one.channels, other.channels)
     a, b = (clip.to_channels(channels).samples for clip in (one, other))
     length = max(a.shape[1], b.shape[1])
-    return _as_long(a, length), _as_long(b, length)
+    return _pad_to(a, length), _pad_to(b, length)
 
 
-def _as_long(samples: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
+def _pad_to(samples: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
     missing = length - samples.shape[1]
     return np.pad(samples, ((0, 0), (0, missing))) if missing else samples
 
 
 def _shares(share: Share, start: int, stop: int, rate: int) -> npt.NDArray[np.float64]:
-    """Shares [stop - start] of samples."""
+    """Return the share [stop - start] at each sample."""
     if callable(share):
-        hop = max(1, round(_NODE_S * rate))
+        hop = max(1, round(_SHARE_STEP_S * rate))
         nodes = np.arange(start // hop, stop // hop + 2) * hop
         values = np.asarray(share(nodes / rate), np.float64)
         _check_shares(values)

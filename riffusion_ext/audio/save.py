@@ -1,4 +1,4 @@
-"""Write a clip to a sound file that records how it was made."""
+"""Write a clip to a sound file, with its recipe in the tags."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def save_clip(
     subtype: str = "pcm16",
     loop: tuple[int, int] | None = None,
 ) -> Path:
-    """Write a clip, with its title and the record of how it was made in the file's tags.
+    """Write a clip, with its title and its recipe in the tags.
 
     Parameters
     ----------
     clip
         The sound.
     path
-        Sound file to write; its suffix chooses the format.
+        Sound file to write; the suffix selects the format.
     params
-        Of the spectrogram image that the sound was made from.
+        Parameters of the spectrogram image that the sound was made from.
     max_value
-        Magnitude of black in the image, where the image records it.
+        Magnitude of black, if the image records it.
     title
         Title tag; empty for none.
     recipe
-        What the comment holds besides the parameters, as JSON can hold it.
+        JSON-serialisable values that the comment holds besides the parameters.
     subtype, loop
         See :func:`~riffusion_ext.audio.io.write_audio`.
 

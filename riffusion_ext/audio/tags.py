@@ -1,4 +1,4 @@
-"""The texts a sound file carries about itself, whatever its format calls them."""
+"""Names and checks of tags, independent of the file format."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from collections.abc import Mapping
 
 from riffusion_ext.errors import AudioError
 
-__all__ = ["TAG_NAMES", "checked_tags"]
+__all__ = ["TAG_NAMES", "check_tags"]
 
 TAG_NAMES = ("title", "artist", "album", "comment", "software", "date", "genre")
 
 
-def checked_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the tags that have a text, in a form that every format can hold.
+def check_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the tags that are not empty, in a form that every format can hold.
 
-    NUL ends a text in most formats and is taken out; half surrogates (from file names that are not UTF-8) become ``?``.
+    NUL terminates a string in most formats and is removed. Lone surrogates (from file names that are not UTF-8) become
+    ``?``.
 
     Raises
     ------
     AudioError
-        A name is not one of :data:`TAG_NAMES`, or a value is not a text.
+        A name is not one of :data:`TAG_NAMES`, or a value is not a string.
     """
     checked: dict[str, str] = {}
     for name, value in (tags or {}).items():

@@ -17,7 +17,7 @@ from riffusion_ext.commands.shared.options import (
 )
 from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import Result
-from riffusion_ext.convert.targets import planned
+from riffusion_ext.convert.targets import pair_with_targets
 from riffusion_ext.files.paths import SOUND_SUFFIXES, expand, user_path
 from riffusion_ext.options.convert.to_images import BATCH
 from riffusion_ext.params import PRESETS
@@ -64,10 +64,10 @@ def run(args: argparse.Namespace) -> int:
     files = files[: args.limit] if args.limit > 0 else files
 
     from riffusion_ext.convert import sounds_to_images
-    from riffusion_ext.convert.parallel import cores, each_in_threads
-    from riffusion_ext.spectrogram.threads import confined_threads
+    from riffusion_ext.convert.parallel import cores, map_in_threads
+    from riffusion_ext.spectrogram.threads import single_core_threads
 
-    pairs, notes = planned(files, user_path(args.output_dir), f".{args.image_extension}")
+    pairs, notes = pair_with_targets(files, user_path(args.output_dir), f".{args.image_extension}")
 
     def work(pair: tuple[Path, Path]) -> Result:
         own_rate = args.sample_rate == FILE_RATE
@@ -76,6 +76,6 @@ def run(args: argparse.Namespace) -> int:
 
     with Reporter("audio-to-images-batch", len(files), json=args.json, quiet=args.quiet) as report:
         report.found(missing, passed, notes)
-        for result in each_in_threads(work, pairs, args.num_threads or cores(), start=confined_threads):
+        for result in map_in_threads(work, pairs, args.num_threads or cores(), start=single_core_threads):
             report.add(result)
     return report.finish()

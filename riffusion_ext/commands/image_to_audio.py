@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     files, missing = expand(args.image, IMAGE_SUFFIXES, sort_named=in_order, passed=passed)
     pairs, notes = _plan(args, files, join)
 
-    from riffusion_ext.convert import check_format, images_to_sounds, joined_clips, song_to_sound
+    from riffusion_ext.convert import check_format, images_to_sounds, join_clips, song_to_sound
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
     for name in {target.suffix.lower().lstrip(".") for _, target in pairs}:
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
                 files, pairs[0][1], settings, existing=existing, subtype=subtype, progress=report.progress
             )
         elif files:
-            results = joined_clips(
+            results = join_clips(
                 files,
                 pairs[0][1],
                 settings,

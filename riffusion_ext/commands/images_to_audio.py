@@ -18,7 +18,7 @@ from riffusion_ext.commands.shared.options import (
 )
 from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import Existing, Result, explain
-from riffusion_ext.convert.targets import planned
+from riffusion_ext.convert.targets import pair_with_targets
 from riffusion_ext.files.paths import IMAGE_SUFFIXES, expand, is_folder_name, matches_any, user_path
 from riffusion_ext.options.convert.to_audio import BITS, SUBTYPES, TO_AUDIO
 from riffusion_ext.options.crop import CROP_CONTROLS, crop_settings
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     if join and (len(files) > 1 or (files and not each)):
         joined = joined_path(folder or files[0].parent, args.joined_name, ending)
     # A clip that would have the name of the track gets another.
-    named, notes = planned(files if each else [], folder, ending, taken=[joined] if joined else [])
+    named, notes = pair_with_targets(files if each else [], folder, ending, taken=[joined] if joined else [])
     pairs: list[tuple[Path, Path | None]] = [*named] if each else [(path, None) for path in files]
     steps = len(missing) + len(files) + (joined is not None)
     with Reporter("images-to-audio", steps, json=args.json, quiet=args.quiet) as report:
@@ -135,7 +135,7 @@ def _preview(
     if args.crop == "none":
         raise UsageError("--preview shows where images are cut: choose --crop fixed, once or every")
     if is_folder_name(args.preview):
-        pairs, notes = planned(files, user_path(args.preview), "_cut.png")
+        pairs, notes = pair_with_targets(files, user_path(args.preview), "_cut.png")
     else:
         target, notes = user_path(args.preview), []
         if target.suffix.lower() != ".png":
@@ -151,25 +151,25 @@ def _preview(
 def _previews(
     pairs: Sequence[tuple[Path, Path]], args: argparse.Namespace, params: SpectrogramParams | None, existing: Existing
 ) -> Iterator[Result]:
-    from riffusion_ext.convert.crop import Cutter
+    from riffusion_ext.convert.crop import Cropper
     from riffusion_ext.convert.crop_preview import preview
-    from riffusion_ext.convert.result import already_there
+    from riffusion_ext.convert.result import check_existing
     from riffusion_ext.files.atomic import write_atomically
     from riffusion_ext.spectrogram.codec import DecodeSettings, read_image
     from riffusion_ext.spectrogram.source import source_from_image
 
-    cutter = Cutter(crop_settings(vars(args)))
+    cropper = Cropper(crop_settings(vars(args)))
     for source, target in pairs:
-        done = already_there(source, [target], existing)
+        done = check_existing(source, [target], existing)
         if done is not None:
             yield done
             continue
         try:
             image = read_image(source)
-            drawing, crop = preview(image, cutter, source_from_image(image, DecodeSettings(params=params)).params)
+            drawing, decision = preview(image, cropper, source_from_image(image, DecodeSettings(params=params)).params)
             write_atomically(target, lambda file, drawing=drawing: drawing.save(file, "PNG"))  # type: ignore[misc]
         except Exception as error:
             yield Result(source, error=explain(error))
         else:
-            details = {} if crop.cut is None else {"cut": crop.cut.as_dict()}
-            yield Result(source, (target,), notes=crop.notes, details=details)
+            details = {} if decision.cut is None else {"cut": decision.cut.as_dict()}
+            yield Result(source, (target,), notes=decision.notes, details=details)

@@ -10,7 +10,7 @@ from riffusion_ext import __version__
 from riffusion_ext.commands.shared.options import UsageError, add_output_options
 from riffusion_ext.commands.shared.report import escape_controls, failure_line, write_json
 from riffusion_ext.convert import explain
-from riffusion_ext.convert.describe import describe, rows
+from riffusion_ext.convert.describe import ImageFacts, SoundFacts, describe, rows
 from riffusion_ext.files.kinds import passed_over_line
 from riffusion_ext.files.paths import IMAGE_SUFFIXES, SOUND_SUFFIXES, expand
 
@@ -43,9 +43,12 @@ def run(args: argparse.Namespace) -> int:
     if passed and not args.quiet:
         sys.stderr.write(f"note: {passed_over_line(passed)}\n")
     results: list[dict[str, object]] = [{"source": str(path), "error": why} for path, why in missing]
+    texts: dict[str, str] = {}
     for path in files:
         try:
-            results.append({"source": str(path), "error": None, **describe(path)})
+            facts = describe(path)
+            results.append({"source": str(path), "error": None, **facts})
+            texts[str(path)] = _text(str(path), facts)
         except Exception as error:
             results.append({"source": str(path), "error": explain(error)})
     failed = sum(item["error"] is not None for item in results)
@@ -63,12 +66,12 @@ def run(args: argparse.Namespace) -> int:
         if item["error"] is not None:
             sys.stderr.write(escape_controls(failure_line(Path(str(item["source"])), str(item["error"]))) + "\n")
         elif not args.json:
-            sys.stdout.write(_text(item))
+            sys.stdout.write(texts[str(item["source"])])
     return 1 if failed else 0
 
 
-def _text(item: dict[str, object]) -> str:
-    facts = rows(item)
-    width = max(len(what) for what, _ in facts) + 2
-    lines = [f"  {what:<{width}}{value}" for what, value in facts]
-    return "\n".join(escape_controls(line) for line in [str(item["source"]), *lines]) + "\n"
+def _text(source: str, facts: ImageFacts | SoundFacts) -> str:
+    table = rows(facts)
+    width = max(len(what) for what, _ in table) + 2
+    lines = [f"  {what:<{width}}{value}" for what, value in table]
+    return "\n".join(escape_controls(line) for line in [source, *lines]) + "\n"

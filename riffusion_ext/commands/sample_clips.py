@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 def run_batch(args: argparse.Namespace) -> int:
     """Run sample-clips-batch and return the exit code."""
     from riffusion_ext.convert import check_format
-    from riffusion_ext.convert.parallel import cores, each_in_threads
+    from riffusion_ext.convert.parallel import cores, map_in_threads
     from riffusion_ext.convert.sample import sample_clips
 
     check_format(args.extension)
@@ -115,7 +115,7 @@ def run_batch(args: argparse.Namespace) -> int:
 
     with Reporter("sample-clips-batch", len(files), json=args.json, quiet=args.quiet) as report:
         report.found(missing, passed, notes)
-        for result in each_in_threads(work, files, args.num_threads or cores()):
+        for result in map_in_threads(work, files, args.num_threads or cores()):
             report.add(result)
     return report.finish()
 

@@ -1,10 +1,10 @@
-"""Lists of files in, files out: what the command line and the Riffusion tab both do.
+"""Convert lists of files between sound and images, for the command line and the Riffusion tab.
 
-One bad file never stops the others: every input yields a :class:`Result` that names its files or says in one sentence
-why there are none. Files are written whole or not at all, so that a stop in the middle leaves nothing half done.
+A bad file never stops the others: every input yields a :class:`Result` with its output files, or one sentence about the
+error. Files are written atomically, so an interrupt leaves no partial files.
 """
 
-from riffusion_ext.convert.clips import images_to_clips, joined_clips, joined_path
+from riffusion_ext.convert.clips import images_to_clips, join_clips, joined_path
 from riffusion_ext.convert.decode import check_format
 from riffusion_ext.convert.result import Existing, Result, explain
 from riffusion_ext.convert.to_audio import images_to_sounds, song_to_sound
@@ -17,7 +17,7 @@ __all__ = [
     "explain",
     "images_to_clips",
     "images_to_sounds",
-    "joined_clips",
+    "join_clips",
     "joined_path",
     "song_to_sound",
     "sounds_to_images",

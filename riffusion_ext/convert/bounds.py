@@ -1,6 +1,6 @@
 """Bounds and choices of conversions between sound and images.
 
-Conversions check against these, and whatever shows or reads a setting takes its range from here. Standard library only.
+Used by the conversions and by all interfaces that show or read a setting. Standard library only.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ __all__ = [
 ]
 
 TILE_COLUMNS = (2, 16384)
-"""Columns of a tile: one column has no duration, and WebP files hold 16383."""
+"""Columns of a tile: a single column has no duration, and WebP files hold at most 16383."""
 
 TILE_LEVELS = ("song", "tile")
-"""Scale of tiles: one for the whole song, so that they fit together again, or one for each."""
+"""Scale of tiles: one for the whole song, so that they can be joined, or one for each tile."""
 
 IMAGE_FORMATS = ("png", "jpg", "webp")
-"""Formats of image files. PNG is exact."""
+"""Formats of image files. PNG is lossless."""
 
 PART_S = (0.0, math.inf)
-"""Start and length of the part of a sound that is converted, in s."""
+"""Start and duration of the part of a sound to convert, in s."""
 
 CROSSFADE_S = (0.0, math.inf)
-"""Seconds by which joined clips overlap; shorter where a clip ends before."""
+"""Overlap of joined clips in s; reduced for short clips."""
 
 CROPS = ("none", "fixed", "once", "every")
-"""``fixed``: the first columns; ``once``: whole bars, as found in the first image that has a beat; ``every``: whole
-bars of each image's own beat."""
+"""Crop methods. ``fixed``: the first columns; ``once``: whole bars, found in the first image with a beat; ``every``:
+whole bars, found in each image."""
 
 CROP_WIDTH = (2, 65536)
-"""Columns that are kept of an image."""
+"""Columns to keep of an image."""
 
 CLIPS = (1, math.inf)
-"""Clips that are sampled from one sound file."""
+"""Number of clips to sample from one sound file."""
 
 CUT_DURATION_MS = (1, math.inf)
-"""Length of a sampled clip, in ms."""
+"""Duration of a sampled clip, in ms."""
 
 SAMPLE_SEED = (-1, 2**32 - 1)
-"""Seeds of random clips: those of numpy, and -1 for "choose one"."""
+"""Seeds of random clips: those of numpy, and -1 for a random seed."""
 
 THREADS = (1, math.inf)
-"""Files to work on at the same time."""
+"""Files to process in parallel."""

@@ -1,9 +1,9 @@
-r"""Images to clips: cut where wanted, each in a file of its own, all joined into one track, or both.
+r"""Decode images to clips: optionally cropped, written one by one, joined into one track, or both.
 
 ::
 
-    images --decoded--> sounds --Cutter--> cuts --looped--> a file each
-                                              \------join---> one track, at one level
+    images --decode_tasks--> sounds --Cropper--> cuts --cut_loop--> a file for each
+                                                   \---join-----> one track, at one level
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from riffusion_ext.convert.decode import Task, decoded, open_image, write_sound
-from riffusion_ext.convert.result import Existing, Progress, Result, already_there, explain
+from riffusion_ext.convert.decode import Task, decode_tasks, open_image, write_sound
+from riffusion_ext.convert.result import Existing, Progress, Result, check_existing, explain
 from riffusion_ext.errors import RiffusionError
 
 if TYPE_CHECKING:
     from riffusion_ext.convert.crop import CropSettings, Cut
     from riffusion_ext.spectrogram.codec import Decoded, DecodeSettings
 
-__all__ = ["images_to_clips", "joined_clips", "joined_path"]
+__all__ = ["images_to_clips", "join_clips", "joined_path"]
 
 
 def joined_path(folder: Path, name: str, ending: str, *, now: datetime | None = None) -> Path:
@@ -31,19 +31,19 @@ def joined_path(folder: Path, name: str, ending: str, *, now: datetime | None = 
     Parameters
     ----------
     folder
-        Where it goes.
+        Folder of the file.
     name
-        As the user wrote it, with or without the ending; blank for ``joined``. ``{date}`` stands for the time,
-        ``{folder}`` for the folder's name.
+        Name given by the user, with or without the suffix; empty for ``joined``. ``{date}`` is replaced by the time,
+        ``{folder}`` by the name of the folder.
     ending
         Suffix with its dot.
     now
-        The time; None for the present.
+        Time for ``{date}``; None for the current time.
 
     Raises
     ------
     RiffusionError
-        The name holds a folder, or another ending.
+        The name contains a folder, or has another suffix.
     """
     stem = name.strip() or "joined"
     if Path(stem).name != stem or "\\" in stem or stem == "..":
@@ -60,7 +60,7 @@ def joined_path(folder: Path, name: str, ending: str, *, now: datetime | None = 
 
 @dataclass
 class _Track:
-    """What is to be joined: sounds, and which part of each."""
+    """Sounds to be joined, and the cut of each."""
 
     sounds: list[Decoded] = field(default_factory=list)
     cuts: list[Cut | None] = field(default_factory=list)
@@ -70,7 +70,7 @@ class _Track:
         self.cuts.append(cut)
 
     def joined(self, level: str, crossfade: float) -> Decoded:
-        """Return all in one, at one level: a quiet clip stays quiet beside a loud one."""
+        """Join all sounds and set one level for the whole, so that quiet clips stay quiet beside loud ones."""
         from riffusion_ext.audio import join_at_level
         from riffusion_ext.convert.crop import FADE_S
 
@@ -97,58 +97,58 @@ def images_to_clips(
     progress: Progress | None = None,
     joining: Callable[[int], object] | None = None,
 ) -> Iterator[Result]:
-    """Turn images into clips, each decoded once, and join them.
+    """Decode images to clips, each once, and join them.
 
     Parameters
     ----------
     pairs
-        (image, sound file) pairs in the order of the track; None for no file of its own.
+        (image, sound file) pairs in the order of the track; None to write no file for the image.
     settings
-        How to decode.
+        Decoding settings.
     joined
-        File of all clips one after the other; None for none.
+        File of the joined track; None for no track.
     crop
-        How much of each image is heard; None for all. Loops follow each other in time, whatever the crossfade.
+        Part of each image to use; None for all. Loops stay in time whatever the crossfade.
     crossfade
-        Seconds by which each clip fades into the next.
+        Crossfade between clips, in s.
     existing
-        What to do where a file is there already.
+        What to do with existing files.
     subtype
-        ``"pcm16"``, ``"pcm24"`` or ``"float"``; of WAV and FLAC files.
+        ``"pcm16"``, ``"pcm24"`` or ``"float"``, for WAV and FLAC.
     progress
-        Called with the part of the present batch that is done.
+        Called with the fraction of the current batch that is done.
     joining
-        Called with the number of clips when they are about to be joined.
+        Called with the number of clips before they are joined.
 
     Yields
     ------
     Result
-        One for each pair, in their order, and last the track's, whose ``source`` is the first image's folder.
-        ``details``: ``duration`` (s), ``sample_rate``, ``channels``; of an image also ``width``, ``height`` and, where
-        it was cut, ``cut`` with ``start``, ``duration`` (s), ``wrapped``, ``tempo``, ``beats`` and ``bars``; of the
-        track ``images`` and ``crossfade``. An image that has no file of its own and can be heard has no outputs.
+        One for each pair, in order, then that of the track, whose ``source`` is the folder of the first image.
+        ``details``: ``duration`` (s), ``sample_rate``, ``channels``; for an image also ``width``, ``height`` and, if it
+        was cropped, ``cut`` with ``start``, ``duration`` (s), ``wrapped``, ``tempo``, ``beats`` and ``bars``; for the
+        track ``pictures`` (number of images) and ``crossfade``. An image without a file of its own has no outputs.
     """
     from riffusion_ext.audio import RAW
-    from riffusion_ext.convert.crop import CropSettings, Cutter, faded_ends
+    from riffusion_ext.convert.crop import Cropper, CropSettings, fade_ends
 
     folder = pairs[0][0].parent if pairs else Path()
-    done = None if joined is None else already_there(folder, [joined], existing)
+    done = None if joined is None else check_existing(folder, [joined], existing)
     track = _Track() if joined is not None and done is None else None
-    cutter = Cutter(crop or CropSettings())
-    for task, sound in decoded(_tasks(pairs, existing, track is not None), replace(settings, level=RAW), progress):
+    cropper = Cropper(crop or CropSettings())
+    for task, sound in decode_tasks(_tasks(pairs, existing, track is not None), replace(settings, level=RAW), progress):
         if isinstance(sound, Result) or isinstance(task.image, Result):
             yield sound if isinstance(sound, Result) else task.image
             continue
         try:
-            look = cutter.look(task.image, sound.params)
+            decision = cropper.decide(task.image, sound.params)
         except Exception as error:
             yield Result(task.source, error=explain(error))
             continue
-        if look.cut is not None:
-            sound = replace(sound, clip=faded_ends(sound.clip))
+        if decision.cut is not None:
+            sound = replace(sound, clip=fade_ends(sound.clip))
         if track is not None:
-            track.add(sound, look.cut)
-        yield task.there or _clip_result(task, sound, look.cut, look.notes, settings, subtype)
+            track.add(sound, decision.cut)
+        yield task.existing_result or _clip_result(task, sound, decision.cut, decision.notes, settings, subtype)
     if done is not None:
         yield done
     elif joined is not None and track is not None:
@@ -158,34 +158,34 @@ def images_to_clips(
 
 
 def _tasks(pairs: Sequence[tuple[Path, Path | None]], existing: Existing, needed: bool) -> Iterator[Task]:
-    """Open images as they are wanted; one whose file is there is opened all the same where a track needs it."""
+    """Open images lazily; those whose file exists are opened only if the track needs them."""
     for source, target in pairs:
-        there = already_there(source, [target], existing) if target is not None else None
-        if there is not None and not needed:
-            yield Task(source, target, there)
+        existing_result = check_existing(source, [target], existing) if target is not None else None
+        if existing_result is not None and not needed:
+            yield Task(source, target, existing_result)
         else:
-            yield Task(source, target, open_image(source), there)
+            yield Task(source, target, open_image(source), existing_result)
 
 
 def _clip_result(
     task: Task, sound: Decoded, cut: Cut | None, notes: tuple[str, ...], settings: DecodeSettings, subtype: str
 ) -> Result:
     from riffusion_ext.audio import apply_level
-    from riffusion_ext.convert.crop import looped
+    from riffusion_ext.convert.crop import cut_loop
 
-    details: dict[str, Any] = dict(task.size)
+    details: dict[str, object] = dict(task.size)
     if cut is not None:
         details["cut"] = cut.as_dict()
     notes = (*sound.notes, *notes)
     if task.target is None:
         duration = sound.clip.duration if cut is None else cut.duration
         return Result(task.source, notes=notes, details={**details, "duration": round(duration, 6)})
-    clip = sound.clip if cut is None else looped(sound.clip, cut)
+    clip = sound.clip if cut is None else cut_loop(sound.clip, cut)
     try:
-        heard = replace(sound, clip=apply_level(clip, settings.level), notes=notes)
+        levelled = replace(sound, clip=apply_level(clip, settings.level), notes=notes)
     except Exception as error:
         return Result(task.source, error=explain(error))
-    return write_sound(task.source, task.target, heard, settings, subtype=subtype, details=details)
+    return write_sound(task.source, task.target, levelled, settings, subtype=subtype, details=details)
 
 
 def _track_result(
@@ -201,7 +201,7 @@ def _track_result(
     return write_sound(folder, joined, whole, settings, subtype=subtype, details=details)
 
 
-def joined_clips(
+def join_clips(
     sources: Sequence[Path],
     target: Path,
     settings: DecodeSettings,
@@ -211,13 +211,13 @@ def joined_clips(
     subtype: str = "pcm16",
     progress: Progress | None = None,
 ) -> list[Result]:
-    """Turn images into clips of their own and join them, ``crossfade`` seconds overlapping.
+    """Decode images to separate clips and join them with a crossfade, in s.
 
-    Returns the results of the images left out and, last, the joined clip's, whose ``source`` is the first image's
-    folder. The level is set once, on the whole, so that a quiet image stays quiet beside a loud one.
+    Returns the results of the images that failed and, last, that of the joined clip, whose ``source`` is the folder of
+    the first image. The level is set for the whole, so that quiet images stay quiet beside loud ones.
     """
     folder = sources[0].parent
-    done = already_there(folder, [target], existing)
+    done = check_existing(folder, [target], existing)
     if done is not None:
         return [done]
     results = images_to_clips(

@@ -1,17 +1,17 @@
-r"""How much of an image is heard: all of it, its first columns, or whole bars of its beat.
+r"""Crop the sound of an image: all of it, its first columns, or whole bars of its beat.
 
 ::
 
-    image    |..:....:....:....:....:....:....:....:....:..|     : are beats, four to a bar
+    image    |..:....:....:....:....:....:....:....:....:..|     : beats, four to a bar
     cut           |---------- 2 bars ---------------------|        whole bars from the first beat
-    or wrapped |--|------------------------------------|           where only one bar would be left of two: the part
-                \_________________________________________>        before the first beat goes to the end, where it
+    or wrapped |--|------------------------------------|           if only one of two bars would remain: the part
+                \_________________________________________>        before the first beat is moved to the end, where it
                                                                     leads into the next bar as it led into the first
 
-The image is turned into sound as a whole, and the sound is cut. Cut the other way round, as sd-webui-riffusion does,
-the reconstruction lacks what lies beyond the edges: measured on 35 clips of orchestral music, the error of the first
-and the last 20 ms is -11 dB of their sound instead of -16 dB. An image of n columns also sounds one column shorter
-than n steps, which is a beat lost after fifty loops; sound can be cut where the beat is, between columns.
+The image is decoded as a whole, then the sound is cut. If the image is cropped first, as in sd-webui-riffusion, the
+reconstruction lacks the context beyond the edges: measured on 35 clips of orchestral music, the error of the first and
+the last 20 ms is -11 dB relative to the sound instead of -16 dB. Also, the sound of n columns is one column shorter
+than n steps, which loses a beat in fifty loops; sound can be cut exactly at the beat, between columns.
 """
 
 from __future__ import annotations
@@ -37,35 +37,35 @@ if TYPE_CHECKING:
 __all__ = [
     "CROPS",
     "FADE_S",
+    "CropDecision",
     "CropSettings",
+    "Cropper",
     "Cut",
-    "Cutter",
-    "Look",
     "beats_of",
     "cut_at_beats",
     "cut_at_width",
+    "cut_loop",
     "darkness_of",
-    "faded_ends",
-    "looped",
+    "fade_ends",
 ]
 
 FADE_S = 0.005
-"""Every cut is faded that long, in s: a cut without a fade clicks."""
+"""Fade at every cut, in s; without it, a cut clicks."""
 
 _SLACK = 0.005
-"""Share of the image by which bars may pass its end, and are squeezed: as exact as a period can be measured in it.
-Clips of seed images are cut to bars already; of such a one, half would be lost by a hundredth of a second."""
+"""Share of the image by which bars may extend past its end and are shortened: the accuracy of the measured period.
+Clips of seed images are already cut to bars; otherwise, a hundredth of a second could cost half of such a clip."""
 
-_LATE = 0.03
-"""Share of the time between two beats by which a cut may begin after one."""
+_MAX_LATENESS = 0.03
+"""Largest delay of a cut after a beat, as a share of the beat period."""
 
-_LEAST_WRAPPED_S = 0.05
-"""Shortest part that is moved to the end; a cut that begins a little early is better than a splice."""
+_MIN_WRAPPED_S = 0.05
+"""Shortest part that is moved to the end; below it, a cut that begins a little early is better than a splice."""
 
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How much of each image is heard.
+    """Settings of cropping images.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class CropSettings:
     width
         Columns to keep, for ``fixed``: 2 to 65536. 100 columns of 10 ms are one second.
     finder
-        What to take for a beat, for ``once`` and ``every``.
+        Beat detection settings, for ``once`` and ``every``.
 
     Raises
     ------
@@ -94,18 +94,18 @@ class CropSettings:
 
 @dataclass(frozen=True)
 class Cut:
-    """The part of an image's sound that is heard.
+    """The part of an image's sound to use.
 
     Attributes
     ----------
     start, duration
-        In s. The part may pass the end of the sound only where it is wrapped.
+        In s. The part may extend past the end of the sound only if it is wrapped.
     wrapped
-        Heard are ``start`` to ``duration`` and then 0 to ``start``, instead of ``start`` to ``start + duration``.
+        Plays ``start`` to ``duration``, then 0 to ``start``, instead of ``start`` to ``start + duration``.
     tempo
-        Beats a minute; 0.0 where no beats were counted.
+        Beats per minute; 0.0 if no beats were detected.
     beats
-        Their number in the part.
+        Number of beats in the part.
     bars
         Number of bars.
     """
@@ -119,19 +119,19 @@ class Cut:
 
     @property
     def bodies(self) -> list[tuple[float, float]]:
-        """The parts to play one after the other, each as (start, duration) in s."""
+        """Parts to play in sequence, each as (start, duration) in s."""
         if self.wrapped:
             return [(self.start, self.duration - self.start), (0.0, self.start)]
         return [(self.start, self.duration)]
 
     def as_dict(self) -> dict[str, object]:
-        """Return the cut as plain values, times to the microsecond."""
+        """Return the cut as a dict, with times rounded to microseconds."""
         times = {"start": round(self.start, 6), "duration": round(self.duration, 6)}
         return {**asdict(self), **times, "tempo": round(self.tempo, 3)}
 
 
 def darkness_of(image: Image.Image) -> npt.NDArray[np.float32]:
-    """Return how dark an image is, [height, columns], 0 to 1; of a stereo image the mean of both sides."""
+    """Return the darkness of each pixel [height, columns], 0 to 1; in stereo, the mean of both channels."""
     from riffusion_ext.spectrogram.image import is_stereo, pixels_of
 
     pixels = pixels_of(image)
@@ -145,7 +145,7 @@ def beats_of(image: Image.Image, finder: BeatFinder, params: SpectrogramParams) 
     Raises
     ------
     ImageError
-        It has no pixels to look at.
+        The image cannot be read.
     """
     return find_beats(
         darkness_of(image),
@@ -156,19 +156,19 @@ def beats_of(image: Image.Image, finder: BeatFinder, params: SpectrogramParams) 
 
 
 def cut_at_width(columns: int, width: int, step_s: float) -> Cut | None:
-    """Return the first `width` columns' time; None where the image is no longer than that."""
+    """Return the cut of the first `width` columns; None if the image is not longer."""
     return Cut(0.0, width * step_s) if width < columns - 1 else None
 
 
 def cut_at_beats(beats: ImageBeats, rhythm: int, step_s: float) -> tuple[Cut | None, str]:
-    """Return the longest loop of whole bars in an image, and where there is none, why.
+    """Return the longest loop of whole bars in an image; None and the reason if there is none.
 
-    It begins on the first beat where that costs no bar. Else it is wrapped; see the drawing above.
+    The loop begins on the first beat if that costs no bar. Otherwise it is wrapped, see the module docstring.
 
     Parameters
     ----------
     beats
-        Of the image.
+        Beats of the image.
     rhythm
         Beats in a bar.
     step_s
@@ -176,16 +176,16 @@ def cut_at_beats(beats: ImageBeats, rhythm: int, step_s: float) -> tuple[Cut | N
     """
     if not beats.period:
         return None, beats.why
-    length = float(len(beats.row) - 1)  # of the sound, in columns
+    length = float(len(beats.row) - 1)  # length of the sound, in columns
     bar, start = rhythm * beats.period, max(0.0, beats.first)
     bars = math.floor(length * (1 + _SLACK) / bar)
     if not bars:
         return None, f"a bar of {rhythm} beats is longer than the image"
     whole = min(bars * bar, length)
     wrapped = start + bars * bar > length * (1 + _SLACK)
-    if wrapped and start * step_s < _LEAST_WRAPPED_S:
+    if wrapped and start * step_s < _MIN_WRAPPED_S:
         start, wrapped = length - whole, False
-    elif wrapped and whole - start <= _LATE * beats.period:  # the first beat is where the cut ends: a bar sooner, then
+    elif wrapped and whole - start <= _MAX_LATENESS * beats.period:  # the first beat is at the end of the cut
         start, wrapped = 0.0, False
     if not wrapped:
         whole = min(whole, length - start)
@@ -194,15 +194,15 @@ def cut_at_beats(beats: ImageBeats, rhythm: int, step_s: float) -> tuple[Cut | N
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was decided about an image.
+class CropDecision:
+    """How an image is cropped.
 
     Attributes
     ----------
     cut
-        None leaves it whole.
+        The cut; None for the whole image.
     beats
-        None where nobody looked for them.
+        Beats of the image; None if they were not needed.
     notes
         Sentences for the user.
     """
@@ -212,53 +212,55 @@ class Look:
     notes: tuple[str, ...] = ()
 
 
-class Cutter:
-    """Decides where images are cut, one after the other.
+class Cropper:
+    """Determine the cuts of consecutive images.
 
     Parameters
     ----------
     settings
-        How much of each image is heard.
+        Crop settings.
     """
 
     def __init__(self, settings: CropSettings) -> None:
         self.settings = settings
         self._once: Cut | None = None
 
-    def look(self, image: Image.Image, params: SpectrogramParams) -> Look:
-        """Decide about the next image.
+    def decide(self, image: Image.Image, params: SpectrogramParams) -> CropDecision:
+        """Determine the cut of the next image.
 
         Raises
         ------
         ImageError
-            It cannot be looked at.
+            The image cannot be read.
         """
         settings, step_s = self.settings, params.hop_length / params.sample_rate
         if settings.method == "none":
-            return Look()
+            return CropDecision()
         if settings.method == "fixed":
-            return Look(cut_at_width(image.width, settings.width, step_s))
+            return CropDecision(cut_at_width(image.width, settings.width, step_s))
         if self._once is not None:
-            return _again(self._once, image.width, step_s)
+            return _reuse_cut(self._once, image.width, step_s)
         beats = beats_of(image, settings.finder, params)
         cut, why = cut_at_beats(beats, settings.finder.rhythm, step_s)
         if cut is None:
-            return Look(None, beats, (f"{why}, so the image is heard whole",))
+            return CropDecision(None, beats, (f"{why}, so the image is heard whole",))
         if settings.method == "once":
             self._once = cut
-        return Look(cut, beats, (_told(cut),))
+        return CropDecision(cut, beats, (_describe_cut(cut),))
 
 
-def _again(cut: Cut, columns: int, step_s: float) -> Look:
-    """Use another image's cut, where there is enough sound for it."""
+def _reuse_cut(cut: Cut, columns: int, step_s: float) -> CropDecision:
+    """Apply the cut of another image, if the sound is long enough."""
     length = (columns - 1) * step_s
     end = cut.duration if cut.wrapped else cut.start + cut.duration
     if end <= length + 0.5 * step_s:
-        return Look(cut)
-    return Look(notes=(f"the cut at {end:.2f} s lies past its end at {length:.2f} s, so the image is heard whole",))
+        return CropDecision(cut)
+    return CropDecision(
+        notes=(f"the cut at {end:.2f} s lies past its end at {length:.2f} s, so the image is heard whole",)
+    )
 
 
-def _told(cut: Cut) -> str:
+def _describe_cut(cut: Cut) -> str:
     bars = "1 bar" if cut.bars == 1 else f"{cut.bars} bars"
     where = f"{cut.start:.2f} s to {cut.start + cut.duration:.2f} s"
     if cut.wrapped:
@@ -266,17 +268,17 @@ def _told(cut: Cut) -> str:
     return f"{bars} of {cut.beats // cut.bars} beats at {cut.tempo:.1f} a minute: {where}"
 
 
-def looped(clip: AudioClip, cut: Cut) -> AudioClip:
-    """Return the part of an image's sound that is heard, so that it can be repeated without a click.
+def cut_loop(clip: AudioClip, cut: Cut) -> AudioClip:
+    """Cut a seamless loop out of the sound of an image.
 
-    The seam is faded over a few milliseconds into the sound around the cut, as if it were played twice.
+    The seam is a crossfade of a few milliseconds with the sound around the cut, as in playing the loop twice.
 
     Parameters
     ----------
     clip
         The sound of the whole image.
     cut
-        Where to cut it.
+        The cut.
     """
     from riffusion_ext.audio import AudioClip, join
 
@@ -288,8 +290,8 @@ def looped(clip: AudioClip, cut: Cut) -> AudioClip:
     return AudioClip(samples, clip.sample_rate)
 
 
-def faded_ends(clip: AudioClip) -> AudioClip:
-    """Return the sound with its very ends faded: a cut there has nothing beyond it to fade into."""
+def fade_ends(clip: AudioClip) -> AudioClip:
+    """Fade the start and the end of a clip: a cut there has no sound beyond it to crossfade with."""
     from riffusion_ext.audio import AudioClip
 
     length = min(round(FADE_S * clip.sample_rate), clip.samples.shape[1] // 2)

@@ -1,12 +1,12 @@
-"""Image files opened, turned into sound a few at a time, and sound files written: what all ways to sound share."""
+"""Shared steps of decoding: open image files, decode them in batches, and write sound files."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.convert.result import Progress, Result, explain
 from riffusion_ext.errors import AudioError
@@ -17,46 +17,46 @@ if TYPE_CHECKING:
     from riffusion_ext.audio.clip import AudioClip
     from riffusion_ext.spectrogram.codec import Decoded, DecodeSettings
 
-__all__ = ["Task", "check_format", "decode_all", "decoded", "images_at_once", "open_image", "write_sound"]
+__all__ = ["Task", "check_format", "decode_all", "decode_tasks", "images_per_batch", "open_image", "write_sound"]
 
 logger = logging.getLogger(__name__)
 
 BATCH_IMAGES = 8
-"""Images inverted at once."""
+"""Most images in a batch."""
 
 BATCH_COLUMNS = BATCH_IMAGES * 512
-"""Columns inverted at once: a wide image counts for several, so that memory stays bounded."""
+"""Most columns in a batch: a wide image counts as several, which bounds the memory."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """An image on its way to sound.
+    """An image to be decoded.
 
     Attributes
     ----------
     source
-        The image's file.
+        Image file.
     target
-        The sound file to write; None for none of its own.
+        Sound file to write; None for none.
     image
-        The image, or the result of one that is not worked on.
-    there
-        The result to give where the sound is needed, but not the file.
+        The image, or the result if it is not decoded.
+    existing_result
+        Result to yield if the sound file exists, but the sound is needed for the track.
     """
 
     source: Path
     target: Path | None
     image: Image.Image | Result
-    there: Result | None = None
+    existing_result: Result | None = None
 
     @property
     def size(self) -> dict[str, int]:
-        """Width and height in px, for the details of a result."""
+        """Width and height in px, for :attr:`Result.details`."""
         return {} if isinstance(self.image, Result) else {"width": self.image.width, "height": self.image.height}
 
 
 def open_image(source: Path) -> Image.Image | Result:
-    """Open an image, or say why it cannot be opened."""
+    """Open an image; return a result with the error if that fails."""
     from riffusion_ext.spectrogram.codec import read_image
 
     try:
@@ -65,46 +65,46 @@ def open_image(source: Path) -> Image.Image | Result:
         return Result(source, error=explain(error))
 
 
-def decoded(
+def decode_tasks(
     tasks: Iterable[Task], settings: DecodeSettings, progress: Progress | None = None
 ) -> Iterator[tuple[Task, Decoded | Result]]:
-    """Turn images into sound, several at once where the device gains by it.
+    """Decode images, in batches if the device benefits from it.
 
     Parameters
     ----------
     tasks
-        Taken one by one, so that not all images are in memory.
+        Consumed lazily, so that not all images are in memory.
     settings
-        How to decode.
+        Decoding settings.
     progress
-        Called with the part of the present batch that is done.
+        Called with the fraction of the current batch that is done.
 
     Yields
     ------
     task, sound
-        In their order; a result instead of the sound where there is none.
+        In order; a result in place of the sound if there is none.
     """
-    at_once = images_at_once(settings.device)
-    waiting: list[Task] = []
+    batch_size = images_per_batch(settings.device)
+    batch: list[Task] = []
     columns = images = 0
     for task in tasks:
         width = 0 if isinstance(task.image, Result) else task.image.width
-        if images and width and (images == at_once or columns + width > BATCH_COLUMNS):
-            yield from _decoded_batch(waiting, settings, progress)
-            waiting, columns, images = [], 0, 0
-        waiting.append(task)
+        if images and width and (images == batch_size or columns + width > BATCH_COLUMNS):
+            yield from _decode_batch(batch, settings, progress)
+            batch, columns, images = [], 0, 0
+        batch.append(task)
         columns += width
         images += width > 0
-    yield from _decoded_batch(waiting, settings, progress)
+    yield from _decode_batch(batch, settings, progress)
 
 
 def check_format(name: str) -> None:
-    """Check that a sound format can be written here, before the work is done for nothing.
+    """Check that a sound format can be written, before any work is done.
 
     Raises
     ------
     AudioError
-        It cannot.
+        The format needs the package soundfile, which is not installed.
     """
     from riffusion_ext.audio.io import available_formats
 
@@ -114,11 +114,10 @@ def check_format(name: str) -> None:
         )
 
 
-def images_at_once(device: str) -> int:
-    """Return how many images to hand over together.
+def images_per_batch(device: str) -> int:
+    """Return the number of images in a batch.
 
-    A GPU is faster with many. On a CPU each core takes an image; more than there are cores would only keep finished
-    files waiting.
+    A GPU is faster with many. On a CPU each core decodes one image; larger batches would only delay finished files.
     """
     import torch
 
@@ -128,12 +127,12 @@ def images_at_once(device: str) -> int:
     return min(torch.get_num_threads(), BATCH_IMAGES) if on_cpu else BATCH_IMAGES
 
 
-def _decoded_batch(
-    waiting: Sequence[Task], settings: DecodeSettings, progress: Progress | None
+def _decode_batch(
+    batch: Sequence[Task], settings: DecodeSettings, progress: Progress | None
 ) -> Iterator[tuple[Task, Decoded | Result]]:
-    images = [task.image for task in waiting if not isinstance(task.image, Result)]
+    images = [task.image for task in batch if not isinstance(task.image, Result)]
     sounds = iter(decode_all(images, settings, progress=progress))
-    for task in waiting:
+    for task in batch:
         if isinstance(task.image, Result):
             yield task, task.image
             continue
@@ -147,27 +146,27 @@ def decode_all(
     *,
     progress: Progress | None = None,
     on_failure: Callable[[Exception], object] | None = None,
-    let_through: tuple[type[Exception], ...] = (),
+    propagate: tuple[type[Exception], ...] = (),
 ) -> Sequence[Decoded | Exception]:
-    """Turn images into sound as one batch; one by one where the batch fails, so that no image spoils the others.
+    """Decode images as one batch; if it fails, one by one, so that no image affects the others.
 
     Parameters
     ----------
     images
-        In any number.
+        May be empty.
     settings
-        How to decode.
+        Decoding settings.
     progress
-        Called with the part that is done; what it raises stops the work if `let_through` names it.
+        Called with the part that is done; what it raises stops the work if `propagate` names it.
     on_failure
-        Called with the error of the batch before the images are tried one by one; None writes it to the log.
-    let_through
-        Errors that are raised, and not returned.
+        Called with the error of the batch before the images are decoded one by one; None logs it.
+    propagate
+        Types of errors that are raised instead of returned.
 
     Returns
     -------
     list
-        In the order of the images: a sound, or the error in its place.
+        In the order of the images: the sound, or the error.
     """
     from riffusion_ext.spectrogram.codec import images_to_audio
 
@@ -175,7 +174,7 @@ def decode_all(
         return []
     try:
         return images_to_audio(list(images), settings, progress=progress)
-    except let_through:
+    except propagate:
         raise
     except Exception as error:
         if len(images) == 1:
@@ -186,22 +185,22 @@ def decode_all(
             logger.debug("a batch of %d failed, trying one by one", len(images), exc_info=error)
     sounds: list[Decoded | Exception] = []
     for number, image in enumerate(images):
-        part = _part(progress, number, len(images))
+        part = _part_progress(progress, number, len(images))
         if part is not None:
             part(0.0)
-        sounds += decode_all([image], settings, progress=part, let_through=let_through)
+        sounds += decode_all([image], settings, progress=part, propagate=propagate)
     return sounds
 
 
-def _part(progress: Progress | None, number: int, count: int) -> Progress | None:
-    """Return what takes in the progress of one part of so many."""
+def _part_progress(progress: Progress | None, number: int, count: int) -> Progress | None:
+    """Return a callback that maps the progress of one of `count` parts to that of the whole."""
     return None if progress is None else lambda share: progress((number + share) / count)
 
 
 def write_sound(
-    source: Path, target: Path, sound: Decoded, settings: DecodeSettings, *, subtype: str, details: dict[str, Any]
+    source: Path, target: Path, sound: Decoded, settings: DecodeSettings, *, subtype: str, details: Mapping[str, object]
 ) -> Result:
-    """Write a sound file that tells how it was made; never raises."""
+    """Write a sound file with its recipe in the tags; never raises."""
     from riffusion_ext.audio.save import save_clip
 
     made = {"engine": settings.engine, "level": settings.level, "source": source.name}
@@ -212,8 +211,8 @@ def write_sound(
         )
     except Exception as error:
         return Result(source, error=explain(error))
-    return Result(source, (path,), notes=sound.notes, details={**details, **_about(sound.clip)})
+    return Result(source, (path,), notes=sound.notes, details={**details, **_clip_details(sound.clip)})
 
 
-def _about(clip: AudioClip) -> dict[str, Any]:
+def _clip_details(clip: AudioClip) -> dict[str, object]:
     return {"duration": round(clip.duration, 6), "sample_rate": clip.sample_rate, "channels": clip.channels}

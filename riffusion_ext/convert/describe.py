@@ -1,14 +1,15 @@
-"""What is recorded in an image or a sound file, as data and as rows for people."""
+"""Describe an image or a sound file, as data and as rows of text."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 
 from riffusion_ext.files.kinds import SOUND_SUFFIXES, suffix_of
 
-__all__ = ["describe", "rows"]
+__all__ = ["ImageFacts", "SoundFacts", "describe", "rows"]
 
 _RECORDS = {
     "exif": "recorded in the image (EXIF)",
@@ -19,18 +20,46 @@ _RECORDS = {
 _MADE_BY = {"source": "made from", "engine": "engine", "level": "level", "max_value": "max value"}
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """Return what an image or a sound file tells about itself.
+class ImageFacts(TypedDict):
+    """Properties and metadata of an image."""
+
+    kind: Literal["picture"]
+    width: int
+    height: int
+    mode: str
+    params: Mapping[str, float]
+    max_value: float | None
+    record: str
+    duration: float
+    notes: list[str]
+    tags: Mapping[str, object]
+
+
+class SoundFacts(TypedDict):
+    """Properties and metadata of a sound file."""
+
+    kind: Literal["sound"]
+    duration: float
+    sample_rate: int
+    channels: int
+    peak: float
+    notes: tuple[str, ...]
+    made_by: Mapping[str, object] | None
+    tags: Mapping[str, object]
+
+
+def describe(path: Path) -> ImageFacts | SoundFacts:
+    """Return the properties and the metadata of an image or a sound file.
 
     Raises
     ------
     RiffusionError
-        It can be read as neither.
+        The file is neither an image nor a sound file.
     """
     return _describe_sound(path) if suffix_of(path) in SOUND_SUFFIXES else _describe_image(path)
 
 
-def _describe_image(path: Path) -> dict[str, Any]:
+def _describe_image(path: Path) -> ImageFacts:
     from riffusion_ext.metadata import exif_dump, read_record
     from riffusion_ext.spectrogram.codec import read_image
     from riffusion_ext.spectrogram.source import unrecorded_height
@@ -41,7 +70,7 @@ def _describe_image(path: Path) -> dict[str, Any]:
     notes = list(record.notes)
     if record.source == "none" and image.height != record.params.num_frequencies:
         notes.append(unrecorded_height(image.height, record.params.num_frequencies))
-        params["num_frequencies"] = image.height  # each row is taken for a mel band
+        params["num_frequencies"] = image.height  # each row is read as a mel band
     return {
         "kind": "picture",
         "width": image.width,
@@ -56,17 +85,17 @@ def _describe_image(path: Path) -> dict[str, Any]:
     }
 
 
-def _describe_sound(path: Path) -> dict[str, Any]:
+def _describe_sound(path: Path) -> SoundFacts:
     from riffusion_ext.audio.io import read_tags
     from riffusion_ext.audio.stream import read_pieces
     from riffusion_ext.metadata import parse_audio_comment
 
     frames, sample_rate, channels, peak = 0, 1, 0, 0.0
     notes: tuple[str, ...] = ()
-    for piece in read_pieces(path):  # hours of sound are no reason to hold them
+    for piece in read_pieces(path):  # constant memory, however long the sound
         frames, sample_rate, channels = frames + piece.samples.shape[1], piece.sample_rate, piece.channels
         peak = max(peak, piece.peak)
-        notes = piece.notes  # the last one's are about all of it
+        notes = piece.notes  # those of the last piece cover the whole file
     tags = read_tags(path)
     return {
         "kind": "sound",
@@ -80,8 +109,8 @@ def _describe_sound(path: Path) -> dict[str, Any]:
     }
 
 
-def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the facts of :func:`describe` as (what, value) rows for people."""
+def rows(facts: ImageFacts | SoundFacts) -> list[tuple[str, str]]:
+    """Format the result of :func:`describe` as (label, value) rows."""
     if facts["kind"] == "sound":
         lines = [
             ("duration", f"{facts['duration']:.3f} s"),

@@ -1,4 +1,4 @@
-"""Many files at once."""
+"""Process many files in parallel."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["cores", "each_in_threads"]
+__all__ = ["cores", "map_in_threads"]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
 def cores() -> int:
-    """Return how many cores this process may use.
+    """Return the number of cores that this process may use.
 
-    The process's affinity counts and, where joblib is installed, the quota of its container.
+    Respects the CPU affinity and, if joblib is installed, the CPU quota of the container.
     """
     try:
         from joblib import cpu_count
@@ -25,27 +25,27 @@ def cores() -> int:
     return int(cpu_count())
 
 
-def each_in_threads(
+def map_in_threads(
     work: Callable[[_Item], _Result],
     items: Sequence[_Item],
     threads: int,
     *,
     start: Callable[[int], Executor] = ThreadPoolExecutor,
 ) -> Iterator[_Result]:
-    """Call ``work(item)`` for all items, so many at once, and yield the results in the order of the items.
+    """Call ``work(item)`` for all items in threads, and yield the results in the order of the items.
 
-    Where the caller stops, at an error or at Ctrl-C, what has not begun is left out, and what has is finished.
+    If the caller stops early, by an error or Ctrl-C, running calls finish and the others are cancelled.
 
     Parameters
     ----------
     work
-        Must not raise, or the rest is left out.
+        Must not raise; an exception cancels the remaining items.
     items
-        What to work on.
+        Items to process.
     threads
-        How many at once, 1 or more.
+        Number of threads, 1 or more.
     start
-        Starts so many threads.
+        Creates an executor with this number of threads.
     """
     pool = start(max(1, min(threads, len(items))))
     try:

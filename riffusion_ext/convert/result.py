@@ -1,46 +1,52 @@
-"""What became of an input, in one place for everything that works through lists of files."""
+"""Results of processing a list of files."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_failure
 
-__all__ = ["Existing", "Progress", "Result", "already_there", "explain"]
+__all__ = ["Existing", "Progress", "Result", "check_existing", "explain"]
 
 logger = logging.getLogger(__name__)
 
 Existing = Literal["refuse", "overwrite", "skip"]
-"""What to do where a result's file is there already."""
+"""What to do with existing output files."""
 
 Progress = Callable[[float], None]
-"""Called with the part done, 0 to 1."""
+"""Callback with the fraction done, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one input."""
+    """Result of processing one input."""
 
     source: Path
     outputs: tuple[Path, ...] = ()
     error: str = ""
     skipped: bool = False
     notes: tuple[str, ...] = ()
-    details: dict[str, Any] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        """Whether the input was turned into its files, now or before."""
+        """Whether the output files exist, written now or before."""
         return not self.error
+
+    @property
+    def duration(self) -> float:
+        """Duration in s according to :attr:`details`; 0.0 if it is not there."""
+        value = self.details.get("duration")
+        return value if isinstance(value, float) else 0.0
 
 
 def explain(error: BaseException) -> str:
-    """One line for the user about an error: our own sentences as they are, others with their kind."""
+    """Format an error as one line: our own messages unchanged, others with their type."""
     logger.debug("failed", exc_info=error)
     if isinstance(error, RiffusionError):
         return str(error)
@@ -49,8 +55,8 @@ def explain(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def already_there(source: Path, targets: Sequence[Path], existing: Existing) -> Result | None:
-    """Return the result of an input that must not be worked on because of files that are there; None to go on."""
+def check_existing(source: Path, targets: Sequence[Path], existing: Existing) -> Result | None:
+    """Return the result of an input that is skipped or refused because of existing files; None to process it."""
     there: list[Path] = []
     for target in targets:
         try:

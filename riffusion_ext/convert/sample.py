@@ -1,4 +1,4 @@
-"""Short clips taken at random from sound files."""
+"""Sample random clips from sound files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from riffusion_ext.convert.result import Existing, Result, already_there, explain
+from riffusion_ext.convert.result import Existing, Result, check_existing, explain
 from riffusion_ext.errors import AudioError
 
 if TYPE_CHECKING:
@@ -18,16 +18,16 @@ __all__ = ["random_starts", "sample_clips"]
 
 
 def random_starts(random: np.random.RandomState, length_ms: int, duration_ms: int, count: int) -> list[int]:
-    """Return where clips begin, in ms, each as likely as any other.
+    """Draw the starts of clips in ms, uniformly distributed.
 
-    The numbers are those the original library draws: with its seed, ``sample-clips`` cuts the clips that it cuts.
+    Draws the same numbers as the original library: with equal seeds, ``sample-clips`` cuts the same clips.
 
     Parameters
     ----------
     random
-        Source of the numbers. numpy promises that the same seed draws the same for ever.
+        Random generator. numpy guarantees that its sequence for a seed never changes.
     length_ms, duration_ms
-        Of the sound and of a clip, in ms.
+        Duration of the sound and of a clip, in ms.
     count
         Number of clips.
 
@@ -61,15 +61,15 @@ def sample_clips(
     source
         The sound.
     name
-        ``name(number, start_ms)`` gives the file of a clip; its suffix chooses the format.
+        ``name(number, start_ms)`` returns the file of a clip; its suffix selects the format.
     random
-        Source of the starts.
+        Random generator for the starts.
     count, duration_ms
-        Number of clips, and their length in ms.
+        Number of clips, and their duration in ms.
     mono
         Mix to one channel.
     existing
-        What to do where a clip is there already.
+        What to do with existing files.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def sample_clips(
         length = sound_length(source)
         starts = random_starts(random, int(length * 1000), duration_ms, count)
         targets = [name(number, start) for number, start in enumerate(starts)]
-        done = already_there(source, targets, existing)
+        done = check_existing(source, targets, existing)
         if done is not None:
             return done
         notes: list[str] = []

@@ -1,4 +1,4 @@
-"""Which file each input is turned into."""
+"""Choose the output file of each input."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from riffusion_ext.files.kinds import IMAGE_SUFFIXES
 from riffusion_ext.files.result_names import result_names
 
-__all__ = ["made_from", "planned"]
+__all__ = ["pair_with_targets", "source_name"]
 
 
-def planned(
+def pair_with_targets(
     sources: Sequence[Path],
     folder: Path | None,
     ending: str,
@@ -20,45 +20,45 @@ def planned(
     taken: Iterable[Path] = (),
     first: Callable[[Path], Path] = lambda path: path,
 ) -> tuple[list[tuple[Path, Path]], list[str]]:
-    """Pair inputs with the files to write.
+    """Pair input files with output files.
 
     Parameters
     ----------
     sources
-        The inputs.
+        Input files.
     folder
-        Where the files go; None for beside each input.
+        Output folder; None for the folder of each input.
     ending
-        What their names end with.
+        Ending of the output names.
     taken
-        Paths that none of them may have.
+        Paths that must not be used.
     first
-        Says which file tells whether a target is there, where that is written as several.
+        Maps an output to the first of its files, for outputs written as several files.
 
     Returns
     -------
     pairs
-        (input, file) in the order of the inputs.
+        (input, output) in the order of the inputs.
     notes
-        Sentences about names that more than one would have had.
+        Sentences about conflicting names.
     """
     targets, notes = result_names(
         sources,
         lambda source: folder or source.parent,
         ending,
         taken=taken,
-        made_from=lambda path: made_from(first(path)),
+        made_from=lambda path: source_name(first(path)),
     )
     return list(zip(sources, targets, strict=True)), notes
 
 
-def made_from(path: Path) -> str | None:
-    """Return the name of the file that a result was made from; "" where there is none, None where it does not tell."""
-    with suppress(Exception):  # damaged, or written by something else: it does not tell
+def source_name(path: Path) -> str | None:
+    """Return the recorded source of an output file; "" if the file does not exist, None if it has no record."""
+    with suppress(Exception):  # damaged, or written by another program
         if not path.is_file():
             return ""
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            return _of_image(path)
+            return _image_source(path)
         from riffusion_ext.audio.io import read_tags
         from riffusion_ext.metadata import parse_audio_comment
 
@@ -67,7 +67,7 @@ def made_from(path: Path) -> str | None:
     return None
 
 
-def _of_image(path: Path) -> str | None:
+def _image_source(path: Path) -> str | None:
     from PIL import Image
 
     from riffusion_ext.files.regular import open_regular

@@ -1,4 +1,4 @@
-"""Files of images to files of sound: one each, or one song of tiles."""
+"""Convert image files to sound files: one for each image, or one song from its tiles."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from riffusion_ext.convert.decode import Task, decoded, open_image, write_sound
-from riffusion_ext.convert.result import Existing, Progress, Result, already_there, explain
+from riffusion_ext.convert.decode import Task, decode_tasks, open_image, write_sound
+from riffusion_ext.convert.result import Existing, Progress, Result, check_existing, explain
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,32 +26,32 @@ def images_to_sounds(
     subtype: str = "pcm16",
     progress: Progress | None = None,
 ) -> Iterator[Result]:
-    """Turn images into sound files, several images at once where the device gains by it.
+    """Decode images to sound files, in batches if the device benefits from it.
 
     Parameters
     ----------
     pairs
-        (image, sound file) pairs; the suffix of the sound file chooses its format.
+        (image, sound file) pairs; the suffix of the sound file selects its format.
     settings
-        How to decode.
+        Decoding settings.
     existing
-        What to do where a sound file is there already.
+        What to do with existing files.
     subtype
-        ``"pcm16"``, ``"pcm24"`` or ``"float"``; of WAV and FLAC files.
+        ``"pcm16"``, ``"pcm24"`` or ``"float"``, for WAV and FLAC.
     progress
-        Called with the part of the present batch that is done.
+        Called with the fraction of the current batch that is done.
 
     Yields
     ------
     Result
-        One for each pair, in their order. ``details`` holds ``duration`` (s), ``sample_rate``, ``channels``, ``width``
+        One for each pair, in order. ``details`` holds ``duration`` (s), ``sample_rate``, ``channels``, ``width``
         and ``height``.
     """
     tasks = (
-        Task(source, target, already_there(source, [target], existing) or open_image(source))
+        Task(source, target, check_existing(source, [target], existing) or open_image(source))
         for source, target in pairs
     )
-    for task, sound in decoded(tasks, settings, progress):
+    for task, sound in decode_tasks(tasks, settings, progress):
         if isinstance(sound, Result):
             yield sound
         elif task.target is not None:
@@ -71,7 +71,7 @@ def _open_all(sources: Sequence[Path]) -> tuple[list[tuple[Path, Image.Image]], 
 
 
 def _with_silence(sources: Sequence[Path], there: Mapping[Path, Image.Image]) -> list[Image.Image]:
-    """Images of a song, a white one in the place of each that is missing: like the one before, else the next."""
+    """Return the images of a song, with missing ones replaced by white images like the previous or the next one."""
     from PIL import Image
 
     like = next(iter(there.values()))
@@ -82,7 +82,7 @@ def _with_silence(sources: Sequence[Path], there: Mapping[Path, Image.Image]) ->
             images.append(like)
         else:
             silence = Image.new("RGB", like.size, "white")
-            silence.info.update(like.info)  # its record: parameters and level
+            silence.info.update(like.info)  # recorded parameters and level
             images.append(silence)
     return images
 
@@ -96,15 +96,15 @@ def song_to_sound(
     subtype: str = "pcm16",
     progress: Progress | None = None,
 ) -> list[Result]:
-    """Turn consecutive tiles of one song into one sound file by a single reconstruction: no seams, no time lost.
+    """Decode consecutive tiles of one song to one sound file, with a single reconstruction and no seams.
 
-    Returns the results of the images that could not be read and, last, the song's, whose ``source`` is the first
-    image's folder. Silence stands where an image could not be read, so that what follows keeps its time.
+    Returns the results of the images that could not be read and, last, that of the song, whose ``source`` is the folder
+    of the first image. Unreadable images are replaced by silence, so that later tiles keep their time.
     """
     from riffusion_ext.spectrogram.codec import song_to_audio
 
     folder = sources[0].parent
-    done = already_there(folder, [target], existing)
+    done = check_existing(folder, [target], existing)
     if done is not None:
         return [done]
     good, results = _open_all(sources)

@@ -1,4 +1,4 @@
-"""Files of sound to files of images."""
+"""Convert sound files to image files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from riffusion_ext.convert.bounds import TILE_COLUMNS
-from riffusion_ext.convert.result import Existing, Result, already_there, explain
+from riffusion_ext.convert.result import Existing, Result, check_existing, explain
 from riffusion_ext.errors import ImageError
 from riffusion_ext.validation.numbers import in_range
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from riffusion_ext.params import SpectrogramParams
     from riffusion_ext.spectrogram.codec import EncodedImage
 
-__all__ = ["WIDEST", "sounds_to_images", "tile_path"]
+__all__ = ["MAX_WIDTHS", "sounds_to_images", "tile_path"]
 
-WIDEST = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
-"""Widest image of formats that have a limit, in px; 65500 is that of the library that writes JPEG."""
+MAX_WIDTHS = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
+"""Largest image width of formats that have a limit, in px; 65500 is the limit of the JPEG library."""
 
 
-_MOST_NAMED = 8
+_MAX_NAMED = 8
 
 
 def sounds_to_images(
@@ -39,24 +39,24 @@ def sounds_to_images(
     existing: Existing = "refuse",
     own_rate: bool = False,
 ) -> Iterator[Result]:
-    """Turn sound files into spectrogram images.
+    """Convert sound files to spectrogram images.
 
     Parameters
     ----------
     pairs
         (sound, image) pairs. With ``columns``, the tiles of ``song.png`` are ``song_00000.png`` and so on.
     params
-        The parameters of the images; the sound is resampled and mixed to them.
+        Parameters of the images; the sound is resampled and mixed accordingly.
     columns
-        Width of consecutive tiles, the last filled up with silence; None for one image as wide as the sound is long.
+        Width of consecutive tiles, the last padded with silence; None for one image of the whole sound.
     tile_level
-        ``"song"``: all tiles on one scale, so that they fit together again; ``"tile"``: each on its own.
+        ``"song"``: one scale for all tiles, so that they can be joined; ``"tile"``: one for each tile.
     start, duration
-        The part of each sound to use, in seconds; None for all that follows.
+        The part of each sound to use, in seconds; None for the rest.
     existing
-        What to do where an image is there already.
+        What to do with existing files.
     own_rate
-        Take each sound's own sample rate instead of that of the parameters.
+        Use the sample rate of each sound instead of that of the parameters.
 
     Yields
     ------
@@ -96,7 +96,7 @@ def _encode(
     tiles = 1 if columns is None else math.ceil(width / columns)
     _check_width(source, target.suffix.lower(), columns or width)
     targets = [target] if columns is None else [tile_path(target, number) for number in range(tiles)]
-    done = already_there(source, targets, existing)
+    done = check_existing(source, targets, existing)
     if done is not None:
         return done
     if columns is None:
@@ -109,29 +109,29 @@ def _encode(
 
 
 def _check_width(source: Path, suffix: str, width: int) -> None:
-    widest = WIDEST.get(suffix, width)
-    if width > widest:
+    limit = MAX_WIDTHS.get(suffix, width)
+    if width > limit:
         raise ImageError(
-            f"{source.name} makes an image {width} px wide, but {suffix} files hold {widest}: "
+            f"{source.name} makes an image {width} px wide, but {suffix} files hold {limit}: "
             "write png, or cut it into tiles"
         )
 
 
 def tile_path(target: Path, number: int) -> Path:
-    """Path of a song's tile: ``song.png`` -> ``song_00007.png``, which sorts right everywhere."""
+    """Return the path of a tile: ``song.png`` -> ``song_00007.png``, which sorts correctly everywhere."""
     return target.with_name(f"{target.stem}_{number:05d}{target.suffix}")
 
 
 def _older_tiles(target: Path, tiles: int) -> tuple[str, ...]:
-    """Mention tiles that a longer song left under this name: joined with the new ones, they would follow its end."""
+    """Return a note about tiles left over from a longer song of this name, which would be joined with the new ones."""
     later = re.compile(re.escape(target.stem) + r"_([0-9]{5,})" + re.escape(target.suffix))
     found = ((later.fullmatch(path.name), path.name) for path in target.parent.iterdir())
     names = sorted(name for match, name in found if match and int(match[1]) >= tiles)
     if not names:
         return ()
-    shown = ", ".join(names[:_MOST_NAMED])
-    if len(names) > _MOST_NAMED:
-        shown += f" and {len(names) - _MOST_NAMED} more"
+    shown = ", ".join(names[:_MAX_NAMED])
+    if len(names) > _MAX_NAMED:
+        shown += f" and {len(names) - _MAX_NAMED} more"
     return (f"older tiles of this name follow the {tiles} new ones and would be joined with them: {shown}",)
 
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from riffusion_ext.audio.integrity.truncation import losses
+from riffusion_ext.audio.integrity.truncation import find_losses
 from riffusion_ext.convert.parallel import cores
 from riffusion_ext.dataset.captions.sidecars import unmatched_rows
 from riffusion_ext.dataset.captions.template import caption_for
@@ -220,7 +220,7 @@ def _separate_all(
             continue
         try:
             found += separate(store, song, settings.stems, settings.stems_model)
-            failed += [(song.path, f"{song.path} {loss}") for loss in losses(song.path)]  # not of stems
+            failed += [(song.path, f"{song.path} {loss}") for loss in find_losses(song.path)]  # not of stems
         except RiffusionError as error:
             failed.append((song.path, str(error)))
         count(number)

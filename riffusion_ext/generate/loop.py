@@ -36,8 +36,8 @@ from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.loop import reconstruct_loop
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import source_from_image
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew, run_on
-from riffusion_ext.spectrogram.workload import inverting
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup, run_on
+from riffusion_ext.spectrogram.workload import decode_workload
 from riffusion_ext.validation.numbers import in_range, is_finite, shown
 
 __all__ = ["INFOTEXT_KEY", "Loop", "LoopFit", "LoopSettings", "decode_loop", "fit_loop"]
@@ -142,7 +142,7 @@ def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> A
     def compute(device: torch.device) -> np.ndarray:
         mel = torch.from_numpy(source.mel(0, fit.width)).to(device)
 
-        def work(threads: ThreadCrew) -> np.ndarray:
+        def work(threads: ThreadGroup) -> np.ndarray:
             return reconstruct_loop(mel, source.params, program, threads=threads if device.type == "cpu" else SERIAL)
 
         return run_on(device, work)
@@ -250,7 +250,7 @@ class Loop(WindowedPiece):
             beats_per_bar=settings.beats_per_bar,
             params=settings.params,
         )
-        check(inverting(self.fit.params, self.fit.width))
+        check(decode_workload(self.fit.params, self.fit.width))
         self._init_image = seed_picture
         if seed_picture is not None:
             self._images = {"seed_picture": image_id(seed_picture)}

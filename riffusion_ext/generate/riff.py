@@ -36,7 +36,7 @@ from riffusion_ext.generate.windows.preview import mel_difference, sound_of
 from riffusion_ext.generate.windows.song_images import SongImages
 from riffusion_ext.generate.windows.warnings import skipped_keyframes
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from riffusion_ext.spectrogram.workload import inverting
+from riffusion_ext.spectrogram.workload import decode_workload
 
 __all__ = ["INFOTEXT_KEY", "Riff", "RiffSettings"]
 
@@ -102,7 +102,8 @@ class Riff(WindowedPiece):
         self._notes = clip.notes
         seconds = min(clip.duration, settings.duration or math.inf)
         columns = settings.params.columns_of_samples(math.ceil(seconds * settings.params.sample_rate))
-        check(inverting(settings.params, columns, images=len(_LAYERS[settings.channels]), engine=self.decode.engine))
+        layers = len(_LAYERS[settings.channels])
+        check(decode_workload(settings.params, columns, images=layers, engine=self.decode.engine))
         song = clip.resample(settings.params.sample_rate)
         self.plan = self._plan(song.samples.shape[1])
         first = self.plan.first_sample

@@ -26,7 +26,7 @@ from riffusion_ext.generate.windows.preview import image_of, sound_of
 from riffusion_ext.generate.windows.warnings import skipped_keyframes
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from riffusion_ext.spectrogram.workload import inverting
+from riffusion_ext.spectrogram.workload import decode_workload
 from riffusion_ext.validation.numbers import in_range, shown
 
 __all__ = ["INFOTEXT_KEY", "JOINS", "Song", "SongSettings"]
@@ -147,7 +147,7 @@ class Song(WindowedPiece):
     def _plan(self) -> Plan:
         settings = self.settings
         columns = settings.params.columns_of_samples(settings.score.samples(settings.params.sample_rate))
-        check(inverting(settings.params, columns, engine=self.decode.engine))
+        check(decode_workload(settings.params, columns, engine=self.decode.engine))
         if settings.join == "plain":
             if self._before is not None:
                 raise RiffusionError("a song that goes on from an image needs windows that overlap, not plain ones")

@@ -1,4 +1,4 @@
-"""Spectrogram images: their parameters, and the way from image to audio and back."""
+"""Conversion between audio and spectrogram images."""
 
 from riffusion_ext.params import PRESETS, SpectrogramParams
 

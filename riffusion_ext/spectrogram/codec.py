@@ -1,11 +1,11 @@
-"""Images to audio and audio to images.
+"""Convert images to audio and audio to images.
 
 ::
 
     images --pixels_of--> pixels --pixels_to_mel--> mel --reconstruct--> waveform --apply_level--> AudioClip
     AudioClip --mel_spectrogram--> mel --mel_to_image--> images
 
-Waveforms inside are in 16-bit sample units, as the original's; clips are at full scale 1.0.
+Internal waveforms are in 16-bit sample units, as in the original; clips have full scale 1.0.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from PIL import Image
 from riffusion_ext.audio import LEVELS, AudioClip, apply_level
 from riffusion_ext.audio.fit import fit_pieces
 from riffusion_ext.audio.resampling import resampled_length
-from riffusion_ext.audio.workload import allowed_now, check
+from riffusion_ext.audio.workload import check, current_allowance
 from riffusion_ext.errors import ImageError, RiffusionError
 from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.params import DEFAULT_MAX_VALUE, MIN_MAX_VALUE, PRESETS, SpectrogramParams
@@ -35,8 +35,8 @@ from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.settings import CHANNELS, ENGINES, DecodeSettings, available_engines
 from riffusion_ext.spectrogram.source import Source, join_sources, source_from_image
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew, run_on
-from riffusion_ext.spectrogram.workload import WHOLE, drawing, inverting
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup, run_on
+from riffusion_ext.spectrogram.workload import MAX_WHOLE_SAMPLES, decode_workload, encode_workload
 
 __all__ = [
     "CHANNELS",
@@ -58,16 +58,16 @@ __all__ = [
 
 _FULL_SCALE = 32768.0
 _DEFAULT = DecodeSettings()
-_GPU_COLUMNS = 32768  # columns handed to a GPU at once; about 1.5 GB
-_CPU_COLUMNS = 4096  # to the cores of a CPU: eight images
-_PIECE = 1 << 22  # samples that a longer one is resampled to at once, about
+_GPU_COLUMNS = 32768  # columns in a batch on a GPU; about 1.5 GB
+_CPU_COLUMNS = 4096  # on a CPU: eight images
+_PIECE_SAMPLES = 1 << 22  # approximate length of the pieces in which long clips are resampled
 
 Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The sound of an image.
+    """A decoded image.
 
     Attributes
     ----------
@@ -76,11 +76,11 @@ class Decoded:
     params
         Parameters it was decoded with.
     max_value
-        Magnitude taken for black, in 16-bit sample units.
+        Magnitude of black, in 16-bit sample units.
     notes
         Sentences about anything assumed or ignored.
     recorded
-        Whether the image records that magnitude.
+        Whether the image records `max_value`.
     """
 
     clip: AudioClip
@@ -92,7 +92,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """A spectrogram image (RGB), its parameters, and the magnitude of its black."""
+    """A spectrogram image (RGB), its parameters, and the magnitude of black."""
 
     image: Image.Image
     params: SpectrogramParams
@@ -100,12 +100,12 @@ class EncodedImage:
 
 
 def image_to_audio(image: Image.Image, settings: DecodeSettings = _DEFAULT) -> Decoded:
-    """Turn one image into audio of ``(width - 1) * hop_length`` samples.
+    """Decode one image to ``(width - 1) * hop_length`` samples.
 
     Raises
     ------
     ImageError
-        The image cannot be heard; the message says why.
+        The image cannot be decoded; the message says why.
     """
     result = images_to_audio([image], settings)[0]
     if isinstance(result, ImageError):
@@ -117,27 +117,27 @@ def image_to_audio(image: Image.Image, settings: DecodeSettings = _DEFAULT) -> D
 def images_to_audio(
     images: Sequence[Image.Image], settings: DecodeSettings = _DEFAULT, *, progress: Progress | None = None
 ) -> list[Decoded | ImageError]:
-    """Turn images into audio, each for itself, those of one size as one batch on the device.
+    """Decode images one by one; images of equal size are batched on the device.
 
     Parameters
     ----------
     images
         Images of any mode and size.
     settings
-        For all of them.
+        Settings for all images.
     progress
         Called with the share done, 0 to 1.
 
     Returns
     -------
     list
-        In the order of `images`: the sound, or the error of an image that has none.
+        In the order of `images`: the decoded sound, or the error.
     """
     results: list[Decoded | ImageError] = []
     groups: dict[tuple[SpectrogramParams, int], list[tuple[int, Source]]] = {}
     for index, image in enumerate(images):
         try:
-            source = _readable(image, settings)
+            source = _read_source(image, settings)
         except ImageError as error:
             results.append(error)
             continue
@@ -146,7 +146,7 @@ def images_to_audio(
     columns = sum(width * len(members) for (_, width), members in groups.items())
     done = 0
     for (params, width), members in groups.items():
-        room = allowed_now().memory / inverting(params, width, engine=settings.engine).memory
+        room = current_allowance().memory / decode_workload(params, width, engine=settings.engine).memory
         for batch in _batches(members, width, settings, max(1, int(min(room, _GPU_COLUMNS)))):
             share = width * len(batch) / columns
 
@@ -161,7 +161,7 @@ def images_to_audio(
                     results[index] = error
             else:
                 for (index, source), waveform in zip(batch, waveforms, strict=True):
-                    results[index] = _finish(waveform, source, settings)
+                    results[index] = _to_decoded(waveform, source, settings)
             done += width * len(batch)
     return results
 
@@ -170,16 +170,15 @@ def images_to_audio(
 def song_to_audio(
     images: Iterable[Image.Image], settings: DecodeSettings = _DEFAULT, *, progress: Progress | None = None
 ) -> Decoded:
-    """Turn the tiles of a song into one piece of audio, reconstructed as a whole.
+    """Decode the tiles of a song with a single reconstruction.
 
-    Tiles lie side by side without a gap. N columns in all are ``(N - 1) * hop_length`` samples, and column `c` sounds
-    at sample ``c * hop_length`` exactly: nothing is lost from tile to tile. Tiles that record their level keep it
-    relative to each other.
+    Tiles are concatenated without gaps. N columns in all give ``(N - 1) * hop_length`` samples, and column `c` is at
+    exactly sample ``c * hop_length``. Tiles that record their level keep their relative levels.
 
     Parameters
     ----------
     images
-        In order; all of one height. The song is stereo if any of them is.
+        In order, all of equal height. The song is stereo if any tile is.
 
     Raises
     ------
@@ -189,7 +188,7 @@ def song_to_audio(
     tiles: list[Source] = []
     for number, image in enumerate(images, 1):
         try:
-            tiles.append(_readable(image, settings))
+            tiles.append(_read_source(image, settings))
         except ImageError as error:
             raise ImageError(f"image {number}: {error}") from error
     if not tiles:
@@ -201,28 +200,27 @@ def song_to_audio(
 def source_to_audio(
     source: Source, settings: DecodeSettings = _DEFAULT, *, progress: Progress | None = None
 ) -> Decoded:
-    """Turn anything that gives out mel magnitudes into one piece of audio of ``(columns - 1) * hop_length`` samples.
+    """Decode a source of mel magnitudes to ``(columns - 1) * hop_length`` samples.
 
-    Its columns are asked for block by block, from left to right, with overlaps; memory beyond the samples is that of
-    a block.
+    Reads overlapping blocks of columns from left to right. Memory beyond the samples is that of one block.
     """
-    check(inverting(source.params, source.columns, engine=settings.engine))
+    check(decode_workload(source.params, source.columns, engine=settings.engine))
     waveform = _invert([source], settings, progress or (lambda part: None))[0]
-    return _finish(waveform, source, settings)
+    return _to_decoded(waveform, source, settings)
 
 
-def _readable(image: Image.Image, settings: DecodeSettings) -> Source:
-    """Read an image whose sound has room in memory.
+def _read_source(image: Image.Image, settings: DecodeSettings) -> Source:
+    """Read an image after checking that its sound fits into memory.
 
     Raises
     ------
     ImageError
-        It has none, or there is no sound in it.
+        It does not fit, or the image cannot be decoded.
     """
     source = source_from_image(image, settings)
     pixels = image.width * image.height
     try:
-        check(inverting(source.params, source.columns, engine=settings.engine, pixels=pixels))
+        check(decode_workload(source.params, source.columns, engine=settings.engine, pixels=pixels))
     except ImageError:
         raise
     except RiffusionError as error:
@@ -231,21 +229,21 @@ def _readable(image: Image.Image, settings: DecodeSettings) -> Source:
 
 
 def _batches(
-    members: list[tuple[int, Source]], width: int, settings: DecodeSettings, most: int = _GPU_COLUMNS
+    members: list[tuple[int, Source]], width: int, settings: DecodeSettings, max_size: int = _GPU_COLUMNS
 ) -> Iterable[list[tuple[int, Source]]]:
-    """Cut a group into what a device takes at once, and no more than `most`.
+    """Split a group into batches for the device, of at most `max_size`.
 
-    The reference engine needs too much memory for more than one, and its random phases would depend on the company.
+    The reference engine gets batches of one: it needs too much memory, and its random phases would depend on the batch.
     """
     on_cpu = resolve_device(settings.device).type == "cpu"
     size = 1 if settings.engine == "reference" else max(1, (_CPU_COLUMNS if on_cpu else _GPU_COLUMNS) // width)
-    size = min(size, most)
+    size = min(size, max_size)
     for start in range(0, len(members), size):
         yield members[start : start + size]
 
 
 def _invert(sources: Sequence[Source], settings: DecodeSettings, tick: Progress) -> list[np.ndarray]:
-    """Waveforms [C, samples] at the sample rate, of sources of one size and one set of parameters."""
+    """Reconstruct waveforms [C, samples] at the sample rate, from sources of equal size and parameters."""
     stopped = threading.Event()
 
     def advance(part: float) -> None:
@@ -254,48 +252,48 @@ def _invert(sources: Sequence[Source], settings: DecodeSettings, tick: Progress)
         tick(part)
 
     def compute(device: torch.device) -> list[np.ndarray]:
-        if settings.engine == "reference":  # made for torch's own way of sharing work
-            return _together(sources, settings, advance, device, SERIAL)
-        return run_on(device, lambda crew: _shared(sources, settings, advance, device, crew))
+        if settings.engine == "reference":  # uses torch's own parallelism
+            return _invert_batch(sources, settings, advance, device, SERIAL)
+        return run_on(device, lambda threads: _invert_in_threads(sources, settings, advance, device, threads))
 
     try:
         return with_fallback(resolve_device(settings.device), compute)
-    except BaseException:  # Ctrl-C in the thread that waits, or an error in one that works: the others end soon
+    except BaseException:  # Ctrl-C in the waiting thread, or an error in a worker: stop the others
         stopped.set()
         raise
 
 
-def _shared(
-    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, crew: ThreadCrew
+def _invert_in_threads(
+    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, threads: ThreadGroup
 ) -> list[np.ndarray]:
-    """Invert with a crew: it shares the images if there are enough of them, else the frames of each."""
+    """Distribute the images over the threads if there are enough of them, otherwise the frames of each image."""
     if device.type != "cpu":
-        return _together(sources, settings, tick, device, SERIAL)
+        return _invert_batch(sources, settings, tick, device, SERIAL)
     done = dict.fromkeys(range(len(sources)), 0.0)
 
-    def one(number: int, threads: ThreadCrew) -> np.ndarray:
+    def invert_one(number: int, threads: ThreadGroup) -> np.ndarray:
         def advance(part: float) -> None:
             done[number] = part
             tick(sum(done.values()) / len(sources))
 
-        return _together([sources[number]], settings, advance, device, threads)[0]
+        return _invert_batch([sources[number]], settings, advance, device, threads)[0]
 
-    if len(sources) < crew.size:
-        return [one(number, crew) for number in done]
-    return crew.map(lambda number: one(number, SERIAL), done)
+    if len(sources) < threads.size:
+        return [invert_one(number, threads) for number in done]
+    return threads.map(lambda number: invert_one(number, SERIAL), done)
 
 
-def _together(
-    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, threads: ThreadCrew
+def _invert_batch(
+    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, threads: ThreadGroup
 ) -> list[np.ndarray]:
-    """Invert as one batch of tensors."""
+    """Reconstruct all sources as one batch of tensors."""
     params, frames = sources[0].params, sources[0].columns
 
     def mel_between(start: int, stop: int) -> torch.Tensor:
         return torch.from_numpy(np.concatenate([source.mel(start, stop) for source in sources])).to(device)
 
     if settings.engine == "reference":
-        sources = [source.in_sample_units() for source in sources]  # the original's, which it hangs on
+        sources = [source.in_sample_units() for source in sources]  # as the original, whose result depends on the scale
         waveforms = reference.invert(mel_between(0, frames), params, settings.seed).cpu().numpy()
         tick(1.0)
     else:
@@ -308,9 +306,9 @@ def _together(
     return parts
 
 
-def _finish(waveform: np.ndarray, source: Source, settings: DecodeSettings) -> Decoded:
-    """Waveform in 16-bit sample units to a clip at the level asked for."""
-    waveform *= np.float32(1.0 / _FULL_SCALE)  # nobody else holds it, and that of a long song is large
+def _to_decoded(waveform: np.ndarray, source: Source, settings: DecodeSettings) -> Decoded:
+    """Convert a waveform in 16-bit sample units to a clip at the chosen level."""
+    waveform *= np.float32(1.0 / _FULL_SCALE)  # in place: the array of a long song is large
     clip = apply_level(AudioClip(np.ascontiguousarray(waveform), source.params.sample_rate), settings.level)
     return Decoded(clip, source.params, source.max_value, source.notes, source.recorded)
 
@@ -322,16 +320,16 @@ def audio_to_image(
     *,
     max_value: float | None = None,
 ) -> EncodedImage:
-    """Draw a clip as one image of ``1 + samples // hop_length`` columns.
+    """Encode a clip as one image of ``1 + samples // hop_length`` columns.
 
     Parameters
     ----------
     clip
-        Resampled to ``params.sample_rate``, and mixed to one or two channels, where it differs.
+        Resampled to ``params.sample_rate`` and mixed to one or two channels if necessary.
     params
         Parameters of the image.
     max_value
-        Magnitude drawn black. Default: the largest in the clip.
+        Magnitude of black. Default: the largest in the clip.
 
     Raises
     ------
@@ -342,7 +340,7 @@ def audio_to_image(
         raise RiffusionError(f"the magnitude of black must be a positive number, got {max_value:g}")
     mel = _mel_of(clip, params)
     peak = float(mel.max()) if max_value is None else max_value
-    return _encoded(mel, params, peak)
+    return _draw(mel, params, peak)
 
 
 @torch.no_grad()
@@ -353,15 +351,15 @@ def audio_to_images(
     columns: int = 512,
     level: str = "song",
 ) -> list[EncodedImage]:
-    """Draw a clip as consecutive images of equal width; the last is filled up with silence.
+    """Encode a clip as consecutive images of equal width; the last is padded with silence.
 
     Parameters
     ----------
     columns
         Width of each image.
     level
-        ``"song"``: one magnitude is black in all of them, so that they fit together again. ``"tile"``: each image
-        uses the whole range by itself.
+        ``"song"``: the same magnitude is black in all images, so that they can be joined. ``"tile"``: each image
+        is normalised on its own.
 
     Raises
     ------
@@ -378,13 +376,13 @@ def audio_to_images(
     for start in range(0, mel.shape[1], columns):
         tile = mel[:, start : start + columns]
         tile = np.pad(tile, ((0, 0), (0, columns - tile.shape[1]), (0, 0)))
-        images.append(_encoded(tile, params, song_peak if level == "song" else float(tile.max())))
+        images.append(_draw(tile, params, song_peak if level == "song" else float(tile.max())))
     return images
 
 
-def _encoded(mel: np.ndarray, params: SpectrogramParams, peak: float) -> EncodedImage:
-    """Draw mel magnitudes; the image in memory carries its parameters as a file would."""
-    if peak < MIN_MAX_VALUE:  # nobody hears it, and numbers that small overflow where they are divided by
+def _draw(mel: np.ndarray, params: SpectrogramParams, peak: float) -> EncodedImage:
+    """Convert mel magnitudes to an image that records its parameters like an image file."""
+    if peak < MIN_MAX_VALUE:  # inaudible, and dividing by it would overflow
         peak = 0.0
     image = mel_to_image(mel, params, peak)
     peak = peak or DEFAULT_MAX_VALUE
@@ -393,34 +391,34 @@ def _encoded(mel: np.ndarray, params: SpectrogramParams, peak: float) -> Encoded
 
 
 def _mel_of(clip: AudioClip, params: SpectrogramParams) -> np.ndarray:
-    """Mel magnitudes [C, T, n_mels] of a clip, in 16-bit sample units."""
+    """Compute the mel magnitudes [C, T, n_mels] of a clip, in 16-bit sample units."""
     length = resampled_length(clip.samples.shape[1], clip.sample_rate, params.sample_rate)
     if length < params.hop_length:
         raise RiffusionError(
             f"the sound is {1000 * clip.duration:.1f} ms long; an image needs at least {params.step_size_ms} ms"
         )
-    check(drawing(params, clip.duration))
-    if length * max(params.channels, clip.channels) > WHOLE:
-        return run_on(torch.device("cpu"), lambda crew: _mel_in_pieces(clip, params, crew))
+    check(encode_workload(params, clip.duration))
+    if length * max(params.channels, clip.channels) > MAX_WHOLE_SAMPLES:
+        return run_on(torch.device("cpu"), lambda threads: _mel_in_pieces(clip, params, threads))
     clip = clip.to_channels(params.channels).resample(params.sample_rate)
-    waveform = torch.from_numpy(_in_16_bits(clip.samples))
+    waveform = torch.from_numpy(_to_sample_units(clip.samples))
     return mel_spectrogram(waveform, params).numpy()
 
 
-def _in_16_bits(samples: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # the encoder says that infinity is too loud
+def _to_sample_units(samples: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # the encoder reports infinity as too loud
         return samples * np.float32(_FULL_SCALE)
 
 
-def _mel_in_pieces(clip: AudioClip, params: SpectrogramParams, threads: ThreadCrew) -> np.ndarray:
-    """Mel magnitudes of a long clip, whose samples at the sample rate of the image would fill the memory."""
-    step = max(1, _PIECE // params.channels * clip.sample_rate // params.sample_rate)
+def _mel_in_pieces(clip: AudioClip, params: SpectrogramParams, threads: ThreadGroup) -> np.ndarray:
+    """Compute the mel magnitudes of a long clip, which would use too much memory if resampled as a whole."""
+    step = max(1, _PIECE_SAMPLES // params.channels * clip.sample_rate // params.sample_rate)
     pieces = (
         AudioClip(clip.samples[:, start : start + step], clip.sample_rate)
         for start in range(0, clip.samples.shape[1], step)
     )
     fitted = fit_pieces(pieces, params.sample_rate, params.channels)
-    scaled = (_in_16_bits(piece) for piece in fitted)
+    scaled = (_to_sample_units(piece) for piece in fitted)
     length = resampled_length(clip.samples.shape[1], clip.sample_rate, params.sample_rate)
     mel = np.empty((params.channels, params.columns_of_samples(length), params.num_frequencies), np.float32)
     first = 0

@@ -1,4 +1,4 @@
-"""Where to compute, and what to do when it does not work there."""
+"""Select the torch device, with a fallback to the CPU."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 
 
 def parse_device(name: str) -> torch.device:
-    """Return the device of that name, whether or not it is here.
+    """Return the device of this name, whether or not it is available.
 
     Raises
     ------
@@ -36,8 +36,8 @@ def parse_device(name: str) -> torch.device:
 def resolve_device(name: str) -> torch.device:
     """Return the device to compute on.
 
-    ``"auto"`` is CUDA (or ROCm) where there is one. Apple's MPS, DirectML and others lack complex tensors or the FFT,
-    so that the CPU does their work; it is several times faster than real time.
+    ``"auto"`` is CUDA (or ROCm) if available. Apple's MPS, DirectML and others lack complex tensors or the FFT and are
+    replaced by the CPU, which is several times faster than real time.
 
     Raises
     ------
@@ -56,14 +56,14 @@ def resolve_device(name: str) -> torch.device:
 
 
 def with_fallback(device: torch.device, compute: Callable[[torch.device], _Result]) -> _Result:
-    """Compute on the device; where that fails, out of memory above all, once more on the CPU."""
+    """Compute on the device; if that fails, for example out of memory, compute again on the CPU."""
     if device.type == "cpu":
         return compute(device)
     try:
         return compute(device)
-    except RuntimeError as error:  # torch.cuda.OutOfMemoryError is one
+    except RuntimeError as error:  # includes torch.cuda.OutOfMemoryError
         _LOG.warning("the sound is computed on the CPU, since %s failed: %s", device, _first_line(error))
-    with suppress(RuntimeError):  # after some failures the device refuses everything
+    with suppress(RuntimeError):  # after some failures the device rejects every call
         torch.cuda.empty_cache()
     return compute(torch.device("cpu"))
 

@@ -1,4 +1,4 @@
-"""From a waveform to mel magnitudes: exactly the original's numbers, in blocks that stay in the cache."""
+"""Compute mel magnitudes from a waveform: identical to the original, in blocks that fit into the cache."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import torch
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.mel import mel_projection
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew, run_on
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup, run_on
 
 __all__ = ["mel_pieces", "mel_spectrogram"]
 
 _BLOCK = 128
-_BLOCK_BINS = _BLOCK << 15  # in a block, where the FFT is long: memory for it stays the same
+_BLOCK_BINS = _BLOCK << 15  # bins in a block: a longer FFT gets fewer frames, so memory is constant
 
-_MOST_CELLS = 1 << 23
-"""Cells of the columns that come out of :func:`mel_pieces` at once, about: 32 MB."""
+_MAX_CELLS = 1 << 23
+"""Approximate number of cells in one result of :func:`mel_pieces`: 32 MB."""
 
 
 @torch.no_grad()
 def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.Tensor:
-    """Mel magnitudes of a waveform.
+    """Compute the mel magnitudes of a waveform.
 
     Equal to ``torchaudio.transforms.Spectrogram(n_fft, win_length, hop_length, power=None)``, its magnitude, and
     ``MelScale(norm=None, mel_scale="htk")``. Only the 100 ms under the window are read and transformed, and the mel
-    bands summed strip by strip.
+    bands are summed in strips.
 
     Parameters
     ----------
     waveform : torch.Tensor [shape=(C, S), float32]
-        At ``params.sample_rate``; in 16-bit sample units if `max_value` shall have the usual meaning.
+        At ``params.sample_rate``; in 16-bit sample units for the usual meaning of `max_value`.
     params
         Parameters of the image.
 
@@ -44,29 +44,29 @@ def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.
     Raises
     ------
     RiffusionError
-        The samples are so large that the magnitudes are no numbers.
+        The samples are so large that the magnitudes overflow.
     """
     channels, samples = waveform.shape
     frames = params.columns_of_samples(samples)
     before, after = _padding(params)
     shortest = max(before, after) + 1
-    if samples < shortest:  # too short to be mirrored at its ends
+    if samples < shortest:  # too short for reflection padding
         waveform = torch.nn.functional.pad(waveform, (0, shortest - samples))
     padded = torch.nn.functional.pad(waveform[None], (before, after), mode="reflect")[0]
     mel = waveform.new_empty(channels, frames, params.num_frequencies)
 
-    def work(threads: ThreadCrew) -> None:
+    def work(threads: ThreadGroup) -> None:
         threads.run(lambda start, stop: _fill(mel, padded, params, start, stop), threads.shares(frames))
 
     run_on(waveform.device, work)
-    return _finite(mel)
+    return _check_finite(mel)
 
 
 @torch.no_grad()
 def mel_pieces(
-    pieces: Iterable[np.ndarray], params: SpectrogramParams, *, threads: ThreadCrew = SERIAL
+    pieces: Iterable[np.ndarray], params: SpectrogramParams, *, threads: ThreadGroup = SERIAL
 ) -> Iterator[np.ndarray]:
-    """Mel magnitudes of a waveform that comes piece by piece, in memory for one piece.
+    """Compute the mel magnitudes of a waveform given piece by piece, in memory for one piece.
 
     Parameters
     ----------
@@ -75,64 +75,64 @@ def mel_pieces(
     params
         Parameters of the images.
     threads
-        They share the columns of a piece. The calling thread alone computes the same to the bit on any number of cores.
+        Threads that share the columns of a piece. With the default, results are bit-identical on any number of cores.
 
     Yields
     ------
     np.ndarray [shape=(C, t, n_mels), float32]
-        Consecutive columns: together those of :func:`mel_spectrogram` for the whole.
+        Consecutive columns; concatenated, they equal :func:`mel_spectrogram` of the whole.
 
     Raises
     ------
     RiffusionError
         As :func:`mel_spectrogram`.
     """
-    most = max(1, _MOST_CELLS // (params.channels * params.num_frequencies))
+    max_columns = max(1, _MAX_CELLS // (params.channels * params.num_frequencies))
     before, after = _padding(params)
-    held: np.ndarray | None = None  # padded samples, from the first that the next column needs
+    buffer: np.ndarray | None = None  # padded samples, starting with the first that the next column needs
     samples = columns = 0
     pending: list[np.ndarray] = []
     for piece in pieces:
         samples += piece.shape[1]
         pending.append(piece)
-        if held is None and samples <= max(before, after):
+        if buffer is None and samples <= max(before, after):
             continue
         joined = np.concatenate(pending, axis=1)
-        if held is None:
-            held = np.concatenate([joined[:, before:0:-1], joined], axis=1)
+        if buffer is None:
+            buffer = np.concatenate([joined[:, before:0:-1], joined], axis=1)
         else:
-            held = np.concatenate([held, joined], axis=1)
+            buffer = np.concatenate([buffer, joined], axis=1)
         pending = []
-        count = max(held.shape[1] - after - params.win_length, 0) // params.hop_length
+        count = max(buffer.shape[1] - after - params.win_length, 0) // params.hop_length
         while count:
-            part = min(count, most)
-            yield _columns(held, params, part, threads)
+            part = min(count, max_columns)
+            yield _columns(buffer, params, part, threads)
             columns, count = columns + part, count - part
-            held = held[:, part * params.hop_length :]
-    if held is None:  # shorter than a window's half
+            buffer = buffer[:, part * params.hop_length :]
+    if buffer is None:  # shorter than half a window
         whole = np.concatenate(pending, axis=1) if pending else np.zeros((params.channels, 0), np.float32)
         yield mel_spectrogram(torch.from_numpy(whole), params).numpy()
         return
-    held = np.concatenate([held, held[:, -2 : -after - 2 : -1]], axis=1)
-    yield _columns(held, params, params.columns_of_samples(samples) - columns, threads)
+    buffer = np.concatenate([buffer, buffer[:, -2 : -after - 2 : -1]], axis=1)
+    yield _columns(buffer, params, params.columns_of_samples(samples) - columns, threads)
 
 
 def _padding(params: SpectrogramParams) -> tuple[int, int]:
-    """Return how many samples a column's window reaches to the left of its centre, and how many to the right."""
+    """Return the reach of a window in samples: left and right of the centre of a column."""
     before = params.n_fft // 2 - (params.n_fft - params.win_length) // 2
     return before, params.win_length - before
 
 
-def _columns(padded: np.ndarray, params: SpectrogramParams, count: int, threads: ThreadCrew) -> np.ndarray:
+def _columns(padded: np.ndarray, params: SpectrogramParams, count: int, threads: ThreadGroup) -> np.ndarray:
     mel = torch.empty(padded.shape[0], count, params.num_frequencies)
     samples = torch.from_numpy(padded)
     threads.run(lambda start, stop: _fill(mel, samples, params, start, stop), threads.shares(count))
-    return _finite(mel).numpy()
+    return _check_finite(mel).numpy()
 
 
-def _finite(mel: torch.Tensor) -> torch.Tensor:
-    """Return the magnitudes, which are numbers: no sound of a reasonable level makes others."""
-    largest = float(mel.max())  # NaN where there is one
+def _check_finite(mel: torch.Tensor) -> torch.Tensor:
+    """Check that all magnitudes are finite, which holds for sound at any reasonable level."""
+    largest = float(mel.max())  # NaN if there is any
     if not math.isfinite(largest):
         raise RiffusionError("the sound is too loud to be drawn: its magnitudes are no numbers")
     return mel

@@ -1,4 +1,4 @@
-"""Pixels and mel magnitudes.
+"""Read images, and convert between pixels and mel magnitudes.
 
 ::
 
@@ -9,7 +9,8 @@
     white (255) = silence            0
     black (0)   = max_value          max_value
 
-A mono image is grey, and red is read. A stereo image keeps left in green, right in blue, and red empty.
+A mono image is grey; its red channel is read. A stereo image has left in green, right in blue, and an empty red
+channel.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.png_text import is_text_error, open_without_large_texts
 
 __all__ = [
+    "is_intact_png",
     "is_stereo",
-    "is_whole",
     "load_image",
     "mel_to_image",
     "missing_reader",
@@ -39,15 +40,15 @@ __all__ = [
     "read_image",
 ]
 
-_FLAT = 6.0  # standard deviation, in levels, below which a colour channel carries nothing
+_FLAT_DEVIATION = 6.0  # standard deviation, in levels, below which a colour channel is empty
 MIN_HEIGHT, MAX_HEIGHT = 16, 4096
-_COLUMNS = 4096  # drawn at once
-_HEAD = 16  # bytes that tell what a file is
+_BLOCK_COLUMNS = 4096  # columns converted at once
+_HEAD_BYTES = 16  # bytes that identify the file format
 
-_OPAQUE = 254  # Forge hides the generation parameters in the lowest bit of alpha; they must not be heard
+_OPAQUE = 254  # Forge hides the generation parameters in the lowest bit of alpha; they must not affect the sound
 _TRANSPARENT = {"RGBA": "RGBA", "LA": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}  # -> mode on the way to RGBA
 _ORIENTATION = 0x0112
-_TURNS = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -58,10 +59,10 @@ _TURNS = {
 }
 
 
-def is_whole(path: Path, width: int, height: int) -> bool:
-    """Whether a PNG file is there, of that size in pixels, and no part of it is missing or damaged; never raises.
+def is_intact_png(path: Path, width: int, height: int) -> bool:
+    """Return whether a PNG file exists, has this size in pixels, and is neither truncated nor damaged; never raises.
 
-    The check sums of its chunks tell that without decoding it.
+    Verifies the checksums of its chunks, without decoding.
     """
     try:
         with open_regular(path) as file, Image.open(file) as image:
@@ -72,19 +73,19 @@ def is_whole(path: Path, width: int, height: int) -> bool:
 
 
 def read_image(path: str | Path) -> Image.Image:
-    """Open and decode an image file completely.
+    """Open and fully decode an image file.
 
     Raises
     ------
     ImageError
-        The file is missing, unreadable, empty, truncated, too large, or no image.
+        The file is missing, unreadable, empty, truncated, too large, or not an image.
     """
     path = Path(path)
     try:
-        with open_regular(path) as file:  # Pillow itself would keep files of several frames open
+        with open_regular(path) as file:  # Pillow would keep multi-frame files open
             image = load_image(open_image(file), file)
             with suppress(Exception):
-                image.getexif()  # a TIFF's is read from the file, and kept
+                image.getexif()  # in a TIFF it is read from the file, then cached
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist") from None
     except IsADirectoryError:
@@ -104,39 +105,39 @@ def read_image(path: str | Path) -> Image.Image:
 
 
 def open_image(file: BinaryIO, formats: tuple[str, ...] | None = None) -> Image.Image:
-    """Open an image as ``Image.open`` does, AVIF by whatever reads it; a PNG also where its texts are large.
+    """Open an image like ``Image.open``, with support for AVIF plugins and for PNG files with large text chunks.
 
-    What is opened is loaded by :func:`load_image`.
+    Decode the result with :func:`load_image`.
     """
-    if _is_avif(file.read(_HEAD)) and "AVIF" not in Image.OPEN:
+    if _is_avif(file.read(_HEAD_BYTES)) and "AVIF" not in Image.OPEN:
         Image.init()
         if "AVIF" not in Image.OPEN:
-            with suppress(Exception):  # not installed, or of another Pillow
+            with suppress(Exception):  # not installed, or built for another Pillow
                 import_module("pillow_avif")
     file.seek(0)
-    if formats is not None:  # Pillow raises a KeyError about one that it lacks
+    if formats is not None:  # Pillow raises a KeyError for a format that it lacks
         formats = tuple(name for name in formats if name != "AVIF" or "AVIF" in Image.OPEN)
     try:
         return Image.open(file, formats=formats)
     except ValueError as error:
         if not is_text_error(error):
             raise
-    return _reopened(file)
+    return _reopen(file)
 
 
 def load_image(image: Image.Image, file: BinaryIO) -> Image.Image:
-    """Decode an image that was opened from a file, and return it; texts may stand behind the pixels, too."""
+    """Decode and return an image that was opened from a file; large text chunks may also follow the pixels."""
     try:
         image.load()
     except ValueError as error:
         if not is_text_error(error):
             raise
-        image = _reopened(file)
+        image = _reopen(file)
         image.load()
     return image
 
 
-def _reopened(file: BinaryIO) -> Image.Image:
+def _reopen(file: BinaryIO) -> Image.Image:
     file.seek(0)
     return open_without_large_texts(file.read())
 
@@ -146,7 +147,7 @@ def _is_avif(head: bytes) -> bool:
 
 
 def missing_reader(head: bytes) -> str:
-    """Say what a file is, by its first bytes, that Pillow reads only with another package, or not at all; else ""."""
+    """Describe a format that Pillow lacks or reads only with another package, by its first bytes; "" for others."""
     if _is_avif(head):
         return (
             "is an AVIF image, and damaged"
@@ -163,7 +164,7 @@ def missing_reader(head: bytes) -> str:
 def _head(path: Path) -> bytes:
     try:
         with open_regular(path) as file:
-            return file.read(_HEAD)
+            return file.read(_HEAD_BYTES)
     except OSError:  # it is gone by now
         return b""
 
@@ -178,7 +179,7 @@ def _is_empty(path: Path) -> bool:
 def pixels_of(image: Image.Image) -> np.ndarray:
     """Decode an image of any mode to RGB.
 
-    Transparent pixels are laid on white (silence), EXIF orientation is undone, and 16-bit images keep their depth.
+    Transparent pixels are blended onto white (silence), the EXIF orientation is applied, and 16-bit depth is kept.
 
     Returns
     -------
@@ -187,10 +188,10 @@ def pixels_of(image: Image.Image) -> np.ndarray:
     Raises
     ------
     ImageError
-        The image has no sound in it: fewer than 2 columns, or a height out of range.
+        The image has fewer than 2 columns, or its height is out of range.
     """
     try:
-        image = _upright(image)
+        image = _apply_orientation(image)
         width, height = image.size
         if width < 2:
             raise ImageError(f"the image is {width} pixel wide; sound needs at least 2 columns")
@@ -209,16 +210,16 @@ def pixels_of(image: Image.Image) -> np.ndarray:
         raise ImageError(f"the image cannot be read: {error}") from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Undo the EXIF orientation. Pillow's own way writes the whole EXIF anew, which a damaged one does not survive."""
+def _apply_orientation(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation. Pillow's own function rewrites the EXIF block, which fails if it is damaged."""
     image.load()
-    if image.format == "TIFF":  # done by Pillow, which leaves the tag where it is
+    if image.format == "TIFF":  # already applied by Pillow, which keeps the tag
         return image
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION))
+        transpose = _TRANSPOSES.get(image.getexif().get(_ORIENTATION))
     except Exception:  # as in metadata.read_record: an image with damaged EXIF is still an image
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        transpose = None
+    return image if transpose is None else image.transpose(transpose)
 
 
 def _deep_grey(image: Image.Image) -> np.ndarray:
@@ -235,29 +236,29 @@ def _deep_grey(image: Image.Image) -> np.ndarray:
 
 
 def is_stereo(pixels: np.ndarray) -> bool:
-    """Whether red is the same all over while green or blue are not, as in stereo images. `pixels` is [H, W, 3].
+    """Return whether red is constant while green or blue vary, as in stereo images. `pixels` is [H, W, 3].
 
-    The original leaves red black; read as mono such an image would be noise at full level.
+    The original leaves red black; decoded as mono, such an image would be noise at full level.
     """
     red, *others = (pixels[..., c] for c in range(3))
     level, spread = float(red.mean()), float(red.std())
-    if spread > 2 * _FLAT:  # strong JPEG compression puts up to 6 levels of noise there
+    if spread > 2 * _FLAT_DEVIATION:  # strong JPEG compression adds up to 6 levels of noise
         return False
-    if any(float(other.std()) - spread > 2 * _FLAT for other in others):
+    if any(float(other.std()) - spread > 2 * _FLAT_DEVIATION for other in others):
         return True
-    # Silence is flat in all three, but only in a stereo image darker in red.
-    return level <= 4 * _FLAT and any(float(other.mean()) - level > 4 * _FLAT for other in others)
+    # Silence is flat in all three channels; only in a stereo image is red darker.
+    return level <= 4 * _FLAT_DEVIATION and any(float(other.mean()) - level > 4 * _FLAT_DEVIATION for other in others)
 
 
 def pixels_to_mel(pixels: np.ndarray, params: SpectrogramParams, max_value: float) -> np.ndarray:
-    """Mel magnitudes of pixels.
+    """Convert pixels to mel magnitudes.
 
     Parameters
     ----------
     pixels : np.ndarray [shape=(H, W, 3), 0 to 255]
         From :func:`pixels_of`.
     params
-        ``stereo`` decides which colours are read, ``power_for_image`` the scale.
+        ``stereo`` selects the colour channels, ``power_for_image`` the scale.
     max_value
         Magnitude of a black pixel.
 
@@ -277,15 +278,15 @@ def pixels_to_mel(pixels: np.ndarray, params: SpectrogramParams, max_value: floa
 
 
 def mel_to_image(mel: np.ndarray, params: SpectrogramParams, max_value: float) -> Image.Image:
-    """Draw mel magnitudes [C, T, n_mels] as an RGB image; magnitudes above `max_value` are black.
+    """Convert mel magnitudes [C, T, n_mels] to an RGB image; magnitudes above `max_value` are black.
 
-    Levels are cut, not rounded, as the original does: a model's training images stay equal to the pixel.
+    Levels are truncated, not rounded, as in the original: training images stay identical to the pixel.
     """
     if mel.shape[0] != params.channels:
         raise ValueError(f"mel has {mel.shape[0]} channels, the parameters say {params.channels}")
     image = np.empty((mel.shape[2], mel.shape[1], 3), np.uint8)
-    for start in range(0, mel.shape[1], _COLUMNS):
-        stop = start + _COLUMNS
+    for start in range(0, mel.shape[1], _BLOCK_COLUMNS):
+        stop = start + _BLOCK_COLUMNS
         rows = _levels(mel[:, start:stop], params, max_value).transpose(0, 2, 1)[:, ::-1]
         for colour, row in enumerate((np.zeros_like(rows[0]), *rows) if params.stereo else (rows[0],) * 3):
             image[:, start:stop, colour] = row
@@ -293,7 +294,7 @@ def mel_to_image(mel: np.ndarray, params: SpectrogramParams, max_value: float) -
 
 
 def _levels(mel: np.ndarray, params: SpectrogramParams, max_value: float) -> np.ndarray:
-    """Levels of grey [C, T, n_mels] of mel magnitudes."""
+    """Return the grey levels [C, T, n_mels] of mel magnitudes."""
     scaled = mel * np.float32(1.0 / max_value) if max_value > 0 else np.zeros_like(mel)
     np.clip(scaled, 0.0, 1.0, out=scaled)
     levels = 255.0 - np.power(scaled, np.float32(params.power_for_image)) * np.float32(255.0)

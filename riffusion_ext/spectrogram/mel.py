@@ -1,8 +1,8 @@
-"""The mel filterbank, and its shortcut for coarse frequency grids.
+"""The mel filterbank, and its projection onto coarse frequency grids.
 
-Triangular HTK filters without area normalisation, as riffusion-model-v1 was trained with. They are computed in the
-precision and the order of ``torchaudio.functional.melscale_fbanks(..., norm=None, mel_scale="htk")`` and equal it to
-the bit: exact filters would draw 2 pixels in 10,000 one level lighter or darker than the original does.
+Triangular HTK filters without area normalisation, as used to train riffusion-model-v1. They are bit-identical to
+``torchaudio.functional.melscale_fbanks(..., norm=None, mel_scale="htk")``, computed in the same precision and order:
+exact filters would change 2 pixels in 10,000 by one level against the original.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["Filters", "MelProjection", "encoder_filters", "hz_to_mel", "mel_filters", "mel_projection"]
 
-_DEAF = 1e-3  # sum of a band's weights under which no bin really feeds it: what it asks for cannot be given
+_MIN_BAND_WEIGHT = 1e-3  # sum of weights below which a band has no bins that could produce it
 
 
 def hz_to_mel(frequency: float) -> float:
-    """HTK mel scale: ``2595 log10(1 + f / 700)``. Frequency in Hz, result in mel (O'Shaughnessy 1987)."""
+    """Convert Hz to mel on the HTK scale: ``2595 log10(1 + f / 700)`` (O'Shaughnessy 1987)."""
     return 2595.0 * math.log10(1.0 + frequency / 700.0)
 
 
 class Filters(NamedTuple):
-    """A sparse matrix from bins to bands: entry n leads from ``bins[n]`` to ``bands[n]`` with ``weights[n]``.
+    """Sparse matrix from bins to bands: entry n maps ``bins[n]`` to ``bands[n]`` with ``weights[n]``.
 
-    A bin feeds at most two triangles, so all but about 0.2 % of the full matrix is zero. Each array is [N]; the same
-    pair may occur twice and then counts as the sum.
+    A bin contributes to at most two triangles, so all but about 0.2 % of the full matrix is zero. Each array is [N];
+    duplicate entries are summed.
     """
 
     bins: np.ndarray
@@ -55,20 +55,20 @@ class Filters(NamedTuple):
         return Filters(self.bins, self.bands, self.weights / bin_sums[self.bins])
 
 
-def _together(first: Filters, second: Filters) -> Filters:
+def _concatenate(first: Filters, second: Filters) -> Filters:
     return Filters(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
 
 
 def mel_filters(frequencies: torch.Tensor, n_mels: int, f_min: float, f_max: float) -> Filters:
-    """Triangular filters, evaluated at the given frequencies.
+    """Evaluate triangular filters at the given frequencies.
 
-    Band j rises from corner j to corner j + 1 and falls to corner j + 2, corners being equidistant in mel: between
-    two corners one filter rises and the one before it falls.
+    Band j rises from corner j to corner j + 1 and falls to corner j + 2. Corners are equidistant in mel: between two
+    corners one filter rises and the previous one falls.
 
     Parameters
     ----------
     frequencies : torch.Tensor [shape=(K,), float32]
-        Frequencies in Hz, of FFT bins.
+        Frequencies of FFT bins, in Hz.
     n_mels
         Number of filters.
     f_min, f_max
@@ -77,7 +77,7 @@ def mel_filters(frequencies: torch.Tensor, n_mels: int, f_min: float, f_max: flo
     Returns
     -------
     Filters
-        Weights between 0 and 1, without those that are 0.
+        Weights above 0, up to 1.
     """
     mel = torch.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2)
     corners = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
@@ -103,7 +103,7 @@ def encoder_filters(params: SpectrogramParams) -> Filters:
 
 
 class MelProjection:
-    """Mel bands of a magnitude spectrum given on a grid other than the encoder's.
+    """Project a magnitude spectrum on a grid other than the encoder's to mel bands.
 
     The image's mel bands are sums over bins 2.5 Hz apart, finer than the 100 ms window resolves. Phase can be
     reconstructed on bins 10 or 5 Hz apart; between them a magnitude is interpolated linearly, and that interpolation
@@ -111,8 +111,8 @@ class MelProjection:
 
         mel[j] = sum_fine filter[fine, j] * (interpolate @ magnitude)[fine] = (magnitude @ weights)[j]
 
-    Every row keeps its weight even where triangles are narrower than the grid. The matrix is banded, so both
-    directions are done in a few dense strips (about 2 % of the full product).
+    Every row keeps its weight even if triangles are narrower than the grid. The matrix is banded, so both directions
+    are computed as a few dense strips (about 2 % of the full product).
 
     Parameters
     ----------
@@ -121,16 +121,16 @@ class MelProjection:
     spacing
         Distance between bins of the grid, in Hz.
     device
-        Where the matrices live.
+        Device of the matrices.
 
     Attributes
     ----------
     bins
-        Bins up to ``max_frequency``: the K of every shape below. Higher ones hold nothing.
+        Bins up to ``max_frequency``: the K of every shape below. Higher bins are empty.
     n_mels
-        Mel bands.
+        Number of mel bands.
     column_sum : torch.Tensor [shape=(n_mels,)]
-        Mel bands of the magnitude that is 1 everywhere; at least 1e-3.
+        Mel bands of a spectrum of ones; at least 1e-3.
     """
 
     def __init__(self, params: SpectrogramParams, spacing: float, device: torch.device) -> None:
@@ -138,8 +138,8 @@ class MelProjection:
         self.n_mels = params.num_frequencies
         weights = _weights(params, spacing, self.bins)
         column_sum = np.bincount(weights.bands, weights.weights, minlength=self.n_mels)
-        spread = _shares(weights, column_sum >= _DEAF, params, spacing, self.bins)
-        self.column_sum = torch.from_numpy(np.maximum(column_sum, _DEAF)).to(device, torch.float32)
+        spread = _shares(weights, column_sum >= _MIN_BAND_WEIGHT, params, spacing, self.bins)
+        self.column_sum = torch.from_numpy(np.maximum(column_sum, _MIN_BAND_WEIGHT)).to(device, torch.float32)
         self._strips: list[tuple[slice, slice, torch.Tensor, torch.Tensor]] = [
             (
                 bins,
@@ -147,25 +147,25 @@ class MelProjection:
                 _matrix(weights.dense(bins, bands), device),
                 _matrix(spread.dense(bins, bands).T, device),
             )
-            for bins, bands in _strip_edges(_together(weights, spread), strips=1 if device.type == "cuda" else 16)
+            for bins, bands in _strip_edges(_concatenate(weights, spread), strips=1 if device.type == "cuda" else 16)
         ]
 
     def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
-        """Magnitudes [T, K] to mel bands [T, n_mels]."""
+        """Project magnitudes [T, K] to mel bands [T, n_mels]."""
         mel = magnitude.new_empty(magnitude.shape[0], self.n_mels)
         self.forward_into(magnitude, mel)()
         return mel
 
     def spread(self, gain: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        """Gains of mel bands [T, n_mels] to gains of bins [T, K], each the weighted mean of the bands it feeds.
+        """Spread gains of mel bands [T, n_mels] to bins [T, K]: each gets the weighted mean of its bands.
 
-        Bins outside all bands are left as they are.
+        Bins outside all bands are unchanged.
         """
         self.spread_into(gain, out)()
         return out
 
     def forward_into(self, magnitude: torch.Tensor, mel: torch.Tensor) -> Callable[[], None]:
-        """Return a function that does :meth:`forward` from and into this memory, to be called again and again."""
+        """Return a reusable function that computes :meth:`forward` from and into these tensors."""
         strips = [(mel[:, bands], magnitude[:, bins], weights) for bins, bands, weights, _ in self._strips]
 
         def measure() -> None:
@@ -176,7 +176,7 @@ class MelProjection:
         return measure
 
     def spread_into(self, gain: torch.Tensor, out: torch.Tensor) -> Callable[[], None]:
-        """Return a function that does :meth:`spread` from and into this memory, to be called again and again."""
+        """Return a reusable function that computes :meth:`spread` from and into these tensors."""
         strips = [(out[:, bins], gain[:, bands], spread) for bins, bands, _, spread in self._strips]
 
         def apply() -> None:
@@ -191,7 +191,7 @@ def _matrix(block: np.ndarray, device: torch.device) -> torch.Tensor:
 
 
 def _weights(params: SpectrogramParams, spacing: float, bins: int) -> Filters:
-    """Return the encoder's filters seen through linear interpolation from a grid of that spacing."""
+    """Return the encoder's filters combined with linear interpolation from a grid of this spacing."""
     fine = encoder_filters(params)
     position = fine.bins * (params.sample_rate / params.n_fft / spacing)
     nearest = np.round(position)
@@ -206,22 +206,22 @@ def _weights(params: SpectrogramParams, spacing: float, bins: int) -> Filters:
     return both.where(both.weights > 0)
 
 
-def _shares(weights: Filters, heard: np.ndarray, params: SpectrogramParams, spacing: float, bins: int) -> Filters:
-    """Return how much each band has to say in each bin; the shares of a bin sum to 1.
+def _shares(weights: Filters, audible: np.ndarray, params: SpectrogramParams, spacing: float, bins: int) -> Filters:
+    """Return the share of each band in each bin; the shares of a bin sum to 1.
 
-    They follow the weights. Bins between those that the encoder's FFT has, where that is shorter than ours, carry no
-    weight; there the triangles themselves decide. Bands that are not `heard` [n_mels] have nothing to say.
+    Shares are proportional to the weights. If the encoder's FFT is shorter than ours, bins between its bins have no
+    weight; there the triangles themselves are used. Bands that are not `audible` [n_mels] get no share.
     """
     frequencies = torch.mul(torch.arange(bins), spacing)
     between = mel_filters(frequencies, params.num_frequencies, params.min_frequency, params.max_frequency)
     lost = np.bincount(weights.bins, weights.weights, minlength=bins)[between.bins] <= 1e-9
-    both = _together(weights, between.where(lost))
-    both = both.where(heard[both.bands])
+    both = _concatenate(weights, between.where(lost))
+    both = both.where(audible[both.bands])
     return both.divided_by(np.bincount(both.bins, both.weights, minlength=bins))
 
 
 def _strip_edges(filters: Filters, strips: int) -> list[tuple[slice, slice]]:
-    """Cut the banded matrix into strips that carry about the same number of mel bands: their bins and bands."""
+    """Split the banded matrix into strips with about equal numbers of mel bands; return their bins and bands."""
     if not filters.bins.size:
         return []
     low, high = int(filters.bins.min()), int(filters.bins.max()) + 1
@@ -240,5 +240,5 @@ def _strip_edges(filters: Filters, strips: int) -> list[tuple[slice, slice]]:
 
 @lru_cache(maxsize=16)
 def mel_projection(params: SpectrogramParams, spacing: float, device: torch.device) -> MelProjection:
-    """Return :class:`MelProjection`, kept for the next call."""
+    """Return a cached :class:`MelProjection`."""
     return MelProjection(params, spacing, device)

@@ -1,8 +1,8 @@
-"""PNG files whose texts are larger than Pillow takes: the image is sound, and its texts are read as far as is safe.
+"""Open PNG files whose text chunks are too large for Pillow.
 
-Pillow refuses a whole image for a text of more than 1 MiB, as programs that keep their workflow in it write, and for
-64 MiB of texts together. Here the chunks that are larger are left out before Pillow sees them; they are never unpacked
-further than to see that.
+Pillow rejects the whole image if a text exceeds 1 MiB, as written by programs that store a workflow in it, or if all
+texts exceed 64 MiB. Here, larger chunks are removed before Pillow sees them, and are decompressed only as far as needed
+to determine that.
 
 Source: https://www.w3.org/TR/png-3/#11keywords
 """
@@ -21,31 +21,31 @@ from riffusion_ext.metadata import NOTES_KEY
 __all__ = ["is_text_error", "open_without_large_texts"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_LARGEST, _LARGEST_TOGETHER = 1 << 20, 1 << 24
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
-_WORDS = ("data too large", "too much memory used in text chunks")
+_MAX_TEXT_BYTES, _MAX_TOTAL_BYTES = 1 << 20, 1 << 24
+_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+_ERROR_PHRASES = ("data too large", "too much memory used in text chunks")
 
 
 def is_text_error(error: BaseException) -> bool:
-    """Whether Pillow refuses an image for the size of its texts, by its error."""
-    return isinstance(error, ValueError) and any(words in str(error).lower() for words in _WORDS)
+    """Return whether Pillow's error says that the texts of an image are too large."""
+    return isinstance(error, ValueError) and any(phrase in str(error).lower() for phrase in _ERROR_PHRASES)
 
 
 def open_without_large_texts(data: bytes) -> Image.Image:
-    """Open a PNG file without those of its texts that are too large; a note in its ``info`` names them.
+    """Open a PNG file without text chunks that are too large; a note in its ``info`` lists them.
 
     Raises
     ------
     Exception
         As ``Image.open``.
     """
-    kept, left_out, together = [data[: len(_SIGNATURE)]], [], 0
+    kept, left_out, total = [data[: len(_SIGNATURE)]], [], 0
     for kind, body, chunk in _chunks(data):
-        size = _text_size(kind, body) if kind in _TEXTS else 0
-        if together + size > _LARGEST_TOGETHER:
+        size = _text_size(kind, body) if kind in _TEXT_CHUNKS else 0
+        if total + size > _MAX_TOTAL_BYTES:
             left_out.append(body.partition(b"\0")[0][:79].decode("latin-1"))
         else:
-            together += size
+            total += size
             kept.append(chunk)
     image = Image.open(io.BytesIO(b"".join(kept)), formats=("PNG",))
     if left_out:
@@ -55,7 +55,7 @@ def open_without_large_texts(data: bytes) -> Image.Image:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Type, body and all bytes of each chunk; what is no whole chunk comes as it is, for Pillow to judge."""
+    """Yield type, body and all bytes of each chunk; an incomplete chunk is passed on to Pillow unchanged."""
     place = len(_SIGNATURE)
     while place < len(data):
         size, kind = struct.unpack_from(">I4s", data, place) if place + 8 <= len(data) else (len(data), b"")
@@ -65,13 +65,13 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
 
 
 def _text_size(kind: bytes, body: bytes) -> int:
-    """Return how many bytes a text has once unpacked; more than all may have where it is packed and too large."""
+    """Return the decompressed size of a text; above the total limit if a compressed text is too large."""
     rest = body.partition(b"\0")[2]
     if kind == b"tEXt" or (kind == b"iTXt" and rest[:1] != b"\1"):
         return len(rest)
     packed = rest[1:] if kind != b"iTXt" else rest[2:].partition(b"\0")[2].partition(b"\0")[2]
     try:
-        size = len(zlib.decompressobj().decompress(packed, _LARGEST + 1))
-    except zlib.error:  # Pillow passes it over
+        size = len(zlib.decompressobj().decompress(packed, _MAX_TEXT_BYTES + 1))
+    except zlib.error:  # Pillow ignores it
         return 0
-    return size if size <= _LARGEST else _LARGEST_TOGETHER + 1
+    return size if size <= _MAX_TEXT_BYTES else _MAX_TOTAL_BYTES + 1

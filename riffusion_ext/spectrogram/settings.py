@@ -1,4 +1,4 @@
-"""How images shall become audio: the choices, and one object that holds them."""
+"""Settings of decoding images to audio."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ CHANNELS = ("auto", "mono", "stereo")
 
 @lru_cache(maxsize=1)
 def available_engines() -> tuple[str, ...]:
-    """Engines to offer here: ``reference`` only where a torchaudio of torch's own version is installed.
+    """Return the available engines: ``reference`` only if torchaudio is installed in the version of torch.
 
-    Asks for versions and imports neither: a torchaudio that does not match may not be importable at all.
+    Compares the versions without importing: a mismatched torchaudio may fail to import.
     """
     try:
         torch, torchaudio = (metadata.version(name).split("+")[0] for name in ("torch", "torchaudio"))
-    except (metadata.PackageNotFoundError, AttributeError, KeyError):  # the last two: the remains of a broken install
+    except (metadata.PackageNotFoundError, AttributeError, KeyError):  # the last two: a broken installation
         return ENGINES[:2]
     return ENGINES if torch == torchaudio else ENGINES[:2]
 
 
 @dataclass(frozen=True)
 class DecodeSettings:
-    """How images become audio.
+    """Settings of decoding images to audio.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ class DecodeSettings:
         ``"fast"``, ``"best"`` (about five times slower, cleaner), or ``"reference"`` (the original recipe).
     level
         ``"peak"``: the loudest sample at -0.1 dBFS. ``"loudness"``: -12 dBFS RMS, peaks limited. ``"recorded"``: the
-        level the image records, so that tiles of one song fit together. ``"raw"`` is for clips to be joined and
-        levelled as a whole: the recorded level, even where it passes full scale.
+        level recorded in the image, so that tiles of one song fit together. ``"raw"`` is for clips that are joined and
+        then levelled as a whole: the recorded level, even above full scale.
     channels
-        ``"auto"`` follows the image; ``"mono"`` and ``"stereo"`` insist.
+        ``"auto"`` follows the image; ``"mono"`` and ``"stereo"`` override it.
     params
         Parameters to use instead of the image's own.
     seed
-        For the reference engine's random phases. The others need none: the same image gives the same sound.
+        Seed of the random phases of the reference engine. The others are deterministic.
     device
         A torch device, or ``"auto"``.
 

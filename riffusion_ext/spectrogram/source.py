@@ -1,4 +1,4 @@
-"""What can be inverted: an image that was read, or the tiles of a song side by side."""
+"""Sources of mel magnitudes for decoding: an image, or the joined tiles of a song."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ __all__ = ["Source", "join_sources", "source_from_image", "unrecorded_height"]
 
 @dataclass(frozen=True)
 class Source:
-    """Something to invert.
+    """Mel magnitudes to be decoded.
 
     Attributes
     ----------
     params
         Parameters of the spectrogram.
     columns
-        Its frames.
+        Number of frames.
     max_value
-        Magnitude of black, in 16-bit sample units; the largest where it differs.
+        Magnitude of black, in 16-bit sample units; the largest of all tiles.
     notes
         Sentences about anything assumed or ignored.
     mel
-        ``mel(start, stop)`` gives the magnitudes [C, stop - start, n_mels] of those columns, made when asked for.
+        ``mel(start, stop)`` computes the magnitudes [C, stop - start, n_mels] of these columns.
     recorded
-        Whether `max_value` is the image's own record, or only the usual one.
+        Whether `max_value` is recorded in the image; otherwise it is the default.
     unit
-        Size of the magnitudes' unit, in 16-bit sample units. For images, the part of `max_value` that is no power of
-        two: so equal pixels are inverted alike to the bit, whatever level is recorded with them.
+        Unit of the magnitudes, in 16-bit sample units. For images, the part of `max_value` that is not a power of
+        two: so equal pixels give bit-identical reconstructions, whatever level is recorded.
     """
 
     params: SpectrogramParams
@@ -52,17 +52,17 @@ class Source:
     unit: float = 1.0
 
     def in_sample_units(self) -> Source:
-        """Return the same with magnitudes in 16-bit sample units."""
+        """Return the source with magnitudes in 16-bit sample units."""
         if self.unit == 1.0:
             return self
         return replace(self, unit=1.0, mel=lambda start, stop: self.mel(start, stop) * np.float32(self.unit))
 
 
 def join_sources(tiles: Sequence[Source]) -> Source:
-    """Lay tiles of one set of parameters side by side.
+    """Concatenate tiles of equal parameters.
 
-    The result is stereo if any of them is; mono ones then sound the same on both sides. Tiles that do not record
-    their level, among others that do, get the median of those: a tile redrawn by img2img has lost its record.
+    The result is stereo if any tile is; mono tiles are then copied to both channels. Tiles without a recorded level get
+    the median level of those that have one: img2img drops the record.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def join_sources(tiles: Sequence[Source]) -> Source:
         The parameters of a tile differ from the first one's in more than the channels.
     """
     if any(tile.params.stereo for tile in tiles):
-        tiles = [_in_stereo(tile) for tile in tiles]
+        tiles = [_to_stereo(tile) for tile in tiles]
     for number, tile in enumerate(tiles, 1):
         if tile.params != tiles[0].params:
             raise ImageError(f"image {number} has other spectrogram parameters than the first; they cannot be joined")
@@ -93,8 +93,8 @@ def join_sources(tiles: Sequence[Source]) -> Source:
     return Source(tiles[0].params, starts[-1], max(tile.max_value for tile in tiles), notes, mel, unit=unit)
 
 
-def _in_stereo(tile: Source) -> Source:
-    """Give a mono tile a second channel, equal to the first."""
+def _to_stereo(tile: Source) -> Source:
+    """Copy the channel of a mono tile to a second one."""
     if tile.params.stereo:
         return tile
     return replace(
@@ -105,14 +105,14 @@ def _in_stereo(tile: Source) -> Source:
 
 
 def _at_level(tile: Source, max_value: float) -> Source:
-    """Give a tile another magnitude for black."""
+    """Return a tile with another magnitude of black."""
     note = "an image without a record of its level among others that have one: it gets their median"
     unit = tile.unit * (max_value / tile.max_value)
     return replace(tile, max_value=max_value, notes=(*tile.notes, note), unit=unit)
 
 
 def unrecorded_height(height: int, usual: int) -> str:
-    """Return a note about an image without a record whose height is not the usual one."""
+    """Return a note about an image without recorded parameters that has an unusual height."""
     return (
         f"the image carries no parameters and has {height} rows, where those of models have {usual}; each is taken "
         f"for a mel band. If it was scaled from {usual} rows, scale it back: else its time is stretched, too"
@@ -120,12 +120,12 @@ def unrecorded_height(height: int, usual: int) -> str:
 
 
 def source_from_image(image: Image.Image, settings: DecodeSettings) -> Source:
-    """Decode the pixels of an image and settle its parameters.
+    """Read the pixels of an image and determine its parameters.
 
     Raises
     ------
     ImageError
-        The image has no sound in it; the message says why.
+        The image cannot be decoded; the message says why.
     """
     record = read_record(image)
     pixels = pixels_of(image)
@@ -147,7 +147,7 @@ def source_from_image(image: Image.Image, settings: DecodeSettings) -> Source:
         params = params.replace(stereo=stereo or params.stereo)
     else:
         params = params.replace(stereo=settings.channels == "stereo")
-        if stereo and not params.stereo:  # red is empty: mono means both sides mixed
+        if stereo and not params.stereo:  # red is empty: mono is the mix of both sides
             pixels = np.repeat(((pixels[..., 1:2].astype(np.float32) + pixels[..., 2:3]) / 2), 3, axis=2)
     if (pixels[..., 1:] if params.stereo else pixels[..., 0]).min() == 255:
         notes.append("the image is white all over, which is silence")

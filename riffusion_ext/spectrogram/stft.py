@@ -1,8 +1,8 @@
-"""Short-time Fourier transform on a grid of our own choosing, with frames as the first-class citizen.
+"""Short-time Fourier transform on a working grid for reconstruction.
 
 The encoder's FFT of 400 ms only interpolates the spectrum of a 100 ms window, and a v1 image holds nothing above
-10 kHz. Reconstruction therefore runs at the lowest sample rate that holds ``max_frequency`` with a little room for the
-final resampling filter, and with an FFT once (``oversampling=1``) or twice as long as the window.
+10 kHz. Reconstruction therefore runs at the lowest sample rate that holds ``max_frequency`` plus a transition band
+for the final resampling filter, and with an FFT once (``oversampling=1``) or twice as long as the window.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["FrameGrid", "working_rate"]
 
-_ROOM = 1.05  # working rate over twice the highest frequency: leaves a transition band to resample with
+_RATE_MARGIN = 1.05  # working rate over twice the highest frequency: leaves a transition band to resample with
 
 
 def working_rate(params: SpectrogramParams) -> tuple[int, int]:
     """Return the ratio ``(up, down)`` of the working sample rate to the image's.
 
     Hop and window must stay whole numbers of samples, and the window a product of small primes, so that the FFT is
-    fast. Where no lower rate fulfils that, the ratio is ``(1, 1)``.
+    fast. If no lower rate meets this, the ratio is ``(1, 1)``.
     """
     divisor = math.gcd(params.hop_length, params.win_length)
-    lowest = math.ceil(2 * params.max_frequency * _ROOM / params.sample_rate * divisor)
+    lowest = math.ceil(2 * params.max_frequency * _RATE_MARGIN / params.sample_rate * divisor)
     for candidate in range(lowest, divisor):
         if _largest_prime(params.win_length // divisor * candidate) <= 7:
             common = math.gcd(candidate, divisor)
@@ -47,7 +47,7 @@ def _largest_prime(number: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class FrameGrid:
-    """Frames of a signal whose edges are reflected, as ``torch.stft(center=True)`` lays them.
+    """Frames of a signal with reflected edges, as in ``torch.stft(center=True)``.
 
     ::
 
@@ -72,7 +72,7 @@ class FrameGrid:
 
     @property
     def overlap(self) -> int:
-        """Hops in a window: how many frames cover a sample."""
+        """Hops in a window: the number of frames that cover a sample."""
         return self.window.shape[0] // self.hop_length
 
     @property
@@ -91,53 +91,54 @@ class FrameGrid:
         return self.sample_rate / self.n_fft
 
     def empty(self, batch: int, frames: int) -> torch.Tensor:
-        """Zeros for the padded signals of that many frames: [B, frames + overlap - 1, hop_length]."""
+        """Return zeros for padded signals: [B, frames + overlap - 1, hop_length]."""
         return self.window.new_zeros(batch, frames + self.overlap - 1, self.hop_length)
 
     def frames(self, padded: torch.Tensor) -> torch.Tensor:
-        """View of the padded signal [B, T + overlap - 1, hop] as frames [B, T, overlap * hop] (no copy)."""
+        """View the padded signal [B, T + overlap - 1, hop] as frames [B, T, overlap * hop], without a copy."""
         batch, _, _ = padded.shape
         return padded.view(batch, -1).unfold(1, self.window.shape[0], self.hop_length)
 
     def analyse(
-        self, frames: torch.Tensor, *, room: torch.Tensor | None = None, out: torch.Tensor | None = None
+        self, frames: torch.Tensor, *, buffer: torch.Tensor | None = None, out: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Window and transform frames [..., overlap * hop] to complex spectra [..., bins].
 
-        With `room` [..., n_fft], which must be zero behind the window, and `out` no fresh memory is used.
+        With `buffer` [..., n_fft], which must be zero after the window, and `out`, no memory is allocated.
         """
-        if room is None:
+        if buffer is None:
             return torch.fft.rfft(frames * self.window, n=self.n_fft)
         length = min(self.window.shape[0], self.n_fft)
-        torch.mul(frames[..., :length], self.window[:length], out=room[..., :length])
-        return torch.fft.rfft(room, out=out)
+        torch.mul(frames[..., :length], self.window[:length], out=buffer[..., :length])
+        return torch.fft.rfft(buffer, out=out)
 
-    def room(self, batch: int, count: int) -> torch.Tensor:
-        """Memory for :meth:`synthesise`: as many frames, and zeros before and behind them."""
+    def new_buffer(self, batch: int, count: int) -> torch.Tensor:
+        """Allocate the buffer of :meth:`synthesise`: `count` frames, with zeros before and after them."""
         length = max(self.window.shape[0], self.n_fft)
         return self.window.new_zeros(batch, count + 2 * (self.overlap - 1), length)
 
-    def synthesise(self, spectra: torch.Tensor, room: torch.Tensor | None = None) -> torch.Tensor:
-        """Transform spectra [B, t, bins] back, window and overlap-add them: [B, t + overlap - 1, hop].
+    def synthesise(self, spectra: torch.Tensor, buffer: torch.Tensor | None = None) -> torch.Tensor:
+        """Inverse-transform, window and overlap-add spectra [B, t, bins]: [B, t + overlap - 1, hop].
 
-        Hop `n` of the sum is hop `k` of frame ``n - k``, for all `k`. In memory these lie at equal distances::
+        Hop `n` of the result is the sum of hop `k` of frame ``n - k`` over all `k`. In memory these are equidistant::
 
             frame n         [ 0 | 1 | 2 | 3 ]
             frame n - 1     [ 0 | 1 | 2 | 3 ]       hop 0 of frame n, hop 1 of frame n - 1, hop 2 of frame n - 2 ...
         """
-        if room is None:
-            room = self.room(*spectra.shape[:2])
+        if buffer is None:
+            buffer = self.new_buffer(*spectra.shape[:2])
         lap, hop, length = self.overlap - 1, self.hop_length, self.window.shape[0]
-        frames = room[:, lap : room.shape[1] - lap]
+        frames = buffer[:, lap : buffer.shape[1] - lap]
         torch.fft.irfft(spectra, n=self.n_fft, out=frames[..., : self.n_fft])
         frames[..., :length].mul_(self.window)
-        row = room.stride(1)
-        shape, strides = (room.shape[0], spectra.shape[1] + lap, self.overlap, hop), (room.stride(0), row, row - hop, 1)
-        return room.as_strided(shape, strides, room.storage_offset() + lap * hop).sum(dim=2)
+        row = buffer.stride(1)
+        shape = (buffer.shape[0], spectra.shape[1] + lap, self.overlap, hop)
+        strides = (buffer.stride(0), row, row - hop, 1)
+        return buffer.as_strided(shape, strides, buffer.storage_offset() + lap * hop).sum(dim=2)
 
     @lru_cache(maxsize=8)  # noqa: B019 - grids are few and kept anyway
     def normaliser(self, frames: int) -> torch.Tensor:
-        """Inverse of the summed squared windows [frames + overlap - 1, hop]; zero in the padding."""
+        """Return the inverse of the summed squared windows [frames + overlap - 1, hop]; zero in the padding."""
         squares = (self.window**2).view(self.overlap, self.hop_length)
         total = self.empty(1, frames)[0]
         for k in range(self.overlap):
@@ -149,7 +150,7 @@ class FrameGrid:
         return inverse
 
     def reflect(self, padded: torch.Tensor, frames: int) -> None:
-        """Fill the padding at both ends of the padded signals with their mirror image, in place."""
+        """Fill the padding of padded signals by reflection, in place."""
         flat = padded.view(padded.shape[0], -1)
         half, stop = self.half, self.half + (frames - 1) * self.hop_length
         flat[:, :half] = flat[:, half + 1 : 2 * half + 1].flip(1)
@@ -157,14 +158,14 @@ class FrameGrid:
         flat[:, stop : stop + tail] = flat[:, stop - 1 - tail : stop - 1].flip(1)
 
     def signal(self, padded: torch.Tensor, frames: int) -> torch.Tensor:
-        """Cut the padding off: [B, (frames - 1) * hop_length]."""
+        """Remove the padding: [B, (frames - 1) * hop_length]."""
         flat = padded.view(padded.shape[0], -1)
         return flat[:, self.half : self.half + (frames - 1) * self.hop_length]
 
     def pad(self, signal: torch.Tensor, frames: int) -> torch.Tensor:
-        """Lay signals [B, S] out with padding that mirrors them: [B, frames + overlap - 1, hop].
+        """Pad signals [B, S] by reflection: [B, frames + overlap - 1, hop].
 
-        S is ``(frames - 1) * hop_length``; behind a shorter one there is silence.
+        S is ``(frames - 1) * hop_length``; shorter signals are followed by silence.
         """
         padded = self.empty(signal.shape[0], frames)
         padded.view(signal.shape[0], -1)[:, self.half : self.half + signal.shape[1]] = signal
@@ -174,7 +175,7 @@ class FrameGrid:
 
 @lru_cache(maxsize=16)
 def frame_grid(params: SpectrogramParams, oversampling: int, device: torch.device) -> FrameGrid:
-    """Return the working grid whose FFT is `oversampling` windows long, kept for the next call."""
+    """Return the cached working grid whose FFT is `oversampling` windows long."""
     up, down = working_rate(params)
     hop, win = params.hop_length * up // down, params.win_length * up // down
     window = torch.hann_window(win, dtype=torch.float32)

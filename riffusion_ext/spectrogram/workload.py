@@ -1,83 +1,83 @@
-"""What images and their sound need, estimated before the work begins; see :mod:`riffusion_ext.audio.workload`.
+"""Workload estimates of encoding and decoding images; see :mod:`riffusion_ext.audio.workload`.
 
 ::
 
-    drawing     samples --STFT--> mel [C, T, n_mels] --> image [n_mels, T]      every number of mel is held at once
-    inverting   image --> mel, block by block --> waveform [C, T * hop]         every sample is held, a few times
+    encode    samples --STFT--> mel [C, T, n_mels] --> image [n_mels, T]      all of mel is in memory
+    decode    image --> mel, block by block --> waveform [C, T * hop]         all samples are in memory, in a few copies
 """
 
 from __future__ import annotations
 
 import math
 
-from riffusion_ext.audio.workload import FLOAT, Workload, seconds_text
+from riffusion_ext.audio.workload import FLOAT, Workload, format_seconds
 from riffusion_ext.params import SpectrogramParams
 
-__all__ = ["WHOLE", "drawing", "inverting"]
+__all__ = ["MAX_WHOLE_SAMPLES", "decode_workload", "encode_workload"]
 
-WHOLE = 1 << 25
-"""Samples of all channels up to which a sound is encoded as a whole: six minutes in stereo."""
+MAX_WHOLE_SAMPLES = 1 << 25
+"""Most samples, in all channels, for which a sound is encoded as a whole: six minutes in stereo."""
 
 _WHOLE_COPIES = 5
-"""Times that such a sound is held at once."""
+"""Copies of such a sound in memory."""
 
-_STRIPS = 4
-"""The dense strips of the mel filters are at most this part of the whole matrix."""
+_STRIP_RATIO = 4
+"""Size of the whole mel matrix relative to its dense strips, at least."""
 
-_FIXED = 128 << 20
-"""Blocks of constant size, and the pieces of a longer sound, in bytes."""
+_BLOCK_BYTES = 128 << 20
+"""Bytes of work buffers of constant size, and of the pieces of a long sound."""
 
-_CELL = 150
-"""Bytes for a cell of a block while its phase is found and refined."""
+_CELL_BYTES = 150
+"""Bytes for a cell of a block during phase reconstruction."""
 
 _SOUND_COPIES = 5
-"""Times that a waveform is held at once: as it was found, resampled, levelled in two steps, encoded."""
+"""Copies of a waveform in memory: reconstructed, resampled, levelled in two steps, encoded."""
 
-_PIXEL = 32
-"""Bytes for a pixel while an image is read: as a file has it, as RGB, and to find out whether it is stereo."""
+_PIXEL_BYTES = 32
+"""Bytes for a pixel while an image is read: as stored, as RGB, and for the stereo detection."""
 
 _ITERATIONS = {"fast": 16, "best": 96}
-_REFERENCE_CELL = 48  # bytes for a bin of the original's FFT
+_REFERENCE_CELL_BYTES = 48  # bytes for a bin of the original's FFT
 
 
-def drawing(params: SpectrogramParams, seconds: float) -> Workload:
-    """Return what it needs to draw so much sound, as one image or as many.
+def encode_workload(params: SpectrogramParams, seconds: float) -> Workload:
+    """Estimate encoding a sound as one or several images.
 
     Parameters
     ----------
     params
-        Of the images.
+        Parameters of the images.
     seconds
-        Length of the sound.
+        Duration of the sound.
     """
     samples = math.ceil(seconds * params.sample_rate)
     columns, channels, height = params.columns_of_samples(samples), params.channels, params.num_frequencies
     cells = columns * channels * height
     memory = FLOAT * cells + 6 * columns * height
-    memory += _WHOLE_COPIES * FLOAT * min(samples * channels, WHOLE)
-    memory += _held(params) + _filters(params, params.n_fft // 2 + 1)
-    what = f"drawing {seconds_text(seconds)} of sound as {columns:,} columns of {height} rows"
-    products = columns * channels * (_fft(params.n_fft) + _mel(params, params.n_fft))
+    memory += _WHOLE_COPIES * FLOAT * min(samples * channels, MAX_WHOLE_SAMPLES)
+    memory += _stft_bytes(params) + _filter_bytes(params, params.n_fft // 2 + 1)
+    what = f"drawing {format_seconds(seconds)} of sound as {columns:,} columns of {height} rows"
+    products = columns * channels * (_fft_products(params.n_fft) + _mel_products(params, params.n_fft))
     return Workload(what, memory, products)
 
 
-def inverting(
+def decode_workload(
     params: SpectrogramParams, columns: int, *, images: int = 1, engine: str = "fast", pixels: int = 0
 ) -> Workload:
-    """Return what it needs to turn columns into sound.
+    """Estimate decoding columns to sound.
 
     Parameters
     ----------
     params
-        Of the image; ``num_frequencies`` is its height.
+        Parameters of the image; ``num_frequencies`` is its height.
     columns
         Width of an image, or of all tiles of a song.
     images
-        Of that width, inverted together.
+        Number of images of this width in the batch.
     engine
         As in :class:`~riffusion_ext.spectrogram.settings.DecodeSettings`.
     pixels
-        Of an image that has to be read first.
+        Pixels of an image that must be read first.
     """
     from riffusion_ext.spectrogram.inversion.blocks import block_frames
     from riffusion_ext.spectrogram.stft import working_rate
@@ -86,30 +86,32 @@ def inverting(
     window = params.win_length * up // down
     samples = params.samples_of_columns(columns) * params.channels * images
     frames = min(columns, block_frames(params)) * params.channels * images
-    what = f"turning {columns:,} columns into {seconds_text(columns * params.hop_length / params.sample_rate)} of sound"
+    what = (
+        f"turning {columns:,} columns into {format_seconds(columns * params.hop_length / params.sample_rate)} of sound"
+    )
     what += f" at {params.sample_rate} Hz" + (f", {images} times" if images > 1 else "")
-    memory = _SOUND_COPIES * FLOAT * samples + _PIXEL * pixels + _held(params)
+    memory = _SOUND_COPIES * FLOAT * samples + _PIXEL_BYTES * pixels + _stft_bytes(params)
     if engine == "reference":
         cells = columns * params.channels * images * (params.n_fft // 2 + 1)
-        return Workload(what, memory + _REFERENCE_CELL * cells, 200 * cells * 40)
-    memory += frames * (_CELL * (window + 1) + 24 * params.num_frequencies) + _filters(params, window + 1)
-    iteration = 2 * _fft(2 * window) + 2 * _mel(params, 2 * window)
+        return Workload(what, memory + _REFERENCE_CELL_BYTES * cells, 200 * cells * 40)
+    memory += frames * (_CELL_BYTES * (window + 1) + 24 * params.num_frequencies) + _filter_bytes(params, window + 1)
+    iteration = 2 * _fft_products(2 * window) + 2 * _mel_products(params, 2 * window)
     return Workload(what, memory, samples // params.hop_length * iteration * _ITERATIONS[engine])
 
 
-def _held(params: SpectrogramParams) -> int:
-    """Bytes for the blocks of an STFT, and for a piece of its samples."""
-    return _FIXED + 8 * FLOAT * params.channels * (params.n_fft + 2 * params.win_length)
+def _stft_bytes(params: SpectrogramParams) -> int:
+    """Return the bytes for the blocks of an STFT and a piece of its samples."""
+    return _BLOCK_BYTES + 8 * FLOAT * params.channels * (params.n_fft + 2 * params.win_length)
 
 
-def _filters(params: SpectrogramParams, bins: int) -> int:
-    """Bytes for the mel filters and their inverse, and for making them."""
-    return 2 * FLOAT * bins * params.num_frequencies // _STRIPS + 600 * (bins + params.n_fft)
+def _filter_bytes(params: SpectrogramParams, bins: int) -> int:
+    """Return the bytes for the mel filters and their inverse, and for computing them."""
+    return 2 * FLOAT * bins * params.num_frequencies // _STRIP_RATIO + 600 * (bins + params.n_fft)
 
 
-def _fft(length: int) -> int:
+def _fft_products(length: int) -> int:
     return math.ceil(2.5 * length * math.log2(length))
 
 
-def _mel(params: SpectrogramParams, length: int) -> int:
-    return (length // 2 + 1) * params.num_frequencies // _STRIPS
+def _mel_products(params: SpectrogramParams, length: int) -> int:
+    return (length // 2 + 1) * params.num_frequencies // _STRIP_RATIO

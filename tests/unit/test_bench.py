@@ -311,7 +311,7 @@ def test_copies_are_found_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies.shutil, "which", lambda name: None)
     monkeypatch.setattr(copies, "SHIFTS", (2.0,))
     monkeypatch.setattr(copies, "_SECONDS", 16)
-    monkeypatch.setattr(copies, "_LEAST", 16)
+    monkeypatch.setattr(copies, "_MIN_SECONDS", 16)
     section = copies.measure(None, tracks=1)
     rows = {row[0]: row[1:] for row in section.tables[0].rows}
     assert set(rows) == {"same file, 2 s", "-6 dB, 2 s", "1 % faster, 2 s"}
@@ -462,7 +462,7 @@ def test_clips_are_appended_with_a_crossfade() -> None:
 
 def _making(share: float = 0.5, own: float = 4.0) -> making.Run:
     stages = {name: own / len(making.STAGES) for name in making.STAGES}
-    return making.Run(stages, cpu=6.0, music=30.0, windows=8, window_columns=8 * 512, stretch_share=share)
+    return making.Run(stages, cpu=6.0, music=30.0, windows=8, window_columns=8 * 512, preview_share=share)
 
 
 def test_the_share_is_that_of_fifty_steps_of_all_windows() -> None:
@@ -498,8 +498,8 @@ def test_songs_and_loops_are_made_in_full(tmp_path: Path) -> None:
     images = [piece.image.convert("RGB") for piece in material.load(None, [], quick=True).music]
     song = making.make_song(images, tmp_path / "song", seconds=12.0)
     assert (song.windows, song.music) == (3, pytest.approx(12.0))
-    assert 0 < song.stretch_share < 1
-    assert min(song.stages[name] for name in ("requests", "keep", "stretches", "sound", "write")) > 0
+    assert 0 < song.preview_share < 1
+    assert min(song.stages[name] for name in ("requests", "keep", "previews", "sound", "write")) > 0
     sound = making._song_file(None, tmp_path, 6.0)
     riff = making.make_riff(images, tmp_path / "riff", song=sound)
     assert (riff.windows, riff.music) == (2, pytest.approx(6.0))

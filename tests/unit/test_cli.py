@@ -338,7 +338,7 @@ def test_a_gpu_gets_eight_images_at_a_time(tmp_path: Path, monkeypatch: pytest.M
     make_images(tmp_path, *(f"{n}.png" for n in range(10)), width=20)
     make_images(tmp_path, "wide.png", width=200)
     monkeypatch.setattr(decode, "BATCH_COLUMNS", 8 * 20)
-    monkeypatch.setattr(decode, "images_at_once", lambda device: 8)
+    monkeypatch.setattr(decode, "images_per_batch", lambda device: 8)
     real, sizes = codec.images_to_audio, []
 
     def spy(images: Sequence[Image.Image], *args: object, **kwargs: object) -> object:
@@ -360,7 +360,7 @@ def test_a_batch_that_fails_is_tried_one_by_one(tmp_path: Path, monkeypatch: pyt
         return real(images, *args, **kwargs)
 
     monkeypatch.setattr(codec, "images_to_audio", brittle)
-    monkeypatch.setattr(decode, "images_at_once", lambda device: 8)
+    monkeypatch.setattr(decode, "images_per_batch", lambda device: 8)
     assert main(["image-to-audio", "--image", str(tmp_path), "-q"]) == 0
     assert length(tmp_path / "c.wav") == 39 * HOP
 
@@ -368,7 +368,7 @@ def test_a_batch_that_fails_is_tried_one_by_one(tmp_path: Path, monkeypatch: pyt
 def test_each_core_takes_an_image(monkeypatch: pytest.MonkeyPatch):
     for cores, images in ((1, 1), (3, 3), (64, decode.BATCH_IMAGES)):
         monkeypatch.setattr(torch, "get_num_threads", lambda cores=cores: cores)
-        assert decode.images_at_once("cpu") == images
+        assert decode.images_per_batch("cpu") == images
 
 
 def test_ctrl_c_leaves_only_whole_files(
@@ -384,7 +384,7 @@ def test_ctrl_c_leaves_only_whole_files(
         return real(images, *args, **kwargs)
 
     monkeypatch.setattr(codec, "images_to_audio", stopped)
-    monkeypatch.setattr(decode, "images_at_once", lambda device: 1)
+    monkeypatch.setattr(decode, "images_per_batch", lambda device: 1)
     assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--json"]) == 130
     document = json.loads(capsys.readouterr().out)
     assert document["stopped"] is True

@@ -278,7 +278,7 @@ def test_the_batch_is_the_same_with_any_number_of_threads(tmp_path: Path) -> Non
 
 def test_files_of_a_batch_are_encoded_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
-    monkeypatch.setattr(crew, "confined_threads", lambda count: started.append(count) or real(count))
+    monkeypatch.setattr(crew, "single_core_threads", lambda count: started.append(count) or real(count))
     real = crew.ThreadPoolExecutor
     make_sounds(tmp_path / "in", *(f"{n}.wav" for n in range(5)), seconds=0.1)
     args = ["audio-to-images-batch", "--audio-dir", f"{tmp_path}/in", "--output-dir", f"{tmp_path}/out"]

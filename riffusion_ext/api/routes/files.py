@@ -93,7 +93,7 @@ def _store_image(service: ApiContext, path: Path, name: str) -> dict[str, object
 
 
 def _store_clip(service: ApiContext, path: Path, name: str) -> dict[str, object]:
-    from riffusion_ext.audio.integrity.truncation import about
+    from riffusion_ext.audio.integrity.truncation import file_notes
 
     with path.open("rb") as file:
         suffix = sound_suffix(file.read(16))
@@ -107,4 +107,4 @@ def _store_clip(service: ApiContext, path: Path, name: str) -> dict[str, object]
     record = service.save(
         "clips", stored, title=display_name.removesuffix(suffix), duration=duration, download_name=display_name
     )
-    return clip_view(service, record, notes=list(about(stored)))
+    return clip_view(service, record, notes=list(file_notes(stored)))

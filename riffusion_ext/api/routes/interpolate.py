@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.generation import JobProgress, check_save, render, store_image
+from riffusion_ext.api.generation import JobProgress, check_save, render, store_image, store_sound
 from riffusion_ext.api.inputs import check_text, open_stored_image
 from riffusion_ext.api.requests.json_route import json_route
 from riffusion_ext.api.requests.threads import in_thread

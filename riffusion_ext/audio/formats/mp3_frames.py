@@ -1,14 +1,14 @@
-r"""The frames of an MP3 file, counted: what such a file says about its length may be wrong, or nothing at all.
+r"""Find and count the frames of an MP3 file, whose header may have a wrong length or none.
 
 ::
 
     | ID3v2 | Xing | frame | frame | ... | ID3v2 | Xing | frame | ... | ID3v1 |
               \____________ part _________/         \_____ part _____/
 
-A frame says how long it is, so that one leads to the next. A part ends where the form of the frames changes or
-another Xing frame follows: files put one behind the other, or a recording of net radio.
+Each frame header determines the frame's size, and so the offset of the next one. A part ends where the format of the
+frames changes or another Xing frame follows: concatenated files, or a recording of internet radio.
 
-Source: ISO/IEC 11172-3 and 13818-3; http://gabriel.mp3-tech.org/mp3infotag.html for the frames of Xing and LAME.
+Source: ISO/IEC 11172-3 and 13818-3; http://gabriel.mp3-tech.org/mp3infotag.html for Xing and LAME frames.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 from riffusion_ext.audio.formats.id3 import tag_size
 from riffusion_ext.audio.integrity.byte_window import Window
-from riffusion_ext.audio.integrity.splice import append
+from riffusion_ext.audio.integrity.splice import append_range
 
-__all__ = ["Form", "MpegFile", "MpegPart", "Xing", "frame_size", "side_size", "walk"]
+__all__ = ["FrameFormat", "MpegFile", "MpegPart", "Xing", "frame_size", "side_size", "walk"]
 
 _RATES = ((11025, 12000, 8000), (), (22050, 24000, 16000), (44100, 48000, 32000))
 _KBITS = {
@@ -35,16 +35,16 @@ _KBITS = {
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x00-\xef]", re.DOTALL)
-_LEAD = 1 << 16
-"""Bytes that may stand before the first frame, beside tags."""
-_SURE = 3
-"""Frames in a row that are no coincidence."""
-_FREE_LONGEST = 1 << 13
-_MOST_TAGS, _MOST_TRIES = 1000, 10_000
+_MAX_LEAD = 1 << 16
+"""Bytes that may precede the first frame, in addition to tags."""
+_MIN_RUN = 3
+"""Consecutive frames that rule out a false sync."""
+_MAX_FREE_BYTES = 1 << 13
+_MAX_TAGS, _MAX_TRIES = 1000, 10_000
 
 
-class Form(NamedTuple):
-    """What the frames of a part have in common."""
+class FrameFormat(NamedTuple):
+    """Format shared by all frames of a part."""
 
     version: int
     layer: int
@@ -53,12 +53,12 @@ class Form(NamedTuple):
 
     @property
     def samples(self) -> int:
-        """Samples of a frame."""
+        """Samples in a frame."""
         return 384 if self.layer == 1 else 1152 if self.layer == 2 or self.version == 3 else 576
 
 
 class Xing(NamedTuple):
-    """What the first frame of a part says about it: frames and bytes, 0 for unknown, and what LAME's encoder added."""
+    """Contents of a Xing frame: number of frames and bytes (0 for unknown), and the LAME extension."""
 
     frames: int
     size: int
@@ -67,50 +67,50 @@ class Xing(NamedTuple):
 
 @dataclass
 class MpegPart:
-    """Frames of one form."""
+    """Consecutive frames of one format."""
 
-    form: Form
+    form: FrameFormat
     head: bytes
-    """Of its first frame."""
+    """Header of its first frame."""
     xing: Xing | None = None
     ranges: list[tuple[int, int]] = field(default_factory=list)
-    """Where the frames are, but for that of Xing."""
+    """Offsets (start, stop) of the frames, without the Xing frame."""
     frames: int = 0
     lead: int = 0
-    """Bytes of the frame of Xing."""
+    """Bytes of the Xing frame."""
 
 
 @dataclass
 class MpegFile:
-    """What was found in an MP3 file.
+    """The frames found in an MP3 file.
 
     Attributes
     ----------
     parts
         At least one.
     damage
-        Where bytes are no frames: seconds of sound before, and bytes.
+        Bytes between frames that are not frames: (seconds of sound before, number of bytes).
     cut
-        Whether the last frame is not whole.
-    rest
-        Bytes behind the last frame that are neither frame nor tag.
+        Whether the last frame is incomplete.
+    trailing
+        Bytes after the last frame that are neither frames nor tags.
     """
 
     parts: list[MpegPart] = field(default_factory=list)
     damage: list[tuple[float, int]] = field(default_factory=list)
     cut: bool = False
-    rest: int = 0
+    trailing: int = 0
 
 
 @lru_cache(maxsize=4096)
-def _frame(head: bytes) -> tuple[Form, int, int] | None:
-    """Return form, bytes (0: of free format) and padding of the frame with these first four bytes; None if none has."""
+def _parse_head(head: bytes) -> tuple[FrameFormat, int, int] | None:
+    """Parse a frame header: format, bytes (0 for free format) and padding; None if it is not one."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer, kbits, rate = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3), head[2] >> 4, head[2] >> 2 & 3
     if version == 1 or layer == 4 or kbits == 15 or rate == 3:
         return None
-    form = Form(version, layer, _RATES[version][rate], 1 if head[3] >> 6 == 3 else 2)
+    form = FrameFormat(version, layer, _RATES[version][rate], 1 if head[3] >> 6 == 3 else 2)
     padding = (head[2] >> 1 & 1) * (4 if layer == 1 else 1)
     if not kbits:
         return form, 0, padding
@@ -120,13 +120,13 @@ def _frame(head: bytes) -> tuple[Form, int, int] | None:
 
 
 def frame_size(head: bytes) -> int:
-    """Return the bytes of the frame with these first four; 0 for unknown."""
-    found = _frame(head)
+    """Return the size of a frame in bytes, from its header; 0 for unknown."""
+    found = _parse_head(head)
     return found[1] if found else 0
 
 
-def side_size(form: Form) -> int:
-    """Return the bytes between the head of a frame of layer 3 and its sound, where the word of Xing stands."""
+def side_size(form: FrameFormat) -> int:
+    """Return the size of the side information of a layer 3 frame, after which a Xing tag stands."""
     if form.version == 3:
         return 17 if form.channels == 1 else 32
     return 9 if form.channels == 1 else 17
@@ -136,10 +136,10 @@ class _Walker:
     def __init__(self, window: Window) -> None:
         self.window = window
         self.tries = 0
-        self.free: dict[Form, int] = {}  # bytes of a frame of free format, without padding
+        self.free: dict[FrameFormat, int] = {}  # size of a free-format frame, without padding
 
-    def frame(self, position: int) -> tuple[Form, int] | None:
-        found = _frame(self.window.at(position, 4))
+    def frame(self, position: int) -> tuple[FrameFormat, int] | None:
+        found = _parse_head(self.window.read(position, 4))
         if found is None:
             return None
         form, size, padding = found
@@ -150,47 +150,51 @@ class _Walker:
         return (form, size) if size else None
 
     def _free_size(self, position: int, padding: int) -> int:
-        head = self.window.at(position, 4)
+        head = self.window.read(position, 4)
         pattern = re.compile(re.escape(head[:2]) + b"[" + bytes({head[2] & 0xFD, head[2] | 2}) + b"]", re.DOTALL)
-        place = self.window.find(pattern, position + 24, position + _FREE_LONGEST, 3)
+        place = self.window.find(pattern, position + 24, position + _MAX_FREE_BYTES, 3)
         return place - position - padding if place > 0 else 0
 
-    def sure(self, position: int, count: int = _SURE) -> bool:
-        """Whether frames of one form follow one another from here on, or up to the end."""
+    def is_frame_run(self, position: int, count: int = _MIN_RUN) -> bool:
+        """Return whether `count` frames of one format start here, or fewer up to the end."""
         form = None
         for number in range(count):
             found = self.frame(position)
             if found is None:
-                return number > 1 and (position >= self.window.size or _is_tag(self.window.at(position, 12)))
+                return number > 1 and (position >= self.window.size or _is_tag(self.window.read(position, 12)))
             if form not in (None, found[0]):
                 return number > 1
             form, position = found[0], position + found[1]
         return True
 
     def next(self, position: int, stop: int) -> int:
-        """Return where the next frames are; -1 for nowhere."""
+        """Return the offset of the next run of frames; -1 if there is none."""
         while (place := self.window.find(_SYNC, position, stop, 3)) >= 0:
-            if self.sure(place):
+            if self.is_frame_run(place):
                 return place
             position = place + 1
             self.tries += 1
-            if self.tries > _MOST_TRIES + self.window.size // 512:  # noise has one in 4 kB
+            if self.tries > _MAX_TRIES + self.window.size // 512:  # noise contains one in 4 kB
                 break
         return -1
 
-    def walk(self) -> Iterator[tuple[int, int, Form | None, bool]]:
-        """Yield start and stop of frames, with their form, and of what is none; and whether that is a tag."""
-        position = self.after_tags(0)
-        first = self.next(position, min(position + _LEAD, self.window.size))
+    def walk(self) -> Iterator[tuple[int, int, FrameFormat | None, bool]]:
+        """Yield (start, stop, format, flag) of frames and of other bytes.
+
+        The format is None for bytes that are not frames; the flag then says whether they are tags. On a frame, the
+        flag says that it is truncated.
+        """
+        position = self.skip_tags(0)
+        first = self.next(position, min(position + _MAX_LEAD, self.window.size))
         if first < 0:
             return
         position, before = first, None
         while position < self.window.size:
             found = self.frame(position)
-            if found is not None and found[0] != before and not self.sure(position):
+            if found is not None and found[0] != before and not self.is_frame_run(position):
                 found = None
             if found is None:
-                after = self.after_tags(position)
+                after = self.skip_tags(position)
                 if after == position:
                     after = self.next(position, self.window.size)
                     after = self.window.size if after < 0 else after
@@ -204,21 +208,23 @@ class _Walker:
             if stop > self.window.size:
                 yield position, self.window.size, before, True  # cut
                 return
-            if not self.leads_on(stop):
-                again = self.next(position + 4, stop)
-                if again >= 0:  # bytes of it are missing
-                    yield position, again, None, False
-                    position = again
+            if not self.is_followed(stop):
+                resync = self.next(position + 4, stop)
+                if resync >= 0:  # the frame lacks bytes
+                    yield position, resync, None, False
+                    position = resync
                     continue
             yield position, stop, before, False
             position = stop
 
-    def leads_on(self, position: int) -> bool:
-        return position >= self.window.size or self.frame(position) is not None or _is_tag(self.window.at(position, 12))
+    def is_followed(self, position: int) -> bool:
+        return (
+            position >= self.window.size or self.frame(position) is not None or _is_tag(self.window.read(position, 12))
+        )
 
-    def after_tags(self, position: int) -> int:
-        for _ in range(_MOST_TAGS):
-            size = _tag(self.window, position)
+    def skip_tags(self, position: int) -> int:
+        for _ in range(_MAX_TAGS):
+            size = _any_tag_size(self.window, position)
             if not size:
                 break
             position = min(position + size, self.window.size)
@@ -229,14 +235,14 @@ def _is_tag(head: bytes) -> bool:
     return head.startswith((b"ID3", b"APETAGEX", b"TAG", b"LYRICSBEGIN", bytes(4)))
 
 
-def _tag(window: Window, position: int) -> int:
-    """Return the bytes of the tag at a position; 0 where there is none. Zeros that fill up a tag are one."""
-    head = window.at(position, 32)
+def _any_tag_size(window: Window, position: int) -> int:
+    """Return the size of the tag at a position; 0 if there is none. Zero padding counts as a tag."""
+    head = window.read(position, 32)
     if head[:3] == b"ID3":
         return tag_size(head[:10])
     if head[:8] == b"APETAGEX":
         size = int.from_bytes(head[12:16], "little")
-        return 32 + (size if head[23:24] and head[23] & 0x20 else 0)  # a header, or the footer alone
+        return 32 + (size if head[23:24] and head[23] & 0x20 else 0)  # with a header, or the footer alone
     if head[:3] == b"TAG":
         return 227 if head[3:4] == b"+" else 128
     if head[:11] == b"LYRICSBEGIN":
@@ -247,10 +253,10 @@ def _tag(window: Window, position: int) -> int:
     return 0
 
 
-def _xing(window: Window, start: int, stop: int, form: Form) -> Xing | None:
+def _read_xing(window: Window, start: int, stop: int, form: FrameFormat) -> Xing | None:
     if form.layer != 3:
         return None
-    data = window.at(start, min(stop - start, 256))
+    data = window.read(start, min(stop - start, 256))
     side = side_size(form)
     for place in (4 + side, 6 + side):
         if data[place : place + 4] in (b"Xing", b"Info"):
@@ -265,33 +271,32 @@ def _xing(window: Window, start: int, stop: int, form: Form) -> Xing | None:
 
 
 def walk(window: Window) -> MpegFile | None:
-    """Find the frames of an MP3 file; None where it has none near its beginning.
+    """Find the frames of an MP3 file; None if there are none near its beginning.
 
-    Layers 1 to 3 of all versions. It takes one step for a frame, and for what is none one for each that might begin
-    there.
+    Supports layers 1 to 3 of all MPEG versions. Takes one step for each frame and for each sync code between frames.
     """
     found, seconds = MpegFile(), 0.0
-    held: tuple[float, int] | None = None  # bytes that are no frames, known to be damage once frames follow
-    for start, stop, form, other in _Walker(window).walk():
+    damaged: tuple[float, int] | None = None  # bytes that are not frames: damage, if frames follow
+    for start, stop, form, special in _Walker(window).walk():
         if form is None:
-            if not other:
-                held = (held[0] if held else seconds, (held[1] if held else 0) + stop - start)
+            if not special:
+                damaged = (damaged[0] if damaged else seconds, (damaged[1] if damaged else 0) + stop - start)
             continue
-        if other:
+        if special:
             found.cut = True
             break
-        if held is not None:
-            found.damage.append(held)
-            held = None
+        if damaged is not None:
+            found.damage.append(damaged)
+            damaged = None
         part = found.parts[-1] if found.parts else None
-        xing = _xing(window, start, stop, form)
+        xing = _read_xing(window, start, stop, form)
         if part is None or form != part.form or xing is not None:
-            part = MpegPart(form, window.at(start, 4), xing, lead=stop - start if xing else 0)
+            part = MpegPart(form, window.read(start, 4), xing, lead=stop - start if xing else 0)
             found.parts.append(part)
         if xing is None:
             part.frames += 1
-            append(part.ranges, start, stop)
+            append_range(part.ranges, start, stop)
             seconds += form.samples / form.rate
-    found.rest = held[1] if held else 0
+    found.trailing = damaged[1] if damaged else 0
     found.parts = [part for part in found.parts if part.frames]
     return found if found.parts else None

@@ -1,4 +1,4 @@
-r"""The pages of an Ogg file: which of them follow one another, and what is missing in between.
+r"""Find the pages of an Ogg file, and the gaps between them.
 
 ::
 
@@ -6,10 +6,10 @@ r"""The pages of an Ogg file: which of them follow one another, and what is miss
      \______________ run _____________/ (gap)  \_______ run ________/
      \__________________________ link _____________________________/   \____ link ____
 
-A link is a stream of sound by itself; a chain has several, as recordings of net radio have. Each page has a number, a
-checksum and the time of its end, so that it is known where pages are missing and how much sound they held.
+A link is a complete stream; a chained file has several, such as recordings of internet radio. Each page has a number, a
+checksum and the time of its end. These show where pages are missing and how much sound is lost.
 
-Source: RFC 3533; RFC 5334 and 7845 for what the first packet of a stream looks like.
+Source: RFC 3533; RFC 5334 and 7845 for the first packet of a stream.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ from typing import NamedTuple
 
 from riffusion_ext.audio.formats.id3 import tag_size
 from riffusion_ext.audio.integrity.byte_window import Window
-from riffusion_ext.audio.integrity.splice import append
+from riffusion_ext.audio.integrity.splice import append_range
 
 __all__ = ["OggLink", "OggRun", "walk"]
 
 _BEGIN, _END = 0x02, 0x04
 _CAPTURE = re.compile(rb"OggS\x00")
-_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_MOST_DAMAGED = 10_000
+_BIT_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_MAX_DAMAGED = 10_000
 _NO_TIME = (1 << 64) - 1
 
 
 @dataclass
 class OggRun:
-    """Pages of sound that follow one another.
+    """Consecutive pages of sound.
 
     Attributes
     ----------
     ranges
-        Where they are in the file.
+        Their offsets in the file, as (start, stop).
     first, last
-        Sample of the link that the first and the last of them end with; None where none tells.
-    steady
-        Sample that the page before the last ends with.
+        End of the first and of the last page, in samples of the link; None if no page has a time.
+    seekable_end
+        End of the page before the last, in samples.
     follows
-        Whether nothing is missing before the first of them.
+        Whether nothing is missing before the first page.
     """
 
     ranges: list[tuple[int, int]] = field(default_factory=list)
     first: int | None = None
     last: int | None = None
-    steady: int = 0
+    seekable_end: int = 0
     follows: bool = True
 
 
@@ -64,27 +64,27 @@ class OggLink:
     Attributes
     ----------
     rate, channels
-        Of its samples.
+        Sample rate in Hz, and number of channels.
     headers
-        Where the pages before the sound are.
+        Offsets of the header pages, as (start, stop).
     runs
-        More than one where pages are missing or damaged.
+        More than one if pages are missing or damaged.
     ends
-        Whether the page that is marked as the last is there.
+        Whether the page flagged as the last one is present.
     pages
-        Of sound.
+        Number of pages with sound.
     """
 
     rate: int
     channels: int
     serial: int
-    lead: int  # samples to be dropped at the start, which the pages count
+    preskip: int  # samples dropped at the start, which the page times include
     header_packets: int
     headers: list[tuple[int, int]] = field(default_factory=list)
     runs: list[OggRun] = field(default_factory=list)
     ends: bool = False
     pages: int = 0
-    number: int = -1  # of the page that was seen last
+    number: int = -1  # of the last page seen
     start: int = 0  # of the link in the file
     stop: int = 0
 
@@ -106,19 +106,19 @@ class _Page(NamedTuple):
 
 
 def _checksum(page: bytes) -> int:
-    """CRC-32 of the polynomial 0x04C11DB7, highest bit first: zlib's, which has the lowest first, in a mirror."""
-    register = zlib.crc32((page[:22] + bytes(4) + page[26:]).translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    """Return the CRC-32 of polynomial 0x04C11DB7, highest bit first: zlib's, with reversed bits."""
+    register = zlib.crc32((page[:22] + bytes(4) + page[26:]).translate(_BIT_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{register:032b}"[::-1], 2)
 
 
-def _page(window: Window, position: int) -> _Page | None:
-    """Return the page at a position; None where there is none, or one that is damaged or not all there."""
-    head = window.at(position, 27 + 255)
+def _read_page(window: Window, position: int) -> _Page | None:
+    """Read the page at a position; None if there is none, or if it is damaged or truncated."""
+    head = window.read(position, 27 + 255)
     if len(head) < 27 or head[:5] != b"OggS\0":
         return None
     lacing = head[27 : 27 + head[26]]
     size = 27 + head[26] + sum(lacing)
-    data = window.at(position, size)
+    data = window.read(position, size)
     flags, time, serial, number, checksum = struct.unpack_from("<xBQIII", data, 4)
     if len(data) < size or checksum != _checksum(data):
         return None
@@ -127,21 +127,21 @@ def _page(window: Window, position: int) -> _Page | None:
 
 
 def _pages(window: Window) -> Iterator[_Page]:
-    position, damaged = tag_size(window.at(0, 10)), 0
+    position, damaged = tag_size(window.read(0, 10)), 0
     while position < window.size:
-        page = _page(window, position)
+        page = _read_page(window, position)
         if page is not None:
             yield page
             position = page.stop
         else:
             damaged += 1
             position = window.find(_CAPTURE, position + 1, window.size, 5)
-            if position < 0 or damaged > _MOST_DAMAGED:
+            if position < 0 or damaged > _MAX_DAMAGED:
                 return
 
 
-def _link(page: _Page) -> OggLink | None:
-    """Return the link that a first page begins; None where it is not one of sound."""
+def _parse_first_page(page: _Page) -> OggLink | None:
+    """Return the link that starts with this page; None if it is not a sound stream."""
     body = page.body
     if body[:7] == b"\x01vorbis" and len(body) >= 16:
         return OggLink(int.from_bytes(body[12:16], "little"), body[11], page.serial, 0, 3)
@@ -154,40 +154,40 @@ def _link(page: _Page) -> OggLink | None:
 
 
 def walk(window: Window) -> list[OggLink]:
-    """Find the streams of sound of an Ogg file, one after the other; of those that lie side by side the first."""
+    """Find the chained sound streams of an Ogg file; of multiplexed streams, only the first."""
     links: list[OggLink] = []
     link: OggLink | None = None
-    began = False  # whether the last page was a first one
+    previous_began = False  # whether the previous page began a stream
     for page in _pages(window):
         if page.flags & _BEGIN:
-            if not began:
+            if not previous_began:
                 link = None
-            began = True
+            previous_began = True
             if link is None:
-                link = _link(page)
+                link = _parse_first_page(page)
                 if link is not None:
                     link.start = page.start
                     links.append(link)
         else:
-            began = False
+            previous_began = False
         if link is not None and page.serial == link.serial:
-            _add(link, page)
+            _add_page(link, page)
     return [link for link in links if link.runs and link.rate and link.channels]
 
 
-def _add(link: OggLink, page: _Page) -> None:
+def _add_page(link: OggLink, page: _Page) -> None:
     follows = page.number == link.number + 1 & 0xFFFFFFFF or page.flags & _BEGIN
     link.number, link.stop, link.ends = page.number, page.stop, bool(page.flags & _END)
     if link.header_packets > 0:
         link.header_packets -= page.packets if follows else link.header_packets
-        append(link.headers, page.start, page.stop)
+        append_range(link.headers, page.start, page.stop)
         return
     if not link.runs or not follows:
         link.runs.append(OggRun(follows=bool(follows)))
     run = link.runs[-1]
-    append(run.ranges, page.start, page.stop)
+    append_range(run.ranges, page.start, page.stop)
     link.pages += 1
     if page.time != _NO_TIME:
-        time = max(page.time - link.lead, 0)
+        time = max(page.time - link.preskip, 0)
         run.first = time if run.first is None else run.first
-        run.steady, run.last = run.last or 0, time
+        run.seekable_end, run.last = run.last or 0, time

@@ -1,4 +1,4 @@
-"""The chunks of a RIFF file, one after the other, and no more of them than any program writes."""
+"""Iterate over the chunks of a RIFF file, up to a limit."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import BinaryIO
 
 from riffusion_ext.errors import AudioError
 
-__all__ = ["MOST_CHUNKS", "chunks"]
+__all__ = ["MAX_CHUNKS", "chunks"]
 
-MOST_CHUNKS = 10_000
-"""Files have a dozen chunks, and a few hundred where a program keeps a marker in each of its own."""
+MAX_CHUNKS = 10_000
+"""Largest number of chunks. Files have about a dozen, or a few hundred if each marker is stored in its own chunk."""
 
 
 def chunks(file: BinaryIO, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, first byte and size of each chunk; the file is left at that byte.
+    """Yield name, offset of the body and size of each chunk, with the file positioned at the body.
 
     Parameters
     ----------
     file
         Seekable and binary.
     position
-        Of the first chunk.
+        Offset of the first chunk.
     end
         Size of the file.
 
     Raises
     ------
     AudioError
-        There are more than :data:`MOST_CHUNKS`, or the file has become shorter.
+        There are more than :data:`MAX_CHUNKS` chunks, or the file was truncated meanwhile.
     """
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         if position + 8 > end:
             return
         file.seek(position)
@@ -41,13 +41,13 @@ def chunks(file: BinaryIO, position: int, end: int) -> Iterator[tuple[bytes, int
         name, size = struct.unpack("<4sI", head)
         body = position + 8
         yield name, body, size
-        position = _after(file, body, size)
+        position = _next_chunk(file, body, size)
     if position + 8 <= end:
-        raise AudioError(f"it has more than {MOST_CHUNKS} chunks")
+        raise AudioError(f"it has more than {MAX_CHUNKS} chunks")
 
 
-def _after(file: BinaryIO, body: int, size: int) -> int:
-    """Position of the next chunk. Chunks of odd size are followed by a zero, which some writers forget."""
+def _next_chunk(file: BinaryIO, body: int, size: int) -> int:
+    """Return the offset of the next chunk. A padding byte follows chunks of odd size; some writers omit it."""
     if size % 2 == 0:
         return body + size
     file.seek(body + size)

@@ -1,4 +1,4 @@
-"""FLAC, OGG Vorbis and MP3 through the package soundfile (libsndfile), which may not be installed."""
+"""Read and write FLAC, OGG Vorbis and MP3 with the optional package soundfile (libsndfile)."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.audio.clip import AudioClip, check_form
+from riffusion_ext.audio.clip import AudioClip, check_clip_format
 from riffusion_ext.audio.formats import id3
 from riffusion_ext.audio.formats.pcm import quantize
+from riffusion_ext.audio.formats.sound_file import SoundReader, SoundWriter
 from riffusion_ext.audio.formats.wav import BLOCK, UnsupportedError, sample_range
-from riffusion_ext.audio.integrity.joined import JoinedFile, Persistent, seek_place
-from riffusion_ext.audio.integrity.repair import mended
+from riffusion_ext.audio.integrity.joined import JoinedFile, RecoveringFile, seek_target
+from riffusion_ext.audio.integrity.repair import repair_samples
 from riffusion_ext.audio.integrity.survey import survey
 from riffusion_ext.audio.tags import TAG_NAMES
-from riffusion_ext.audio.workload import check, reading
+from riffusion_ext.audio.workload import check, read_workload
 from riffusion_ext.errors import AudioError
 from riffusion_ext.files.regular import check_regular
 
 __all__ = ["CODECS", "encode", "length", "load", "open_sound", "read", "read_frames", "read_strings", "shape"]
 
 CODECS = {"flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
-"""What libsndfile calls the formats."""
+"""libsndfile's names of the formats."""
 
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-_MP3_LEAD = 16384
-"""Frames to read before those wanted from the middle of an MP3: its frames lean on bits of up to nine before them,
-and libsndfile plays garbage until it has them."""
+_MP3_PREROLL = 16384
+"""Frames to decode and discard before a position inside an MP3: MP3 frames use bits of up to nine earlier frames, and
+libsndfile returns garbage until it has them."""
 
 _UNKNOWN_FRAMES = 1 << 60
-"""libsndfile gives 2 ** 63 - 1 frames where it cannot tell; no sound is that long."""
+"""libsndfile reports 2 ** 63 - 1 frames if the length is unknown; no sound is this long."""
 
 _QUALITY: dict[str, dict[str, object]] = {
     "flac": {},
@@ -46,7 +46,7 @@ _QUALITY: dict[str, dict[str, object]] = {
 
 
 def load() -> ModuleType | None:
-    """Return the module soundfile; None where it is not installed or does not find its library."""
+    """Return the module soundfile; None if it is not installed or does not find its library."""
     try:
         import soundfile
     except (ImportError, OSError):
@@ -59,21 +59,20 @@ def load() -> ModuleType | None:
 
 
 def encode(clip: AudioClip, form: str, *, subtype: str, tags: Mapping[str, str]) -> bytes:
-    """Return the bytes of a sound file.
+    """Encode a clip to the bytes of a sound file.
 
-    They are made in memory rather than written by libsndfile, which tells neither a full disk from other troubles nor
-    them from success.
+    Encoded in memory, because libsndfile does not report a full disk or other write errors.
 
     Parameters
     ----------
     clip
-        What passes full scale is clipped. For MP3, a rate it does not have is changed to 44.1 or 48 kHz.
+        Clipped at full scale. MP3 resamples rates that it lacks to 44.1 or 48 kHz.
     form
         ``"flac"``, ``"ogg"`` or ``"mp3"``.
     subtype
-        ``"pcm16"`` or ``"pcm24"``; FLAC has no floats and takes 24 bits for ``"float"``. OGG and MP3 have none of them.
+        ``"pcm16"`` or ``"pcm24"``; FLAC has no floats and uses 24 bits for ``"float"``. Ignored by OGG and MP3.
     tags
-        Texts by name.
+        Values by name.
 
     Raises
     ------
@@ -92,17 +91,17 @@ def encode(clip: AudioClip, form: str, *, subtype: str, tags: Mapping[str, str])
             if form != "mp3":
                 for name, text in tags.items():
                     setattr(file, name, text)
-            # In blocks: libsndfile puts a whole write to OGG on the stack, and minutes of sound overflow it.
+            # In blocks: libsndfile buffers a whole OGG write on the stack, which minutes of sound overflow.
             for start in range(0, clip.samples.shape[1], BLOCK):
                 file.write(_block(clip.samples[:, start : start + BLOCK].T, codec))
     except (soundfile.SoundFileError, RuntimeError, AssertionError) as error:
         what = f"{clip.channels} channels at {clip.sample_rate} Hz"
-        raise AudioError(f"{what} cannot be written as {form.upper()}: {_reason(error)}") from error
+        raise AudioError(f"{what} cannot be written as {form.upper()}: {_error_text(error)}") from error
     return (id3.build_tag(tags) if form == "mp3" else b"") + buffer.getvalue()
 
 
-def _open_to_write(soundfile: ModuleType, buffer: io.BytesIO, clip: AudioClip, form: str, codec: str) -> Any:
-    settings: dict[str, Any] = {
+def _open_to_write(soundfile: ModuleType, buffer: io.BytesIO, clip: AudioClip, form: str, codec: str) -> SoundWriter:
+    settings: dict[str, object] = {
         "mode": "w",
         "samplerate": clip.sample_rate,
         "channels": clip.channels,
@@ -111,7 +110,7 @@ def _open_to_write(soundfile: ModuleType, buffer: io.BytesIO, clip: AudioClip, f
     }
     try:
         return soundfile.SoundFile(buffer, **settings, **_QUALITY[form])
-    except TypeError:  # soundfile before 0.13 leaves the quality to libsndfile
+    except TypeError:  # soundfile before 0.13 has no quality settings
         return soundfile.SoundFile(buffer, **settings)
 
 
@@ -123,7 +122,9 @@ def _for_mp3(clip: AudioClip) -> AudioClip:
     return clip.resample(44100 if clip.sample_rate % 11025 == 0 else 48000)
 
 
-def _block(frames: npt.NDArray[np.float32], codec: str) -> npt.NDArray[Any]:
+def _block(
+    frames: npt.NDArray[np.float32], codec: str
+) -> npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.float32]:
     if codec == "PCM_16":
         return quantize(frames, 16).astype(np.int16)
     if codec == "PCM_24":
@@ -135,57 +136,57 @@ def _block(frames: npt.NDArray[np.float32], codec: str) -> npt.NDArray[Any]:
 
 
 def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
-    """Read any sound file that libsndfile knows.
+    """Read a sound file in any format of libsndfile.
 
     Raises
     ------
     UnsupportedError
         soundfile is missing, or cannot read the file.
     AudioError
-        The part lies outside the file, many samples are bad, or no clip has its channels or its rate.
+        The part is outside the file, too many samples are invalid, or the channels or the rate are out of range.
     """
     with open_sound(path) as file:
-        check_form(file.channels, file.samplerate)
+        check_clip_format(file.channels, file.samplerate)
         first, count = sample_range(file.frames, file.samplerate, start, duration)
         found = survey(path) if file.format == "OGG" else None
-        steady = found.stretches[0].steady if found is not None else None
-        place = seek_place(first, _MP3_LEAD if file.subtype.startswith("MPEG") else 0, steady)
-        lead = first - place
+        seekable_end = found.segments[0].seekable_end if found is not None else None
+        seek_frame = seek_target(first, _MP3_PREROLL if file.subtype.startswith("MPEG") else 0, seekable_end)
+        skipped = first - seek_frame
         if first:
-            file.seek(place)
+            file.seek(seek_frame)
         if count < _UNKNOWN_FRAMES:
-            check(reading(file.channels, count, file.samplerate))
-        return mended(read_frames(file, lead + count)[:, lead:], file.samplerate, start=first)
+            check(read_workload(file.channels, count, file.samplerate))
+        return repair_samples(read_frames(file, skipped + count)[:, skipped:], file.samplerate, start=first)
 
 
 @contextmanager
-def open_sound(path: Path) -> Iterator[Any]:
-    """Open a sound file for a ``with``; gives soundfile's own object, or one like it.
+def open_sound(path: Path) -> Iterator[SoundReader]:
+    """Open a sound file inside a ``with``; yields soundfile's own object, or one with the same interface.
 
-    One like it is for files that are damaged, hold several streams, or are longer or shorter than soundfile believes.
+    The latter is for files that are damaged, contain several streams, or are longer or shorter than soundfile reports.
 
     Raises
     ------
     UnsupportedError
-        soundfile is missing, or cannot open the file, or cannot read on inside the ``with``.
+        soundfile is missing, cannot open the file, or fails to read inside the ``with``.
     """
-    soundfile = _needed()
+    soundfile = _require_soundfile()
     found = survey(path)
     try:
         if found is None or found.plain:
             with soundfile.SoundFile(str(path)) as file:
                 if found is None or found.samples in (None, file.frames):
-                    yield file if file.format != "FLAC" else Persistent(file, path, soundfile)
+                    yield file if file.format != "FLAC" else RecoveringFile(file, path, soundfile)
                     return
         yield JoinedFile(soundfile, path, found)
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: headerless files by their suffix
-        raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
+        raise UnsupportedError(f"soundfile says: {_error_text(error)}") from error
 
 
-def read_frames(file: Any, count: int) -> npt.NDArray[np.float32]:
+def read_frames(file: SoundReader, count: int) -> npt.NDArray[np.float32]:
     """Read up to ``count`` frames as [channels, time].
 
-    In blocks: of streamed and of damaged files libsndfile does not know the length, and says 2 ** 63 - 1.
+    In blocks: for streamed and damaged files libsndfile reports a length of 2 ** 63 - 1.
     """
     blocks = [np.zeros((file.channels, 0), np.float32)]
     while count > 0:
@@ -196,19 +197,19 @@ def read_frames(file: Any, count: int) -> npt.NDArray[np.float32]:
 
 
 def length(path: Path) -> float:
-    """Return how long a sound file is, in s, by its header.
+    """Return the duration of a sound file in s, from its header.
 
     Raises
     ------
     UnsupportedError
-        soundfile is missing, cannot read the file, or cannot tell before the file is read.
+        soundfile is missing, cannot read the file, or does not know the length.
     """
     frames, _, rate = shape(path)
     return float(frames / rate)
 
 
 def shape(path: Path) -> tuple[int, int, int]:
-    """Return frames, channels and sample rate of a sound file, by its header.
+    """Return frames, channels and sample rate of a sound file, from its header.
 
     Raises
     ------
@@ -223,36 +224,36 @@ def shape(path: Path) -> tuple[int, int, int]:
 
 
 def read_strings(path: Path) -> dict[str, str]:
-    """Read the tags that libsndfile finds.
+    """Read tags through libsndfile.
 
     Raises
     ------
     UnsupportedError
         soundfile is missing, or cannot read the file.
     """
-    soundfile = _needed()
+    soundfile = _require_soundfile()
     check_regular(path)
     try:
         with soundfile.SoundFile(str(path)) as file:
             found = file.copy_metadata()
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
+        raise UnsupportedError(f"soundfile says: {_error_text(error)}") from error
     tags = {name: found[name] for name in TAG_NAMES if found.get(name)}
-    if "software" in tags:  # libsndfile adds itself
+    if "software" in tags:  # libsndfile appends its own name
         tags["software"] = re.sub(r" \(libsndfile-[^()]*\)$", "", tags["software"])
     return tags
 
 
-def _needed() -> ModuleType:
+def _require_soundfile() -> ModuleType:
     soundfile = load()
     if soundfile is None:
         raise UnsupportedError("the package soundfile is not installed, without it only WAV can be read")
     return soundfile
 
 
-def _reason(error: BaseException) -> str:
-    """Return what libsndfile says: soundfile puts the path before it, which our sentence has already."""
+def _error_text(error: BaseException) -> str:
+    """Return libsndfile's message without the path, which our message contains already."""
     text = getattr(error, "error_string", "") or str(error) or type(error).__name__
-    if "does not exist" in text:  # the word of its MP3 reader for what is no MP3; that the file exists was seen before
+    if "does not exist" in text:  # its MP3 reader's message for other formats; the file is known to exist
         text = "Format not recognised"
     return text.strip().rstrip(".") or "unknown error"

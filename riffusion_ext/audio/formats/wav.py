@@ -1,7 +1,7 @@
-"""WAV files with nothing but numpy: written one way, read as generously as can be.
+"""Read and write WAV files with numpy only: strict when writing, tolerant when reading.
 
-Every WAV goes through here, with soundfile installed or without, so that both sound the same. Codecs beyond PCM and
-float raise :class:`UnsupportedError`, which leaves the file to the other readers.
+All WAV files are read here, whether or not soundfile is installed, so the result is the same. Codecs other than PCM
+and float raise :class:`UnsupportedError`, which passes the file on to the other readers.
 
 Source: Microsoft, "Multiple channel audio data and WAVE files" (2007); "RIFF MCI" (1991) for the INFO list;
 "Multimedia Data Standards Update" (1994) for the ``smpl`` chunk.
@@ -18,25 +18,25 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.audio.clip import AudioClip, check_form
+from riffusion_ext.audio.clip import AudioClip, check_clip_format
 from riffusion_ext.audio.formats.pcm import decode, quantize
 from riffusion_ext.audio.formats.riff_chunks import chunks
-from riffusion_ext.audio.integrity.repair import Mender
-from riffusion_ext.audio.workload import check, reading
+from riffusion_ext.audio.integrity.repair import SampleRepairer
+from riffusion_ext.audio.workload import check, read_workload
 from riffusion_ext.errors import AudioError
 
 __all__ = ["BLOCK", "UnsupportedError", "WavLayout", "read_layout", "read_wav", "sample_range", "write_wav"]
 
 BLOCK = 65536
-"""Frames worked on at once."""
+"""Frames processed at once."""
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
-"""What follows the two bytes of the format tag in KSDATAFORMAT_SUBTYPE_*."""
+"""The bytes after the two of the format tag in KSDATAFORMAT_SUBTYPE_*."""
 
 _MIDDLE_C = 60
 
-_MOST_LISTS, _MOST_TAGS, _LARGEST_LIST = 16, 1000, 1 << 20
+_MAX_LISTS, _MAX_TAGS, _MAX_LIST_BYTES = 16, 1000, 1 << 20
 
 _INFO_NAMES = {
     "title": b"INAM",
@@ -48,16 +48,16 @@ _INFO_NAMES = {
     "genre": b"IGNR",
 }
 _SPEAKERS = {1: 0x4, 2: 0x3, 3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x13F, 8: 0x63F}
-"""Channel masks by number of channels: the orders that AudioClip.to_channels mixes."""
+"""Channel masks by number of channels: the channel orders of AudioClip.to_channels."""
 
 
 class UnsupportedError(AudioError):
-    """A reader cannot make anything of the file; another one may."""
+    """A reader does not support the file; another one may."""
 
 
 @dataclass(frozen=True)
 class WavLayout:
-    """What the header of a WAV file says, and where its samples lie."""
+    """Header of a WAV file, with the offset of its samples."""
 
     channels: int
     sample_rate: int
@@ -65,7 +65,7 @@ class WavLayout:
     """Bytes of one sample."""
     is_float: bool
     offset: int
-    """Byte of the file at which the samples start."""
+    """Offset of the first sample in the file, in bytes."""
     frames: int
     tags: dict[str, str]
 
@@ -74,7 +74,7 @@ class WavLayout:
 
 
 def read_wav(
-    file: BinaryIO, *, start: float = 0.0, duration: float | None = None, mender: Mender | None = None
+    file: BinaryIO, *, start: float = 0.0, duration: float | None = None, repairer: SampleRepairer | None = None
 ) -> AudioClip:
     """Read a WAV file: PCM of 8, 16, 24 or 32 bits, float of 32 or 64 bits, plain or WAVE_FORMAT_EXTENSIBLE.
 
@@ -83,21 +83,21 @@ def read_wav(
     file
         Seekable and binary.
     start, duration
-        The part to read, in seconds; None for all that follows.
-    mender
-        Of all pieces of the file, where this is one of them.
+        The part to read, in seconds; None reads to the end.
+    repairer
+        Shared by all pieces of a file that is read piece by piece.
 
     Raises
     ------
     UnsupportedError
-        It is no WAV file, is damaged beyond reading, or has another codec.
+        The file is not a WAV file, is unreadable, or has another codec.
     AudioError
-        The part lies outside the file, many samples are bad, or no clip has its channels or its rate.
+        The part is outside the file, too many samples are invalid, or the channels or the rate are out of range.
     """
     layout = read_layout(file)
-    check_form(layout.channels, layout.sample_rate)
+    check_clip_format(layout.channels, layout.sample_rate)
     first, count = sample_range(layout.frames, layout.sample_rate, start, duration)
-    check(reading(layout.channels, count, layout.sample_rate))
+    check(read_workload(layout.channels, count, layout.sample_rate))
     frame = layout.width * layout.channels
     samples = np.empty((layout.channels, count), np.float32)
     file.seek(layout.offset + first * frame)
@@ -108,11 +108,11 @@ def read_wav(
             raise AudioError("it became shorter while it was read")
         values = decode(data, width=layout.width, is_float=layout.is_float)
         samples[:, done : done + block] = values.reshape(block, layout.channels).T
-    return (mender or Mender()).clip(samples, layout.sample_rate, start=first, last=mender is None)
+    return (repairer or SampleRepairer()).clip(samples, layout.sample_rate, start=first, last=repairer is None)
 
 
 def sample_range(frames: int, sample_rate: int, start: float, duration: float | None) -> tuple[int, int]:
-    """Return (first sample, number of samples) of a part given in seconds, within a sound of so many frames."""
+    """Convert a part in seconds to (first sample, number of samples) of a sound `frames` long."""
     first = round(start * sample_rate)
     if first and first >= frames:
         raise AudioError(f"the start, {start:g} s, lies past the end of the sound at {frames / sample_rate:g} s")
@@ -123,15 +123,15 @@ def sample_range(frames: int, sample_rate: int, start: float, duration: float | 
 def read_layout(file: BinaryIO) -> WavLayout:
     """Read the header and the tags of a WAV file.
 
-    Programs that write to a pipe cannot go back and fill in the length of the data, and leave 0, 0xFFFFFFFF or some
-    other number that passes the end of the file; then the samples are all that is there.
+    Programs that write to a pipe cannot fill in the length afterwards. They leave 0, 0xFFFFFFFF or another number
+    beyond the end of the file; then the samples extend to the end of the file.
 
     Raises
     ------
     UnsupportedError
-        It is no WAV file, is damaged, or has a codec other than PCM and float.
+        The file is not a WAV file, is damaged, or has a codec other than PCM and float.
     AudioError
-        It has more chunks than any program writes, or becomes shorter while it is read.
+        The file has too many chunks, or is truncated while it is read.
     """
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -144,37 +144,37 @@ def read_layout(file: BinaryIO) -> WavLayout:
     for name, body, size in chunks(file, 12, end):
         if name == b"data" and data is None:
             data = (body, _data_size(file, body, size, end))
-            if data[1] != size:  # it reaches to the end
+            if data[1] != size:  # the data extends to the end of the file
                 break
         elif name == b"fmt ":
             fmt = file.read(min(size, 40))
-        elif name == b"LIST" and lists < _MOST_LISTS:
-            tags |= _info_tags(file.read(min(size, end - body, _LARGEST_LIST)))
+        elif name == b"LIST" and lists < _MAX_LISTS:
+            tags |= _info_tags(file.read(min(size, end - body, _MAX_LIST_BYTES)))
             lists += 1
     if len(fmt) < 16 or data is None:
         raise UnsupportedError(f"the WAV file has no {'samples' if len(fmt) >= 16 else 'header'}, it may be cut off")
-    channels, sample_rate, width, is_float = _format(fmt)
+    channels, sample_rate, width, is_float = _parse_format(fmt)
     return WavLayout(channels, sample_rate, width, is_float, data[0], data[1] // (width * channels), tags)
 
 
 def _data_size(file: BinaryIO, body: int, size: int, end: int) -> int:
-    """Bytes of samples really there."""
+    """Return the number of bytes of samples that the file really contains."""
     if size == 0:
         return 0 if _holds_chunks(file, body, end) else end - body
     return min(size, end - body)
 
 
 def _holds_chunks(file: BinaryIO, position: int, end: int) -> bool:
-    """Whether chunks, rather than samples, fill the file from a position to its end."""
+    """Return whether the file consists of chunks, not samples, from a position to its end."""
     for name, body, size in chunks(file, position, end):
         if not all(0x20 <= byte < 0x7F for byte in name):
             return False
         position = body + size
-    return end in (position, position + 1)  # perhaps the zero behind a chunk of odd size
+    return end in (position, position + 1)  # perhaps with the padding byte of a chunk of odd size
 
 
-def _format(fmt: bytes) -> tuple[int, int, int, bool]:
-    """Return (channels, sample rate, bytes of a sample, whether it is a float) of a ``fmt`` chunk."""
+def _parse_format(fmt: bytes) -> tuple[int, int, int, bool]:
+    """Parse a ``fmt`` chunk: (channels, sample rate, bytes of a sample, whether it is a float)."""
     codec, channels, sample_rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
     if codec == _EXTENSIBLE and fmt[26:40] == _GUID_TAIL:
         (codec,) = struct.unpack("<H", fmt[24:26])
@@ -182,7 +182,7 @@ def _format(fmt: bytes) -> tuple[int, int, int, bool]:
         raise UnsupportedError(f"the WAV file has the codec 0x{codec:04X}, which is neither PCM nor float")
     if not channels or not sample_rate:
         raise UnsupportedError(f"the header of the WAV file says {channels} channels at {sample_rate} Hz")
-    # Samples are padded below to whole bytes (20 bits in 3), so only the room they take matters, not their bits.
+    # Samples are padded to whole bytes in the low bits (20 bits in 3 bytes), so only the container size matters.
     width = align // channels if align % channels == 0 else 0
     width = max(width, (bits + 7) // 8)
     if width not in ((4, 8) if codec == _FLOAT else (1, 2, 3, 4)):
@@ -191,13 +191,13 @@ def _format(fmt: bytes) -> tuple[int, int, int, bool]:
 
 
 def _info_tags(body: bytes) -> dict[str, str]:
-    """Return the tags of a ``LIST`` chunk; {} where it is a list of something else."""
+    """Parse the tags of a ``LIST`` chunk; {} for a list of another type."""
     if body[:4] != b"INFO":
         return {}
     names = {info: name for name, info in _INFO_NAMES.items()}
     tags: dict[str, str] = {}
     position = 4
-    for _ in range(_MOST_TAGS):
+    for _ in range(_MAX_TAGS):
         if position + 8 > len(body):
             break
         info, size = struct.unpack_from("<4sI", body, position)
@@ -205,7 +205,7 @@ def _info_tags(body: bytes) -> dict[str, str]:
         if info in names and text:
             try:
                 tags[names[info]] = text.decode("utf-8")
-            except UnicodeDecodeError:  # what Windows programs wrote before UTF-8
+            except UnicodeDecodeError:  # as written by older Windows programs
                 tags[names[info]] = text.decode("cp1252", "replace")
         position += 8 + size + size % 2
     return tags
@@ -226,9 +226,9 @@ def write_wav(
     subtype
         ``"pcm16"``, ``"pcm24"`` or ``"float"``.
     tags
-        Texts by name; they become the INFO list, in UTF-8 as most programs read it.
+        Values by name, written as the INFO list in UTF-8, which most programs expect.
     loop
-        First sample of the part that samplers repeat, and the one behind its last.
+        The loop of samplers, as (first sample, one past the last).
 
     Raises
     ------
@@ -258,7 +258,7 @@ def _sample_bytes(block: npt.NDArray[np.float32], subtype: str) -> bytes:
 
 
 def _fmt_chunk(clip: AudioClip, width: int, *, is_float: bool) -> bytes:
-    """Format of the samples; two channels or fewer in the plain form that every program reads."""
+    """Build the ``fmt`` chunk; up to two channels in the basic form that every program reads."""
     codec, align = _FLOAT if is_float else _PCM, width * clip.channels
     fields = (clip.channels, clip.sample_rate, clip.sample_rate * align, align, 8 * width)
     fact = struct.pack("<4sII", b"fact", 4, clip.samples.shape[1]) if is_float else b""
@@ -277,7 +277,7 @@ def _info_chunk(tags: Mapping[str, str]) -> bytes:
 
 
 def _smpl_chunk(clip: AudioClip, loop: tuple[int, int] | None) -> bytes:
-    """Loop points: one loop, forwards, for ever; the last sample of it is named, not the one behind."""
+    """Build the ``smpl`` chunk with one endless forward loop; its end is the last sample, inclusive."""
     if loop is None:
         return b""
     period = round(1e9 / clip.sample_rate)  # nanoseconds

@@ -1,1 +1,1 @@
-"""Whether a sound file is complete and its samples are valid, and what is done where they are not."""
+"""Check sound files for missing sound and invalid samples, and repair what can be repaired."""

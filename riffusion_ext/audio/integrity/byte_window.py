@@ -1,4 +1,4 @@
-"""A file to look around in: any bytes of it, without reading it whole into memory."""
+"""Random access to the bytes of a file without reading all of it into memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _SIZE = 1 << 22
 
 
 class Window:
-    """The bytes of a file by their position; those that were looked at last are kept.
+    """Read a file at arbitrary positions through a buffer of the last region read.
 
     Parameters
     ----------
     file
-        Seekable and binary.
+        A seekable binary file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -25,24 +25,24 @@ class Window:
         self.size = file.seek(0, os.SEEK_END)
         self._start, self._data = 0, b""
 
-    def at(self, position: int, count: int) -> bytes:
-        """Return up to so many bytes from a position on."""
-        place = position - self._start
-        if place < 0 or place + count > len(self._data):
+    def read(self, position: int, count: int) -> bytes:
+        """Return up to `count` bytes from a position."""
+        offset = position - self._start
+        if offset < 0 or offset + count > len(self._data):
             self._file.seek(position)
-            self._start, self._data, place = position, self._file.read(max(count, _SIZE)), 0
-        return self._data[place : place + count]
+            self._start, self._data, offset = position, self._file.read(max(count, _SIZE)), 0
+        return self._data[offset : offset + count]
 
-    def find(self, pattern: re.Pattern[bytes], position: int, stop: int, longest: int) -> int:
-        """Return where a pattern, which matches up to `longest` bytes, is found first; -1 where it is not."""
+    def find(self, pattern: re.Pattern[bytes], position: int, stop: int, max_length: int) -> int:
+        """Return the first match of a pattern of up to `max_length` bytes before `stop`; -1 if there is none."""
         while position < stop:
-            self.at(position, longest + 1)
+            self.read(position, max_length + 1)
             match = pattern.search(self._data, position - self._start)
             if match:
                 found = self._start + match.start()
                 return found if found < stop else -1
             end = self._start + len(self._data)
-            if end >= self.size or end - longest < position:
+            if end >= self.size or end - max_length < position:
                 return -1
-            position = end - longest + 1
+            position = end - max_length + 1
         return -1

@@ -1,4 +1,4 @@
-"""The stretches of a file as one sound, with the face of soundfile's own object."""
+"""Read the segments of a damaged or chained file as one sound, with the interface of ``soundfile.SoundFile``."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ import io
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.formats.sound_file import SoundReader
 from riffusion_ext.audio.formats.wav import BLOCK
 from riffusion_ext.audio.integrity.splice import Splice
-from riffusion_ext.audio.integrity.survey import Stretch, Survey, deeper
+from riffusion_ext.audio.integrity.survey import Segment, Survey, survey_deep
 
-__all__ = ["JoinedFile", "Persistent", "seek_place"]
+__all__ = ["JoinedFile", "RecoveringFile", "seek_target"]
 
 _Array = npt.NDArray[np.float32]
 _UNKNOWN_FRAMES = 1 << 60
-_MOST_SILENCE = 60
-"""Seconds of silence that stand for missing sound, at least; more where there is more sound."""
-_LEAD = 16384
-"""Frames to read before those wanted from the middle of a stretch."""
+_MIN_SILENCE_LIMIT_S = 60
+"""Longest silence that may replace missing sound, in s; longer if the file has more sound than that."""
+_PREROLL = 16384
+"""Frames to decode and discard before a position inside a segment."""
 
 
 class JoinedFile:
-    """Stretches one after the other, all at the rate and with the channels of the first.
+    """Concatenate segments, converted to the rate and channels of the first.
 
     Parameters
     ----------
@@ -36,39 +37,43 @@ class JoinedFile:
     path
         The file.
     found
-        What it holds.
+        Its survey.
 
     Attributes
     ----------
     frames, channels, samplerate, format, subtype
-        As of ``soundfile.SoundFile``. What is missing between stretches is silence, where it is known how much.
+        As in ``soundfile.SoundFile``. Missing sound between segments is replaced by silence if its length is known.
     """
 
     format = subtype = "JOINED"
 
-    def __init__(self, soundfile: Any, path: Path, found: Survey) -> None:
+    def __init__(self, soundfile: ModuleType, path: Path, found: Survey) -> None:
         self._soundfile, self._path, self._found = soundfile, path, found
-        self.samplerate, self.channels = found.stretches[0].rate, found.stretches[0].channels
-        self._counts = [self._count(number) for number in range(len(found.stretches))]
-        self._silences = self._holes()
-        found.holes.update(enumerate(self._silences))
+        self.samplerate, self.channels = found.segments[0].rate, found.segments[0].channels
+        self._counts = [self._count(number) for number in range(len(found.segments))]
+        self._silences = self._silence_before()
+        found.silences.update(enumerate(self._silences))
         self.frames = sum(self._counts) + sum(self._silences)
-        self._blocks: Iterator[_Array] = self._from(0)
-        self._held = np.zeros((0, self.channels), np.float32)
+        self._blocks: Iterator[_Array] = self._read_from(0)
+        self._buffer = np.zeros((0, self.channels), np.float32)
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
 
     def seek(self, frame: int) -> int:
         """Go to a frame."""
-        self._blocks, self._held = self._from(frame), self._held[:0]
+        self._blocks, self._buffer = self._read_from(frame), self._buffer[:0]
         return frame
 
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> _Array:
-        """Read up to so many frames [n, channels]; fewer at the end only."""
-        parts, count = [self._held], len(self._held)
+        """Read up to `frames` frames [n, channels]; fewer only at the end."""
+        parts, count = [self._buffer], len(self._buffer)
         while count < frames and (block := next(self._blocks, None)) is not None:
             parts.append(block.T)
             count += block.shape[1]
         data = np.concatenate(parts)
-        self._held = data[frames:]
+        self._buffer = data[frames:]
         return data[:frames]
 
     def close(self) -> None:
@@ -76,57 +81,57 @@ class JoinedFile:
         self._blocks = iter(())
 
     def _count(self, number: int) -> int:
-        """Return the samples of a stretch at our rate: as its decoder says, or by decoding it where that cannot be."""
+        """Return the length of a segment at the output rate, from its header or by decoding it."""
         if number not in self._found.counts:
-            stretch = self._found.stretches[number]
-            with self._opened(stretch) as file:
-                count = file.frames if stretch.end is None else _UNKNOWN_FRAMES
+            segment = self._found.segments[number]
+            with self._open(segment) as file:
+                count = file.frames if segment.end is None else _UNKNOWN_FRAMES
             if not 0 < count < _UNKNOWN_FRAMES:
-                count = sum(block.shape[1] for block in self._decoded(stretch, 0))
-            self._found.counts[number] = -(-count * self.samplerate // stretch.rate)
+                count = sum(block.shape[1] for block in self._decode(segment, 0))
+            self._found.counts[number] = -(-count * self.samplerate // segment.rate)
         return self._found.counts[number]
 
-    def _holes(self) -> list[int]:
-        """Return the silence before each stretch."""
-        holes, link, position = [], -1, 0
-        for stretch, count in zip(self._found.stretches, self._counts, strict=True):
+    def _silence_before(self) -> list[int]:
+        """Return the samples of silence before each segment."""
+        silences, link, position = [], -1, 0
+        for segment, count in zip(self._found.segments, self._counts, strict=True):
             silence = 0
-            if stretch.end is not None:
-                position = position if stretch.link == link else 0
-                silence = max(stretch.end - count - position, 0)
-                position = stretch.end
-            link = stretch.link
-            holes.append(silence)
-        most = max(_MOST_SILENCE * self.samplerate, sum(self._counts))
-        return holes if sum(holes) <= most else [0] * len(holes)
+            if segment.end is not None:
+                position = position if segment.link == link else 0
+                silence = max(segment.end - count - position, 0)
+                position = segment.end
+            link = segment.link
+            silences.append(silence)
+        max_silence = max(_MIN_SILENCE_LIMIT_S * self.samplerate, sum(self._counts))
+        return silences if sum(silences) <= max_silence else [0] * len(silences)
 
-    def _from(self, position: int) -> Iterator[_Array]:
-        """Yield blocks [C, n] from a frame on."""
-        for stretch, count, silence in zip(self._found.stretches, self._counts, self._silences, strict=True):
-            for size, blocks in ((silence, self._silence), (count, self._fitted)):
+    def _read_from(self, position: int) -> Iterator[_Array]:
+        """Yield blocks [C, n] starting at a frame."""
+        for segment, count, silence in zip(self._found.segments, self._counts, self._silences, strict=True):
+            for size, blocks in ((silence, self._silence), (count, self._read_segment)):
                 if position < size:
-                    yield from _limited(blocks(stretch, position, size), size - position)
+                    yield from _limit_frames(blocks(segment, position, size), size - position)
                 position = max(position - size, 0)
 
-    def _silence(self, stretch: Stretch, position: int, size: int) -> Iterator[_Array]:
+    def _silence(self, segment: Segment, position: int, size: int) -> Iterator[_Array]:
         for start in range(position, size, BLOCK):
             yield np.zeros((self.channels, min(BLOCK, size - start)), np.float32)
 
-    def _fitted(self, stretch: Stretch, position: int, size: int) -> Iterator[_Array]:
-        """Yield a stretch from a frame on, at our rate and with our channels."""
-        if (stretch.rate, stretch.channels) == (self.samplerate, self.channels):
-            yield from self._decoded(stretch, position)
+    def _read_segment(self, segment: Segment, position: int, size: int) -> Iterator[_Array]:
+        """Yield a segment starting at a frame, converted to the output rate and channels."""
+        if (segment.rate, segment.channels) == (self.samplerate, self.channels):
+            yield from self._decode(segment, position)
             return
         from riffusion_ext.audio.fit import fit_pieces
 
-        pieces = (_to_channels(AudioClip(block, stretch.rate), self.channels) for block in self._decoded(stretch, 0))
+        pieces = (_to_channels(AudioClip(block, segment.rate), self.channels) for block in self._decode(segment, 0))
         for block in fit_pieces(pieces, self.samplerate, self.channels):
             yield block[:, position:]
             position = max(position - block.shape[1], 0)
 
-    def _decoded(self, stretch: Stretch, position: int) -> Iterator[_Array]:
-        with self._opened(stretch) as file:
-            start = seek_place(position, _LEAD, stretch.steady) if file.seekable() else 0
+    def _decode(self, segment: Segment, position: int) -> Iterator[_Array]:
+        with self._open(segment) as file:
+            start = seek_target(position, _PREROLL, segment.seekable_end) if file.seekable() else 0
             if start:
                 file.seek(start)
             skipped = position - start
@@ -135,33 +140,59 @@ class JoinedFile:
                 skipped = max(skipped - len(block), 0)
 
     @contextmanager
-    def _opened(self, stretch: Stretch) -> Iterator[Any]:
+    def _open(self, segment: Segment) -> Iterator[SoundReader]:
         with (
-            closing(io.BufferedReader(Splice(self._path, stretch.pieces))) as file,
+            closing(io.BufferedReader(Splice(self._path, segment.pieces))) as file,
             self._soundfile.SoundFile(file) as sound,
         ):
             yield sound
 
 
-class Persistent:
-    """A file that soundfile reads; where its decoder gives up, the rest comes from what is whole behind the damage.
+class RecoveringFile:
+    """Read a file through soundfile; if decoding fails, continue with the intact segments after the damage.
 
     Parameters
     ----------
     file
-        soundfile's object.
+        The open ``soundfile.SoundFile``.
     path
-        Its file.
+        Path of the file.
     soundfile
         The module.
     """
 
-    def __init__(self, file: Any, path: Path, soundfile: Any) -> None:
+    def __init__(self, file: SoundReader, path: Path, soundfile: ModuleType) -> None:
         self._file, self._path, self._soundfile = file, path, soundfile
         self._position = 0
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return self._file.frames
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self._file.channels
+
+    @property
+    def samplerate(self) -> int:
+        """Sample rate in Hz."""
+        return self._file.samplerate
+
+    @property
+    def format(self) -> str:
+        """Major format."""
+        return self._file.format
+
+    @property
+    def subtype(self) -> str:
+        """Sample format."""
+        return self._file.subtype
+
+    def seekable(self) -> bool:
+        """Return whether the file can be read at any position."""
+        return self._file.seekable()
 
     def seek(self, frame: int) -> int:
         """Go to a frame."""
@@ -169,42 +200,42 @@ class Persistent:
         try:
             return int(self._file.seek(frame))
         except self._soundfile.SoundFileError as error:
-            return self._go_on(error)
+            return self._recover(error)
 
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> _Array:
-        """Read up to so many frames [n, channels]."""
+        """Read up to `frames` frames [n, channels]."""
         try:
             data: _Array = self._file.read(frames, dtype=dtype, always_2d=always_2d)
         except self._soundfile.SoundFileError as error:
-            self._go_on(error)
+            self._recover(error)
             data = self._file.read(frames, dtype=dtype, always_2d=always_2d)
         self._position += len(data)
         return data
 
-    def _go_on(self, error: Exception) -> int:
-        found = None if isinstance(self._file, JoinedFile) else deeper(self._path)
+    def _recover(self, error: Exception) -> int:
+        found = None if isinstance(self._file, JoinedFile) else survey_deep(self._path)
         if found is None:
             raise error
         self._file = JoinedFile(self._soundfile, self._path, found)
         return self._file.seek(self._position)
 
 
-def seek_place(position: int, lead: int, steady: int | None) -> int:
-    """Return the frame to seek to, `lead` or more before the one that is wanted, where the decoder finds it."""
-    return min(max(position - lead, 0), position if steady is None else steady)
+def seek_target(position: int, lead: int, seekable_end: int | None) -> int:
+    """Return the frame to seek to: at least `lead` frames before `position`, and not beyond `seekable_end`."""
+    return min(max(position - lead, 0), position if seekable_end is None else seekable_end)
 
 
 def _to_channels(clip: AudioClip, channels: int) -> AudioClip:
-    """Return a clip with so many channels, whatever it has."""
+    """Convert a clip to any number of channels, through stereo where a direct downmix does not exist."""
     if 2 < channels < clip.channels:
         clip = clip.to_channels(2)
     return clip.to_channels(channels)
 
 
-def _limited(blocks: Iterator[_Array], most: int) -> Iterator[_Array]:
-    """Yield blocks up to so many frames."""
+def _limit_frames(blocks: Iterator[_Array], max_frames: int) -> Iterator[_Array]:
+    """Yield blocks until a total number of frames is reached."""
     for block in blocks:
-        if most <= 0:
+        if max_frames <= 0:
             return
-        yield block[:, :most]
-        most -= block.shape[1]
+        yield block[:, :max_frames]
+        max_frames -= block.shape[1]

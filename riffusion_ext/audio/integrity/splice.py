@@ -1,4 +1,4 @@
-"""Parts of a file, and bytes that stand before them, as one file that can be read and searched."""
+"""Present ranges of a file, interleaved with given bytes, as one seekable file."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.files.regular import open_regular
 
-__all__ = ["Piece", "Splice", "append"]
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+__all__ = ["Piece", "Splice", "append_range"]
 
 Piece = bytes | tuple[int, int]
-"""Bytes, or the first byte of a part of the file and the one behind its last."""
+"""Literal bytes, or a range (start, stop) of the file."""
 
 
-def append(parts: list[tuple[int, int]], start: int, stop: int) -> None:
-    """Add a part of a file to others; to the last one where they touch."""
+def append_range(parts: list[tuple[int, int]], start: int, stop: int) -> None:
+    """Append a range to a list, merging it with the last one if they are adjacent."""
     if parts and parts[-1][1] == start:
         parts[-1] = (parts[-1][0], stop)
     else:
@@ -27,14 +30,14 @@ def append(parts: list[tuple[int, int]], start: int, stop: int) -> None:
 
 
 class Splice(io.RawIOBase):
-    """A file made of pieces, read without a copy of them.
+    """Read-only file composed of pieces, without copying them.
 
     Parameters
     ----------
     path
-        The file that parts are of.
+        The file that the ranges refer to.
     pieces
-        In their order.
+        In order.
     """
 
     def __init__(self, path: Path, pieces: Iterable[Piece]) -> None:
@@ -62,19 +65,20 @@ class Splice(io.RawIOBase):
         self._position = max(base + offset, 0)
         return self._position
 
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, or as much of it as one piece does; 0 at the end."""
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Read into a buffer from the current piece only; return the number of bytes, 0 at the end."""
         number = bisect_right(self._starts, self._position) - 1
         if number >= len(self._pieces):
             return 0
         piece, skipped = self._pieces[number], self._position - self._starts[number]
-        size = min(len(buffer), self._starts[number + 1] - self._position)
+        view = memoryview(buffer)
+        size = min(view.nbytes, self._starts[number + 1] - self._position)
         if isinstance(piece, bytes):
             data = piece[skipped : skipped + size]
         else:
             self._file.seek(piece[0] + skipped)
             data = self._file.read(size)
-        buffer[: len(data)] = data
+        view[: len(data)] = data
         self._position += len(data)
         return len(data)
 

@@ -1,12 +1,12 @@
-"""How long a sound file really is, and what is missing in it, before any of it is decoded.
+"""Find the real length of a sound file and the gaps in it, before decoding.
 
-Decoders believe what a file says about its length, play the first of several streams in it, and pass over what is
-damaged. So MP3, Ogg and FLAC files are walked through first, frame by frame or page by page::
+Decoders trust the length in the header, play only the first of several streams, and skip damage silently. So MP3, Ogg
+and FLAC files are first scanned frame by frame or page by page::
 
-    file --survey--> plain: the decoder may have it as it is
-                     or stretches: what the decoder is to be given in its place, one after the other
+    file --survey--> plain: the decoder can read the file itself
+                     or segments: what the decoder reads instead, in sequence
 
-Nothing is decoded here, and what was found is kept for the files that were looked at last.
+Nothing is decoded here. The surveys of the most recent files are cached.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from pathlib import Path
 from riffusion_ext.audio.formats import flac_frames, mp3_frames, ogg_pages
 from riffusion_ext.audio.formats.id3 import tag_size
 from riffusion_ext.audio.integrity.byte_window import Window
-from riffusion_ext.audio.integrity.splice import Piece, append
+from riffusion_ext.audio.integrity.splice import Piece, append_range
 from riffusion_ext.files.regular import check_regular, open_regular
 
-__all__ = ["Gap", "Stretch", "Survey", "deeper", "survey"]
+__all__ = ["Gap", "Segment", "Survey", "survey", "survey_deep"]
 
-_LEAST_REST = 4096
-"""Bytes behind the sound that are told."""
+_MIN_TRAILING = 4096
+"""Fewest bytes after the sound that are reported."""
 _DECODER_DELAY = 529
-"""Samples by which decoders of layer 3 are late."""
-_MOST_TRIMMED = 4096
+"""Delay of layer 3 decoders, in samples."""
+_MAX_TRIMMED = 4096
 _XING_SLACK = 1
-"""Frames: some encoders count the frame that tells, others do not."""
-_OTHERS = (b"RIFF", b"FORM", b"RF64", b"caff", b".snd", b"riff", b"\x1aE\xdf\xa3")
-"""First bytes of files that are none of the three kinds."""
+"""In frames: some encoders count the Xing frame itself, others do not."""
+_OTHER_FORMATS = (b"RIFF", b"FORM", b"RF64", b"caff", b".snd", b"riff", b"\x1aE\xdf\xa3")
+"""First bytes of other formats."""
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A piece of sound that a decoder reads without a break.
+class Segment:
+    """A part of a sound that a decoder can read without interruption.
 
     Attributes
     ----------
     pieces
-        The file that it is given, as of :class:`~riffusion_ext.audio.integrity.splice.Splice`.
+        Contents of the file for the decoder, see :class:`~riffusion_ext.audio.integrity.splice.Splice`.
     rate, channels
-        Of its samples.
+        Sample rate in Hz, and number of channels.
     link
-        Number of the stream that it belongs to.
+        Number of its stream in the file.
     end
-        Sample of the stream behind its last, where it is known only by its end.
-    steady
-        Sample up to which the decoder finds places in it: libsndfile takes the last page of Ogg, whose end is cut, for
-        one that is whole. None for all of it.
+        End of the segment in samples of the stream, if only its end is known.
+    seekable_end
+        Last sample to which the decoder can seek exactly: libsndfile mistakes the last page of an Ogg stream, which
+        is cut at its end, for a full one. None for no limit.
     """
 
     pieces: tuple[Piece, ...]
@@ -60,65 +60,65 @@ class Stretch:
     channels: int
     link: int = 0
     end: int | None = None
-    steady: int | None = None
+    seekable_end: int | None = None
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Sound that is missing: where, in s, for how long (about; None for unknown), and before which stretch."""
+    """Missing sound: start in s, approximate length in s (None for unknown), and the segment after it."""
 
     start: float
     length: float | None
-    stretch: int = -1
+    segment: int = -1
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found in a file.
+    """Result of scanning a file.
 
     Attributes
     ----------
     plain
-        Whether the decoder may have the file as it is, if it takes it for `samples` long (None: for any length).
-    stretches
-        What it is to have otherwise.
+        Whether the decoder can read the file itself, if it reports `samples` as its length (None: any length).
+    segments
+        What the decoder reads otherwise.
     seconds
-        How much sound there is, about.
-    promised
-        How much the file says there is; None if it does not say, or says less.
+        Approximate duration of the sound.
+    declared
+        Duration according to the header; None if it has none, or a shorter one.
     cut
-        Whether it breaks off.
+        Whether the file is truncated.
     gaps
         In ascending order.
     filled
-        Whether the stretches know how much is missing between them.
-    rest
-        Bytes behind the sound that are none.
+        Whether the lengths of the gaps between segments are known.
+    trailing
+        Number of bytes after the sound that are not sound.
     trimmed
-        Seconds that decoders drop at the ends, at most.
+        Most seconds that decoders drop at the ends.
     counts, holes
-        Samples of each stretch and of the silence before it, at the rate of the first, once they are known.
-    deeper
-        What a closer look has found.
+        Samples of each segment and of the silence before it, at the rate of the first segment; filled by decoding.
+    deep_surveys
+        Results of :func:`survey_deep`.
     """
 
     plain: bool
-    stretches: tuple[Stretch, ...]
+    segments: tuple[Segment, ...]
     seconds: float
     samples: int | None = None
-    promised: float | None = None
+    declared: float | None = None
     cut: bool = False
     gaps: tuple[Gap, ...] = ()
     filled: bool = False
-    rest: int = 0
+    trailing: int = 0
     trimmed: float = 0.0
     counts: dict[int, int] = field(default_factory=dict)
-    holes: dict[int, int] = field(default_factory=dict)
-    deeper: list[Survey] = field(default_factory=list)
+    silences: dict[int, int] = field(default_factory=dict)
+    deep_surveys: list[Survey] = field(default_factory=list)
 
 
 def survey(path: Path) -> Survey | None:
-    """Look through an MP3, Ogg or FLAC file; None for others.
+    """Scan an MP3, Ogg or FLAC file; None for other formats.
 
     Raises
     ------
@@ -127,16 +127,16 @@ def survey(path: Path) -> Survey | None:
     """
     state = check_regular(path)
     found = _survey(path, state.st_size, state.st_mtime_ns, state.st_ino, False)
-    return found.deeper[-1] if found is not None and found.deeper else found
+    return found.deep_surveys[-1] if found is not None and found.deep_surveys else found
 
 
-def deeper(path: Path) -> Survey | None:
-    """Look inside the frames of FLAC, too, as :func:`survey` does from now on: the file could not be decoded."""
+def survey_deep(path: Path) -> Survey | None:
+    """Check the contents of FLAC frames after a decoding error; :func:`survey` then returns this result."""
     state = check_regular(path)
     key = (path, state.st_size, state.st_mtime_ns, state.st_ino)
     first, found = _survey(*key, False), _survey(*key, True)
     if first is not None and found is not None:
-        first.deeper.append(found)
+        first.deep_surveys.append(found)
     return found
 
 
@@ -144,61 +144,61 @@ def deeper(path: Path) -> Survey | None:
 def _survey(path: Path, _size: int, _time: int, _inode: int, deep: bool) -> Survey | None:
     with open_regular(path) as file:
         window = Window(file)
-        head = window.at(tag_size(window.at(0, 10)), 12)
+        head = window.read(tag_size(window.read(0, 10)), 12)
         if head[:4] == b"OggS":
             links = ogg_pages.walk(window)
-            return _of_ogg(links) if links else None
+            return _survey_ogg(links) if links else None
         if head[:4] == b"fLaC":
             streams = flac_frames.walk(window)
-            return _of_flac(window, streams, deep) if streams else None
-        if head[:4] in _OTHERS or head[4:8] == b"ftyp":
+            return _survey_flac(window, streams, deep) if streams else None
+        if head[:4] in _OTHER_FORMATS or head[4:8] == b"ftyp":
             return None
         found = mp3_frames.walk(window)
-        return None if found is None else _of_mpeg(window, found)
+        return None if found is None else _survey_mpeg(window, found)
 
 
 # --- MP3 -------------------------------------------------------------------------------------------------------------
 
 
-def _of_mpeg(window: Window, found: mp3_frames.MpegFile) -> Survey:
+def _survey_mpeg(window: Window, found: mp3_frames.MpegFile) -> Survey:
     seconds = sum(part.frames * part.form.samples / part.form.rate for part in found.parts)
-    lost = sum(_lost(window, part) for part in found.parts)
+    lost = sum(_lost_seconds(window, part) for part in found.parts)
     first = found.parts[0]
     plain = len(found.parts) == 1 and not found.damage and not lost
-    told = first.xing is not None and first.xing.frames > 0
-    plain &= not told or first.xing is None or first.xing.frames == first.frames
+    has_count = first.xing is not None and first.xing.frames > 0
+    plain &= not has_count or first.xing is None or first.xing.frames == first.frames
     return Survey(
         plain=plain,
-        stretches=tuple(
-            Stretch((_info_frame(part), *part.ranges), part.form.rate, part.form.channels, number)
+        segments=tuple(
+            Segment((_info_frame(part), *part.ranges), part.form.rate, part.form.channels, number)
             for number, part in enumerate(found.parts)
         ),
         seconds=seconds,
-        samples=None if told else first.frames * first.form.samples,
-        promised=seconds + lost if lost else None,
+        samples=None if has_count else first.frames * first.form.samples,
+        declared=seconds + lost if lost else None,
         cut=found.cut or (lost > 0 and not found.damage),
         gaps=tuple(Gap(start, (0.0 if n else lost) if lost else None) for n, (start, _) in enumerate(found.damage)),
-        trimmed=sum(_MOST_TRIMMED / part.form.rate for part in found.parts),
-        rest=found.rest if found.rest >= _LEAST_REST else 0,
+        trimmed=sum(_MAX_TRIMMED / part.form.rate for part in found.parts),
+        trailing=found.trailing if found.trailing >= _MIN_TRAILING else 0,
     )
 
 
-def _lost(window: Window, part: mp3_frames.MpegPart) -> float:
-    """Return how many seconds fewer there are than the Xing frame says; 0 where it is that which is wrong."""
+def _lost_seconds(window: Window, part: mp3_frames.MpegPart) -> float:
+    """Return the seconds missing according to the Xing frame; 0 if the Xing frame itself is wrong."""
     xing = part.xing
     if xing is None or xing.frames <= part.frames + _XING_SLACK:
         return 0.0
     size = part.ranges[-1][1] - part.ranges[0][0]
-    if xing.size and size + part.lead + size / part.frames >= xing.size:  # all bytes are there
+    if xing.size and size + part.lead + size / part.frames >= xing.size:  # no bytes are missing
         return 0.0
     return (xing.frames - part.frames) * part.form.samples / part.form.rate
 
 
 def _info_frame(part: mp3_frames.MpegPart) -> bytes:
-    """Return a frame that tells decoders how many frames follow; it keeps what LAME's says about the ends.
+    """Build an Info frame with the number of frames; keeps the encoder delay and padding of a LAME tag.
 
-    Decoders take such a frame for leave to drop what an encoder adds, 529 samples at least. Where there was none,
-    a silent frame follows that is dropped in their place, so that all of the sound is kept.
+    After such a frame, decoders drop the encoder delay, at least 529 samples. If there was no LAME tag, a silent frame
+    follows, which is dropped instead, so that no sound is lost.
     """
     form = part.form
     if form.layer != 3:
@@ -207,15 +207,15 @@ def _info_frame(part: mp3_frames.MpegPart) -> bytes:
     known = lame[:1].isalpha()
     if not known:
         lame = b"LAME".ljust(21, b"\0") + (form.samples - _DECODER_DELAY << 12 | _DECODER_DELAY).to_bytes(3, "big")
-    elif part.xing is not None and part.xing.frames != part.frames:  # then the end is not the encoder's
+    elif part.xing is not None and part.xing.frames != part.frames:  # no padding at this end
         lame = lame[:22] + bytes((lame[22] & 0xF0, 0))
     head = bytes((part.head[0], part.head[1] | 1, part.head[2] & 0x0C | 0x90, part.head[3]))
     small = bytes((*head[:2], head[2] & 0x0C | 0x10, head[3]))
     frames = part.frames + (not known)
-    told = (
+    has_count = (
         head + bytes(mp3_frames.side_size(form)) + b"Info" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big") + lame
     )
-    return told.ljust(mp3_frames.frame_size(head), b"\0") + (
+    return has_count.ljust(mp3_frames.frame_size(head), b"\0") + (
         b"" if known else small.ljust(mp3_frames.frame_size(small), b"\0")
     )
 
@@ -223,32 +223,32 @@ def _info_frame(part: mp3_frames.MpegPart) -> bytes:
 # --- Ogg -------------------------------------------------------------------------------------------------------------
 
 
-def _of_ogg(links: Sequence[ogg_pages.OggLink]) -> Survey:
-    stretches: list[Stretch] = []
+def _survey_ogg(links: Sequence[ogg_pages.OggLink]) -> Survey:
+    segments: list[Segment] = []
     gaps: list[Gap] = []
     before = 0.0
     for number, link in enumerate(links):
-        start, mean = _base(link)
+        start, mean = _stream_start(link)
         for run in link.runs:
             pieces = (*link.headers, *run.ranges)
             end = run.last - start if run.last is not None and not link.whole else None
-            steady = max(run.steady - start, 0) if link.whole else 0
-            stretches.append(Stretch(pieces, link.rate, link.channels, number, end, steady))
+            seekable_end = max(run.seekable_end - start, 0) if link.whole else 0
+            segments.append(Segment(pieces, link.rate, link.channels, number, end, seekable_end))
         for place, run in enumerate(link.runs):
             last = link.runs[place - 1].last if place else start
             if not run.follows and run.first is not None and last is not None:
                 lost = max(run.first - last - mean, 0) / link.rate
-                gaps.append(Gap(before + (last - start) / link.rate, lost, len(stretches) - len(link.runs) + place))
+                gaps.append(Gap(before + (last - start) / link.rate, lost, len(segments) - len(link.runs) + place))
         ends = [run.last for run in link.runs if run.last is not None]
         before += max(ends[-1] - start, 0) / link.rate if ends else 0.0
         if not link.ends and number < len(links) - 1:
             gaps.append(Gap(before, None))
     plain = len(links) == 1 and links[0].whole
-    return Survey(plain, tuple(stretches), before, cut=not links[-1].ends, gaps=tuple(gaps), filled=True)
+    return Survey(plain, tuple(segments), before, cut=not links[-1].ends, gaps=tuple(gaps), filled=True)
 
 
-def _base(link: ogg_pages.OggLink) -> tuple[int, float]:
-    """Return the first sample of a stream (not 0, if it was recorded from its middle on), and how many a page has."""
+def _stream_start(link: ogg_pages.OggLink) -> tuple[int, float]:
+    """Return the first sample of a stream, not 0 if recording began inside it, and the mean samples per page."""
     run = link.runs[0]
     if run.first is None or run.last is None:
         return 0, 0.0
@@ -260,17 +260,17 @@ def _base(link: ogg_pages.OggLink) -> tuple[int, float]:
 # --- FLAC ------------------------------------------------------------------------------------------------------------
 
 
-def _of_flac(window: Window, links: Sequence[flac_frames.FlacLink], deep: bool) -> Survey:
-    stretches: list[Stretch] = []
+def _survey_flac(window: Window, links: Sequence[flac_frames.FlacLink], deep: bool) -> Survey:
+    segments: list[Segment] = []
     gaps: list[Gap] = []
-    before, promised, plain, cut = 0.0, 0.0, len(links) == 1 and not deep, False
+    before, declared, plain, cut = 0.0, 0.0, len(links) == 1 and not deep, False
     for number, link in enumerate(links):
         end = link.frames[-1].first + link.frames[-1].samples
         even = all(a.first + a.samples == b.first for a, b in pairwise(link.frames)) and not link.frames[0].first
-        fine = even and end == link.promised and flac_frames.sound_frames(window, link.frames[-1:])[0]
+        fine = even and end == link.declared and flac_frames.intact_frames(window, link.frames[-1:])[0]
         plain &= fine
-        good = [True] * len(link.frames) if fine and not deep else flac_frames.sound_frames(window, link.frames)
-        good[-1] |= end == link.promised and not deep  # tags may follow it
+        good = [True] * len(link.frames) if fine and not deep else flac_frames.intact_frames(window, link.frames)
+        good[-1] |= end == link.declared and not deep  # tags may follow it
         pieces: list[tuple[int, int]] = []
         stream: list[Piece] = []
         position = 0
@@ -281,13 +281,13 @@ def _of_flac(window: Window, links: Sequence[flac_frames.FlacLink], deep: bool) 
                 gaps.append(Gap(before + position / link.rate, (frame.first - position) / link.rate))
                 stream += [*pieces, flac_frames.silence(link, position, frame.first)]
                 pieces = []
-            append(pieces, frame.start, frame.stop)
+            append_range(pieces, frame.start, frame.stop)
             position = frame.first + frame.samples
         head = flac_frames.head(link, position)
-        stretches.append(Stretch((head, *stream, *pieces), link.rate, link.channels, number))
+        segments.append(Segment((head, *stream, *pieces), link.rate, link.channels, number))
         before += position / link.rate
-        promised += max(link.promised, position) / link.rate
-        cut |= position < link.promised
+        declared += max(link.declared, position) / link.rate
+        cut |= position < link.declared
     return Survey(
-        plain, tuple(stretches), before, promised=promised if cut else None, cut=cut, gaps=tuple(gaps), filled=True
+        plain, tuple(segments), before, declared=declared if cut else None, cut=cut, gaps=tuple(gaps), filled=True
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from riffusion_ext.convert import Existing
-from riffusion_ext.convert.targets import planned
+from riffusion_ext.convert.targets import pair_with_targets
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import is_folder_name, user_path
 from riffusion_ext.options.option import Option
@@ -254,7 +254,7 @@ def plan_targets(
     default
         Format in folders if none was chosen.
     first
-        See :func:`~riffusion_ext.convert.targets.planned`.
+        See :func:`~riffusion_ext.convert.targets.pair_with_targets`.
 
     Returns
     -------
@@ -271,4 +271,4 @@ def plan_targets(
             )
         return [(source, target) for source in files], []
     folder = user_path(name) if name is not None else None
-    return planned(files, folder, f".{chosen or default}", first=first)
+    return pair_with_targets(files, folder, f".{chosen or default}", first=first)

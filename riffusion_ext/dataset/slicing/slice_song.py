@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from riffusion_ext.analysis import beat_tracking as beats_of
 from riffusion_ext.analysis.key import estimate_key
-from riffusion_ext.audio.integrity.truncation import told_apart
+from riffusion_ext.audio.integrity.truncation import split_notes
 from riffusion_ext.dataset.analysis.features import Features, window_features
 from riffusion_ext.dataset.analysis.measure import Tick, measure_song, mel_of_song
 from riffusion_ext.dataset.settings import SliceSettings
@@ -119,7 +119,7 @@ def cut_song(
     mels = mel_of_song(song.path, params, tick) if full_mel is None else [full_mel]
     files, blacks = draw_windows(mels, starts, song, settings, folder, scale, tick)
     key = estimate_key(measure.chroma)
-    trouble, notes = told_apart(measure.notes)
+    trouble, notes = split_notes(measure.notes)
     return SongRecord(
         name=song.name,
         digest=digest,

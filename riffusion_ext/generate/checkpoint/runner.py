@@ -30,7 +30,7 @@ from riffusion_ext.generate.checkpoint.retention import mark, unmark
 from riffusion_ext.generate.windows.blend import Measured
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.metadata import save_image
-from riffusion_ext.spectrogram.image import is_whole, read_image
+from riffusion_ext.spectrogram.image import is_intact_png, read_image
 from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.names import check_folders
 
@@ -137,7 +137,7 @@ class RenderFolder:
         remove_leftovers(folder / "windows")
         height = job.plan.params.num_frequencies
         windows = job.plan.windows
-        self._finished = {item.number for item in windows if is_whole(self.path(item.number), item.width, height)}
+        self._finished = {item.number for item in windows if is_intact_png(self.path(item.number), item.width, height)}
         self.measured = Measured()
 
     def path(self, number: int) -> Path:

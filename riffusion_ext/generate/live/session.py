@@ -22,7 +22,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from riffusion_ext.audio.stream_level import SteadyLevel
+from riffusion_ext.audio.stream_level import StreamLevel
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files import scratch
 from riffusion_ext.generate.backends.base import Activity, Backend, Request
@@ -119,7 +119,7 @@ class Jam:
         self.store = ChunkStore(folder, params.sample_rate, params.channels, params.hop_length)
         self._blend = RollingBlend(params, settings.width, settings.overlap)
         self._stream = SoundStream(params, decode.engine, decode.device)
-        self._level = SteadyLevel(params.sample_rate, params.channels)
+        self._level = StreamLevel(params.sample_rate, params.channels)
         self._save_recording, self.recordings = save_recording, list[str]()
         self._changes: deque[PromptChange] = deque()
         self.host: dict[str, str] = {}

@@ -17,7 +17,7 @@ from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.metadata import read_record, save_image
 from riffusion_ext.params import DEFAULT_MAX_VALUE
 from riffusion_ext.spectrogram.encode import mel_pieces
-from riffusion_ext.spectrogram.image import is_whole, mel_to_image, read_image
+from riffusion_ext.spectrogram.image import is_intact_png, mel_to_image, read_image
 from riffusion_ext.validation.names import check_folders
 
 __all__ = ["SongImages"]
@@ -87,7 +87,7 @@ class SongImages:
             held, begin = held[:, drop:], begin + drop
 
     def _is_drawn(self, window: Window) -> bool:
-        return is_whole(self._path(window.number), window.width, self._plan.params.num_frequencies)
+        return is_intact_png(self._path(window.number), window.width, self._plan.params.num_frequencies)
 
     def _draw(self, window: Window, mel: npt.NDArray[np.float32]) -> None:
         params = self._plan.params

@@ -152,7 +152,7 @@ class AudioSaver:
             self.host.report("Riffusion: the batch could not be made into sound at once; trying one by one", error)
 
         progress(0.0)
-        return list(decode_all(recorded, settings, progress=progress, on_failure=on_failure, let_through=(Cancelled,)))
+        return list(decode_all(recorded, settings, progress=progress, on_failure=on_failure, propagate=(Cancelled,)))
 
     def _record(self, image: GeneratedImage) -> str:
         return record_of(self._params, image.start, image.image.height)

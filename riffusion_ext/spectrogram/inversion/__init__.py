@@ -1,1 +1,1 @@
-"""From mel magnitudes to a waveform."""
+"""Reconstruction of waveforms from mel magnitudes."""

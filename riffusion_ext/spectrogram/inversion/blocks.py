@@ -1,7 +1,7 @@
-r"""A long spectrogram as one reconstruction, in blocks that overlap.
+r"""Reconstruct a long spectrogram in overlapping blocks.
 
-Pieces reconstructed apart have unrelated phases: joined butt to butt they click, crossfaded they cancel. So each
-block starts inside the one before it, and keeps that block's samples there; its phases grow out of them.
+Pieces reconstructed separately have unrelated phases: concatenated they click, crossfaded they cancel. So each block
+starts inside the previous one and keeps its samples there; the new phases continue from them.
 
 ::
 
@@ -9,7 +9,7 @@ block starts inside the one before it, and keeps that block's samples there; its
     block 1                            |=========\--------------------------------|....|
     block 2                                                            |=========\------ ...
 
-              = kept from the block before    \ fades to the block's own    . redone: lacked its right context
+              = kept from the previous block  \ fades to the block's own    . recomputed: lacked its right context
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ import torch
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.inversion.griffin_lim import Known, Program, reconstruct
 from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid, working_rate
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup
 
 __all__ = ["Blocks", "block_frames", "reconstruct_long"]
 
 BLOCK = 576
-"""Frames in a block: 5.76 s in a v1 image. An image that fits is reconstructed in one go."""
-_OVERLAP = 80  # frames a block shares with the one before
-_KEPT = 56  # of these, frames whose samples are kept; the rest is redone
-_FADE = 24  # of the kept ones, frames over which they give way; with 4, seams had 1.2 times the error of the rest
-_HOPS = 10  # in a window, as these numbers are meant; where a window has more, they grow with it,
-_MOST_CELLS = 12_000_000  # but not beyond all memory
+"""Frames in a block: 5.76 s in a v1 image. An image that fits is reconstructed as a whole."""
+_OVERLAP = 80  # frames a block shares with the previous one
+_KEPT = 56  # of these, frames whose samples are kept; the rest is recomputed
+_FADE = 24  # of the kept ones, frames that fade out; with 4, seams had 1.2 times the error of the rest
+_HOPS = 10  # hops in a window for which these numbers hold; they are scaled up for windows with more hops,
+_MAX_CELLS = 12_000_000  # up to this number of cells
 
 
 def reconstruct_long(
@@ -44,22 +44,22 @@ def reconstruct_long(
     program: Program,
     *,
     tick: Callable[[float], None] | None = None,
-    threads: ThreadCrew = SERIAL,
+    threads: ThreadGroup = SERIAL,
 ) -> np.ndarray:
     """Reconstruct a waveform of any length; memory beyond the result is that of one block.
 
     Parameters
     ----------
     mel_between
-        Gives the mel magnitudes [B, stop - start, n_mels] of frames `start` to `stop`, on the device to compute on.
+        Returns the mel magnitudes [B, stop - start, n_mels] of frames `start` to `stop`, on the device to compute on.
     frames
         Number of frames T.
     params, program
         As for :func:`~riffusion_ext.spectrogram.inversion.griffin_lim.reconstruct`.
     tick
-        Called with the share done, 0 to 1.
+        Called with the fraction done, 0 to 1.
     threads
-        They share the frames of a block.
+        Threads that share the frames of a block.
 
     Returns
     -------
@@ -91,30 +91,30 @@ def reconstruct_long(
 
 
 class Blocks:
-    """A reconstruction that grows block by block, for spectrograms whose end is not known yet.
+    """Reconstruct block by block, for spectrograms whose end is not yet known.
 
     Parameters
     ----------
     params, program
         As for :func:`~riffusion_ext.spectrogram.inversion.griffin_lim.reconstruct`.
     threads
-        They share the frames of a block.
+        Threads that share the frames of a block.
 
     Attributes
     ----------
     length
-        Frames of a block, at most.
+        Most frames in a block.
     lap
-        Frames that a block shares with the one before.
+        Frames that a block shares with the previous one.
     redone
-        Frames at the end of a block whose samples come out with the next one: they lacked what is to their right.
+        Frames at the end of a block that are recomputed with the next one, because they lacked their right context.
     start
-        Frame with which the next block begins.
+        First frame of the next block.
     hop_length
         Samples from frame to frame, at the working rate.
     """
 
-    def __init__(self, params: SpectrogramParams, program: Program, *, threads: ThreadCrew = SERIAL) -> None:
+    def __init__(self, params: SpectrogramParams, program: Program, *, threads: ThreadGroup = SERIAL) -> None:
         self._params, self._program, self.threads = params, program, threads
         scale = self._scale = _scale(params)
         self.length, self.lap, self.redone = BLOCK * scale, _OVERLAP * scale, (_OVERLAP - _KEPT + _FADE) * scale
@@ -130,51 +130,51 @@ class Blocks:
         Parameters
         ----------
         mel : torch.Tensor [shape=(B, T, n_mels)]
-            Magnitudes of the frames from :attr:`start` on, more than :attr:`lap` of them, on the device to compute on.
+            Magnitudes of more than :attr:`lap` frames, beginning at :attr:`start`, on the device to compute on.
         last
-            Whether nothing follows.
+            Whether this is the last block.
         tick
             Called after each iteration.
 
         Returns
         -------
         np.ndarray [shape=(B, S), float32]
-            The samples that follow those of the block before, at the working rate: all that are final now.
+            The samples that are now final, following those of the previous block, at the working rate.
         """
         frames = mel.shape[1]
         grid = frame_grid(self._params, 1, mel.device)
         known = None if self._known is None else self._known.to(mel.device)
-        mel = _at_least(mel, grid.overlap + 2)
+        mel = _pad_frames(mel, grid.overlap + 2)
         signal = reconstruct(mel, self._params, self._program, known=known, tick=tick, threads=self.threads)
         signal = signal[:, : (frames - 1) * grid.hop_length]
         first = 0 if known is None else self.lap - self.redone
         if last:
             return signal[:, first * grid.hop_length :].cpu().numpy()
-        self._known = _end_of(signal, grid, self._scale)
+        self._known = _known_end(signal, grid, self._scale)
         self.start += frames - self.lap
         return signal[:, first * grid.hop_length : (frames - self.redone) * grid.hop_length].cpu().numpy()
 
 
 def block_frames(params: SpectrogramParams) -> int:
-    """Return how many frames a block has, at most."""
+    """Return the most frames in a block."""
     return BLOCK * _scale(params)
 
 
 def _scale(params: SpectrogramParams) -> int:
-    """How many times larger than usual the blocks are, so that they hold as many windows."""
+    """Return the factor by which blocks are enlarged to hold the usual number of windows."""
     up, down = working_rate(params)
     cells = BLOCK * params.win_length * up // down  # on the finest grid, whose FFT is two windows long
-    return max(1, min(math.ceil(params.win_length / params.hop_length / _HOPS), _MOST_CELLS // cells))
+    return max(1, min(math.ceil(params.win_length / params.hop_length / _HOPS), _MAX_CELLS // cells))
 
 
-def _at_least(mel: torch.Tensor, frames: int) -> torch.Tensor:
-    """Repeat the last frame until a window fits."""
+def _pad_frames(mel: torch.Tensor, frames: int) -> torch.Tensor:
+    """Pad to `frames` frames by repeating the last one, so that a window fits."""
     missing = frames - mel.shape[1]
     return mel if missing <= 0 else torch.cat([mel, mel[:, -1:].expand(-1, missing, -1)], dim=1)
 
 
-def _end_of(signal: torch.Tensor, grid: FrameGrid, scale: int) -> Known:
-    """Cut what the next block keeps out of a block's signal, which ends one hop before the block's last frame."""
+def _known_end(signal: torch.Tensor, grid: FrameGrid, scale: int) -> Known:
+    """Return the samples that the next block keeps; `signal` ends one hop before the block's last frame."""
     hop, kept, fade = grid.hop_length, _KEPT * scale, _FADE * scale
     begin = signal.shape[1] - (_OVERLAP * scale - 1) * hop
     share = signal.new_ones(kept * hop)

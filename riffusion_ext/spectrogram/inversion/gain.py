@@ -1,9 +1,9 @@
-"""One level for every inversion, so that a gain changes nothing in its result but the gain itself.
+"""Normalise the level before reconstruction, so that a gain of the input only scales the result.
 
-Phases grow out of logarithms of magnitudes. Their rounding depends on the level and on the instructions of the
-processor, and where two paths of the integration are nearly as loud, the last bit decides between them. So an inversion
-never sees the level of its input: magnitudes are brought to a common one and the result back to its own, both by powers
-of two, which floating point multiplies by without rounding (IEEE 754; subnormal numbers apart).
+Phases are computed from logarithms of magnitudes. Their rounding depends on the level and on the processor, and where
+two integration paths are nearly equally loud, the last bit decides between them. So magnitudes are scaled to a common
+level and the result is scaled back, both by powers of two, which multiply without rounding (IEEE 754, except for
+subnormal numbers).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import torch
 __all__ = ["common_gain", "split_gain"]
 
 _EXPONENT = 24
-"""The peak is brought to between 2 ** 23 and 2 ** 24, where magnitudes in 16-bit sample units usually have theirs."""
+"""Peaks are scaled to between 2 ** 23 and 2 ** 24, the usual range for magnitudes in 16-bit sample units."""
 
 _MAX_EXPONENT = 120
-"""float32 ends at 2 ** 128; a fainter input is brought up as far as that allows."""
+"""Largest exponent of the gain: float32 ends at 2 ** 128."""
 
 
 def common_gain(mel: torch.Tensor) -> torch.Tensor:
-    """Return the gain that brings each spectrogram of a batch to the common level.
+    """Return the gain that scales each spectrogram of a batch to the common level.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def common_gain(mel: torch.Tensor) -> torch.Tensor:
 
 
 def split_gain(gain: float) -> tuple[float, float]:
-    """Split a gain into a power of two and what is left of it.
+    """Split a gain into a power of two and a remaining factor.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def split_gain(gain: float) -> tuple[float, float]:
     Returns
     -------
     tuple
-        The power of two, and the rest, 1 up to 2; their product is `gain`.
+        The power of two, and the factor from 1 to below 2; their product is `gain`.
     """
     mantissa, exponent = math.frexp(gain)
     return math.ldexp(1.0, exponent - 1), 2.0 * mantissa

@@ -1,13 +1,13 @@
-"""From mel magnitudes to a waveform: the `fast` and `best` engines.
+"""Reconstruct a waveform from mel magnitudes: the `fast` and `best` engines.
 
 1. Magnitudes on the working grid by multiplicative updates (Richardson-Lucy), never negative.
-2. A first phase by :mod:`riffusion_ext.spectrogram.inversion.phase`.
+2. An initial phase by :mod:`riffusion_ext.spectrogram.inversion.phase`.
 3. Griffin-Lim with momentum (Perraudin, Balazs and Sondergaard, "A fast Griffin-Lim algorithm", WASPAA 2013), but
-   each iteration asks for the image's *mel bands* instead of a fixed magnitude spectrum: the current magnitudes,
-   scaled by the ratio of wanted to present mel bands. Masuyama, Ono and Yasuda (arXiv 2307.12232) show why the joint
-   problem beats the two solved one after the other.
+   each iteration imposes the image's *mel bands* instead of a fixed magnitude spectrum: the current magnitudes are
+   scaled by the ratio of target to current mel bands. Masuyama, Ono and Yasuda (arXiv 2307.12232) show why the joint
+   problem beats the two solved in sequence.
 
-A first run on coarse bins moves fast, a second one on bins half as far apart refines.
+A first stage on coarse bins converges fast, a second one with half the bin spacing refines the result.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from riffusion_ext.spectrogram.inversion.gain import common_gain
 from riffusion_ext.spectrogram.inversion.phase import phase_from_magnitude
 from riffusion_ext.spectrogram.mel import MelProjection, mel_projection
 from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup
 
 __all__ = ["PROGRAMS", "Known", "Program", "Stage", "reconstruct"]
 
 _MOMENTUM = 0.99
-_LARGEST_GAIN = 10.0  # of one iteration, so that a silent start cannot explode
-_FLOOR = 1e-2  # 180 dB under the common level: bands fainter than that count as silent
+_MAX_GAIN = 10.0  # per iteration, so that a silent start cannot diverge
+_FLOOR = 1e-2  # 180 dB below the common level: fainter bands count as silent
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,15 @@ class Stage:
 
     oversampling: int  # FFT length over window length
     iterations: int
-    relaxation: float  # exponent on the ratio of wanted to present mel bands; above 1 converges faster
+    relaxation: float  # exponent of the ratio of target to current mel bands; above 1 converges faster
 
 
 @dataclass(frozen=True)
 class Program:
-    """What an engine does: a first guess on one grid, then its stages."""
+    """Steps of an engine: an initial estimate on one grid, then its stages."""
 
-    updates: int  # multiplicative updates for the first magnitudes
-    start: int  # FFT length over window length for the first phase
+    updates: int  # multiplicative updates for the initial magnitudes
+    start: int  # FFT length over window length for the initial phase
     stages: tuple[Stage, ...]
 
 
@@ -58,16 +58,16 @@ PROGRAMS = {
 
 @dataclass(frozen=True)
 class Known:
-    """A stretch at the beginning that is already decided: the end of the block before.
+    """Known samples at the beginning of a block: the end of the previous one.
 
     Attributes
     ----------
     signal : torch.Tensor [shape=(B, S)]
-        Its samples at the working rate, from the first sample of the block on.
+        Samples at the working rate, starting at the first sample of the block.
     share : torch.Tensor [shape=(S,), 0 to 1]
-        How much of each sample is kept: 1, fading to 0 at the end.
+        Weight of each known sample: 1, fading to 0 at the end.
     frames
-        Frames at the beginning that lie wholly in the part kept.
+        Number of frames at the beginning that lie entirely within the kept samples.
     """
 
     signal: torch.Tensor
@@ -75,11 +75,11 @@ class Known:
     frames: int
 
     def to(self, device: torch.device) -> Known:
-        """Return the same on a device."""
+        """Return a copy on another device."""
         return Known(self.signal.to(device), self.share.to(device), self.frames)
 
     def scaled(self, gain: torch.Tensor) -> Known:
-        """Return the same at another level; `gain` [B, 1]."""
+        """Return a copy scaled by `gain` [B, 1]."""
         return Known(self.signal * gain, self.share, self.frames)
 
 
@@ -90,24 +90,24 @@ def reconstruct(
     *,
     known: Known | None = None,
     tick: Callable[[], None] | None = None,
-    threads: ThreadCrew = SERIAL,
+    threads: ThreadGroup = SERIAL,
 ) -> torch.Tensor:
-    """Find waveforms whose spectrogram images are the given ones.
+    """Reconstruct waveforms with the given mel magnitudes.
 
     Parameters
     ----------
     mel : torch.Tensor [shape=(B, T, n_mels), non-negative, float32]
-        Mel magnitudes, frames first, at least as many frames as a window has hops.
+        Mel magnitudes, frames first; at least as many frames as a window has hops.
     params
         Parameters of the images.
     program
         Iterations to run.
     known
-        Samples at the beginning that are already decided.
+        Known samples at the beginning.
     tick
         Called after each iteration.
     threads
-        They share the frames.
+        Threads that share the frames.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def reconstruct(
     """
     frames = mel.shape[1]
     first = frame_grid(params, program.start, mel.device)
-    mel = mel.mul(first.sample_rate / params.sample_rate)  # a window at a lower rate sums fewer samples
+    mel = mel.mul(first.sample_rate / params.sample_rate)  # at a lower rate a window sums fewer samples
     gain = common_gain(mel)
     mel.mul_(gain[:, None, None])
     if known is not None:
@@ -126,33 +126,33 @@ def reconstruct(
     past = _past(known, first, frames, projection.bins)
     phase = phase_from_magnitude(magnitude, first, past, threads=threads)
     padded = _synthesise(magnitude, phase, first, threads)
-    _keep(padded, first, frames, known)
+    _restore_known(padded, first, frames, known)
     for stage in program.stages:
         grid = frame_grid(params, stage.oversampling, mel.device)
         iteration = _Iteration(mel, grid, mel_projection(params, grid.spacing, mel.device), stage.relaxation)
         for _ in range(stage.iterations):
             padded = iteration.run(padded, threads)
-            _keep(padded, grid, frames, known)
+            _restore_known(padded, grid, frames, known)
             if tick is not None:
                 tick()
-    return first.signal(padded, frames) / gain[:, None]  # powers of two, see common_gain
+    return first.signal(padded, frames) / gain[:, None]  # a power of two, see common_gain
 
 
-def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, threads: ThreadCrew) -> torch.Tensor:
-    """Non-negative magnitudes [B, T, K] with the given mel bands [B, T, n_mels] (Richardson 1972, Lucy 1974)."""
+def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, threads: ThreadGroup) -> torch.Tensor:
+    """Estimate non-negative magnitudes [B, T, K] from mel bands [B, T, n_mels] (Richardson 1972, Lucy 1974)."""
     batch, frames, _ = mel.shape
     result = mel.new_empty(batch, frames, projection.bins)
 
     def work(start: int, stop: int) -> None:
         gain = mel.new_zeros(stop - start, projection.bins)
         bands = mel.new_empty(stop - start, projection.n_mels)
-        for magnitude, wanted in zip(result[:, start:stop], mel[:, start:stop], strict=True):
+        for magnitude, target in zip(result[:, start:stop], mel[:, start:stop], strict=True):
             magnitude.zero_()
-            projection.spread(wanted / projection.column_sum, magnitude)
+            projection.spread(target / projection.column_sum, magnitude)
             measure, spread = projection.forward_into(magnitude, bands), projection.spread_into(bands, gain)
             for _ in range(updates):
                 measure()
-                torch.div(wanted, bands.clamp_min_(_FLOOR), out=bands)
+                torch.div(target, bands.clamp_min_(_FLOOR), out=bands)
                 spread()
                 magnitude *= gain
 
@@ -160,7 +160,7 @@ def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, thre
     return result
 
 
-def _synthesise(magnitude: torch.Tensor, phase: torch.Tensor, grid: FrameGrid, threads: ThreadCrew) -> torch.Tensor:
+def _synthesise(magnitude: torch.Tensor, phase: torch.Tensor, grid: FrameGrid, threads: ThreadGroup) -> torch.Tensor:
     """Compute padded signals [B, T + overlap - 1, hop] of spectra given by magnitude and phase [B, T, K]."""
 
     def spectra(start: int, stop: int) -> torch.Tensor:
@@ -176,12 +176,12 @@ def _overlap_add(
     batch: int,
     frames: int,
     grid: FrameGrid,
-    threads: ThreadCrew,
-    rooms: dict[tuple[int, int], torch.Tensor],
+    threads: ThreadGroup,
+    buffers: dict[tuple[int, int], torch.Tensor],
 ) -> torch.Tensor:
-    """Sum frames to padded signals [B, T + overlap - 1, hop]; ``spectra(start, stop)`` gives them block by block.
+    """Overlap-add frames to padded signals [B, T + overlap - 1, hop]; ``spectra(start, stop)`` returns them in blocks.
 
-    `rooms` is the memory to do it in, empty at first, by thread and number of frames.
+    `buffers` caches work memory by thread and number of frames; pass an empty dict first.
     """
     step = _block_frames(grid)
     sums: dict[int, torch.Tensor] = {}
@@ -190,9 +190,9 @@ def _overlap_add(
         for first in range(start, stop, step):
             count = min(step, stop - first)
             key = (threading.get_ident(), count)
-            if key not in rooms:
-                rooms[key] = grid.room(batch, count)
-            sums[first] = grid.synthesise(spectra(first, first + count), rooms[key])
+            if key not in buffers:
+                buffers[key] = grid.new_buffer(batch, count)
+            sums[first] = grid.synthesise(spectra(first, first + count), buffers[key])
 
     threads.run(work, threads.shares(frames))
     padded = grid.empty(batch, frames)
@@ -204,15 +204,15 @@ def _overlap_add(
 
 
 def _past(known: Known | None, grid: FrameGrid, frames: int, bins: int) -> torch.Tensor | None:
-    """Spectra [B, F, K] of the frames that are already decided."""
+    """Compute the spectra [B, F, K] of the known frames."""
     if known is None or not known.frames:
         return None
     padded = grid.pad(known.signal, frames)
     return grid.analyse(grid.frames(padded)[:, : known.frames])[..., :bins]
 
 
-def _keep(padded: torch.Tensor, grid: FrameGrid, frames: int, known: Known | None) -> None:
-    """Put the known samples back, in place."""
+def _restore_known(padded: torch.Tensor, grid: FrameGrid, frames: int, known: Known | None) -> None:
+    """Restore the known samples, in place."""
     if known is not None:
         batch, samples = known.signal.shape
         span = padded.view(batch, -1)[:, grid.half : grid.half + samples]
@@ -221,14 +221,14 @@ def _keep(padded: torch.Tensor, grid: FrameGrid, frames: int, known: Known | Non
 
 
 class _Scratch:
-    """Memory that a thread computes a block in, kept from iteration to iteration.
+    """Work memory of one thread for a block, reused across iterations.
 
-    Fresh memory costs a page fault every 4 kB: a fifth of the time in all.
+    Newly allocated memory costs a page fault every 4 kB: a fifth of the total time.
     """
 
     def __init__(self, batch: int, count: int, grid: FrameGrid, projection: MelProjection) -> None:
         rows, empty = batch * count, grid.window.new_empty
-        self.frames = grid.window.new_zeros(batch, count, grid.n_fft)  # the padding behind the window stays 0
+        self.frames = grid.window.new_zeros(batch, count, grid.n_fft)  # the padding after the window stays 0
         self.squares = empty(rows, grid.bins, 2)
         self.magnitude = empty(rows, grid.bins)
         self.scale = grid.window.new_zeros(rows, grid.bins)  # bins outside all bands stay 0
@@ -238,37 +238,37 @@ class _Scratch:
 
 
 class _Iteration:
-    """One grid's Griffin-Lim iterations; remembers the spectra of the iteration before for the momentum."""
+    """Griffin-Lim iterations on one grid; stores the spectra of the previous iteration for the momentum."""
 
     def __init__(self, mel: torch.Tensor, grid: FrameGrid, projection: MelProjection, relaxation: float) -> None:
         self._mel, self._grid, self._projection, self._relaxation = mel, grid, projection, relaxation
         self._spectra: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._scratch: dict[tuple[int, int], _Scratch] = {}
-        self._rooms: dict[tuple[int, int], torch.Tensor] = {}
+        self._buffers: dict[tuple[int, int], torch.Tensor] = {}
 
-    def run(self, padded: torch.Tensor, threads: ThreadCrew) -> torch.Tensor:
-        """From padded signals [B, T + overlap - 1, hop] to better ones."""
+    def run(self, padded: torch.Tensor, threads: ThreadGroup) -> torch.Tensor:
+        """Run one iteration on padded signals [B, T + overlap - 1, hop]."""
         batch, frames, _ = self._mel.shape
         signal_frames = self._grid.frames(padded)
 
         def spectra(start: int, stop: int) -> torch.Tensor:
             return self._corrected(signal_frames[:, start:stop], start)
 
-        return _overlap_add(spectra, batch, frames, self._grid, threads, self._rooms)
+        return _overlap_add(spectra, batch, frames, self._grid, threads, self._buffers)
 
     def _corrected(self, frames: torch.Tensor, start: int) -> torch.Tensor:
-        """Spectra [B, t, bins] of the frames from `start` on, with momentum and with the mel bands of the image."""
+        """Return the spectra [B, t, bins] of frames beginning at `start`, with momentum and the target mel bands."""
         batch, count, _ = frames.shape
         key = (threading.get_ident(), count)
         scratch = self._scratch.get(key)
         if scratch is None:
             scratch = self._scratch[key] = _Scratch(batch, count, self._grid, self._projection)
         past, spectra = self._spectra.get(start, (None, None))
-        spectra = self._grid.analyse(frames, room=scratch.frames, out=spectra)
+        spectra = self._grid.analyse(frames, buffer=scratch.frames, out=spectra)
         _absolute(spectra, scratch)
         scratch.measure()
-        wanted = self._mel[:, start : start + count].reshape(batch * count, -1)
-        ratio = torch.div(wanted, scratch.mel.clamp_min_(_FLOOR), out=scratch.mel).clamp_max_(_LARGEST_GAIN)
+        target = self._mel[:, start : start + count].reshape(batch * count, -1)
+        ratio = torch.div(target, scratch.mel.clamp_min_(_FLOOR), out=scratch.mel).clamp_max_(_MAX_GAIN)
         if self._relaxation != 1.0:
             ratio.pow_(self._relaxation)
         scratch.spread()
@@ -279,17 +279,17 @@ class _Iteration:
             moved = torch.sub(spectra, past, alpha=_MOMENTUM / (1.0 + _MOMENTUM), out=past)
         self._spectra[start] = (spectra, moved)
         scale.div_(_absolute(moved, scratch).add_(1e-12))
-        factor = torch.view_as_complex(scratch.squares).copy_(scale)  # as torch would make by itself, in fresh memory
+        factor = torch.view_as_complex(scratch.squares).copy_(scale)  # without the temporary that torch would allocate
         return moved.mul_(factor.view(moved.shape))
 
 
 def _absolute(spectra: torch.Tensor, scratch: _Scratch) -> torch.Tensor:
-    """Magnitude [rows, bins] of complex numbers, three times faster than torch's overflow-proof one."""
+    """Compute magnitudes [rows, bins] of complex numbers, three times faster than torch's overflow-safe version."""
     numbers = torch.view_as_real(spectra).view(scratch.squares.shape)
     torch.mul(numbers, numbers, out=scratch.squares)
     return torch.add(scratch.squares[..., 0], scratch.squares[..., 1], out=scratch.magnitude).sqrt_()
 
 
 def _block_frames(grid: FrameGrid) -> int:
-    """Frames handled at once: all of them on a GPU, as many as stay in the cache on a CPU."""
+    """Return the frames processed at once: all on a GPU, as many as fit into the cache on a CPU."""
     return 1 << 30 if grid.window.device.type != "cpu" else max(32, 128 * 4200 // grid.n_fft)

@@ -1,10 +1,10 @@
-r"""An image whose right edge leads into its left one, as sound that can be repeated for ever.
+r"""Reconstruct an image whose right edge continues at its left one, as a seamless loop.
 
 ::
 
-    columns    T-P ... T | 0 ......................... T | 0 ... P       1. with its own ends as context: no edges
-    known                         ... T-K ===--\    /--=== K ...         2. around the seam, between what is known on
-                                             T | 0                          both sides, phases that join the two
+    columns    T-P ... T | 0 ......................... T | 0 ... P       1. with its own ends as context
+    known                         ... T-K ===--\    /--=== K ...         2. around the seam, between known samples on
+                                             T | 0                          both sides, phases that connect them
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.inversion.blocks import reconstruct_long
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, Known, Program, reconstruct
 from riffusion_ext.spectrogram.stft import frame_grid
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup
 
 __all__ = ["reconstruct_loop"]
 
-_REACH = 8  # windows on each side of the seam that are looked at; less where the image is short
-_KEPT, _FADE = 0.7, 0.3  # shares of that: known, and of the known part, giving way
+_REACH = 8  # windows on each side of the seam; fewer in short images
+_KEPT, _FADE = 0.7, 0.3  # shares of the reach: known samples, and their fade-out
 
 
 def reconstruct_loop(
@@ -32,9 +32,9 @@ def reconstruct_loop(
     program: Program,
     *,
     tick: Callable[[float], None] | None = None,
-    threads: ThreadCrew = SERIAL,
+    threads: ThreadGroup = SERIAL,
 ) -> np.ndarray:
-    """Reconstruct a waveform whose end leads into its beginning.
+    """Reconstruct a waveform whose end continues at its beginning.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def reconstruct_loop(
     share[: kept * hop] = 1.0
     share[(kept - fade) * hop : kept * hop] = torch.linspace(1.0, 0.0, fade * hop, device=mel.device)
     known = Known(seam, torch.maximum(share, share.flip(0)), max(kept - fade - grid.overlap // 2, 0))
-    # A second or two, so it may take its time.
+    # Only a second or two of sound, so the slow engine is affordable.
     closed = reconstruct(columns(-reach, reach + 1), params, PROGRAMS["best"], known=known, threads=threads)
     joined = closed[:, : 2 * reach * hop].cpu().numpy()
     loop[:, -reach * hop :] = joined[:, : reach * hop]

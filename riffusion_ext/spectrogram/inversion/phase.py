@@ -1,11 +1,11 @@
-"""Phase from magnitude by gradient heap integration, as a minimum spanning tree computed in parallel.
+"""Phase from magnitude by phase gradient heap integration, as a maximum spanning tree computed in parallel.
 
 For a Gaussian window, and nearly for a Hann window, the phase's partial derivatives follow from those of the log
 magnitude. Prusa, Balazs and Sondergaard ("A Noniterative Method for Reconstruction of Phase From STFT Magnitude",
-IEEE/ACM TASLP 25(5), 2017) integrate them along the loudest path with a heap, cell after cell. The loudest path is a
-maximum spanning tree of the time-frequency grid, and a spanning tree can also be grown everywhere at once: Boruvka's
-algorithm (1926) lets every component join its loudest neighbour, round after round, about ten times. That is plain
-tensor arithmetic: no compiler, and it runs on a GPU.
+IEEE/ACM TASLP 25(5), 2017) integrate them along the loudest path with a heap, cell by cell. The loudest paths form a
+maximum spanning tree of the time-frequency grid, which can also be built in parallel: in Boruvka's algorithm (1926)
+every component joins its loudest neighbour, in about ten rounds. This is plain tensor arithmetic: it requires no
+compiler, and runs on a GPU.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import torch
 
 from riffusion_ext.spectrogram.inversion.spanning_tree import break_pairs, contract, join
 from riffusion_ext.spectrogram.stft import FrameGrid
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup
 
 __all__ = ["phase_from_magnitude"]
 
 _HANN_GAMMA = 0.25645  # Gaussian of the same width as a Hann window: gamma = 0.25645 * win_length ** 2 (Prusa, 2017)
-_FLOOR = 1e-8  # relative magnitude under which a cell is taken for silence
-_NONE = -1e30  # loudness of an edge that leads out of the image
-_TIE = 0.2  # an edge is as loud as its quieter cell, and a fifth of its louder one
+_FLOOR = 1e-8  # relative magnitude below which a cell is silent
+_NONE = -1e30  # loudness of an edge that leaves the image
+_TIE = 0.2  # loudness of an edge: that of its quieter cell plus a fifth of its louder one
 
 
 def phase_from_magnitude(
-    magnitude: torch.Tensor, grid: FrameGrid, known: torch.Tensor | None = None, *, threads: ThreadCrew = SERIAL
+    magnitude: torch.Tensor, grid: FrameGrid, known: torch.Tensor | None = None, *, threads: ThreadGroup = SERIAL
 ) -> torch.Tensor:
     """Estimate the phase of each cell.
 
@@ -38,12 +38,12 @@ def phase_from_magnitude(
     magnitude : torch.Tensor [shape=(B, T, K), non-negative]
         Magnitudes on the lowest K bins of the grid.
     grid
-        The grid they lie on.
+        Grid of the magnitudes.
     known : torch.Tensor [shape=(B, F, K), complex], optional
-        Spectra of the first F frames, whose phase is kept and from which the others follow.
+        Spectra of the first F frames, whose phase is kept and continued.
     threads
-        Each grows trees in its share of the frames; then the trees are joined. The result does not depend on how many
-        there are, but for the last bits.
+        Each thread builds trees in its share of the frames; then the trees are joined. Except for rounding, the result
+        does not depend on their number.
 
     Returns
     -------
@@ -53,16 +53,16 @@ def phase_from_magnitude(
     batch, frames, bins = magnitude.shape
     shares = threads.shares(frames)
     while known is not None and known.shape[1] > shares[0][1]:
-        shares = [(0, shares[1][1]), *shares[2:]]  # what is known lies in the first share
+        shares = [(0, shares[1][1]), *shares[2:]]  # the known frames lie in the first share
     floor = _FLOOR * magnitude.amax(dim=(1, 2), keepdim=True).clamp_min(1e-30)
     centre = torch.arange(bins, device=magnitude.device).mul(-2 * math.pi * grid.half / grid.n_fft)
-    past = None if known is None else torch.angle(known) - centre  # relative to an event in the middle of the window
+    past = None if known is None else torch.angle(known) - centre  # relative to an event in the centre of the window
 
     trees: dict[int, _Trees] = {}
 
     def grow(start: int, stop: int) -> None:
         low, high = max(start - 1, 0), min(stop + 1, frames)
-        log = torch.log(magnitude[:, low:high] + floor).nan_to_num_()  # edges without an order would make cycles
+        log = torch.log(magnitude[:, low:high] + floor).nan_to_num_()  # NaN cannot be ordered, and would cause cycles
         trees[start] = _grow(log, grid, start - low, stop - low, past if start == 0 else None)
 
     threads.run(grow, shares)
@@ -85,7 +85,7 @@ def phase_from_magnitude(
 
 @dataclass(frozen=True)
 class _Trees:
-    """The trees of a share of the frames, after the first round.
+    """Trees in a share of the frames, after the first round.
 
     Attributes
     ----------
@@ -94,9 +94,9 @@ class _Trees:
     count
         Number of trees.
     edges
-        Edges between trees: from, to, phase of the one root relative to the other, loudness; each [E].
+        Edges between trees: from, to, phase of one root relative to the other, loudness; each [E].
     last_step, last_weight : torch.Tensor [shape=(B, K)]
-        Phase and loudness of the edges from the last frame to the next share's first.
+        Phase and loudness of the edges from the last frame to the first of the next share.
     shape
         (B, t, K)
     """
@@ -111,23 +111,23 @@ class _Trees:
 
 
 def _grow(log: torch.Tensor, grid: FrameGrid, start: int, stop: int, past: torch.Tensor | None) -> _Trees:
-    """First round: every cell of the frames `start` to `stop` of `log` [B, t, K] joins its loudest neighbour.
+    """Run the first round: every cell of frames `start` to `stop` of `log` [B, t, K] joins its loudest neighbour.
 
-    Frames outside that range are neighbours to look at. A cell that would join one waits, as the root of its tree.
+    Frames outside this range serve only as neighbours. A cell whose loudest neighbour is there becomes a root.
     """
     all_steps, all_weights = _steps(log, grid), _loudness(log)
     jump, delta = _loudest_neighbour(all_steps, all_weights)
     steps, weights = ([x[:, start:stop].contiguous() for x in pair] for pair in (all_steps, all_weights))
     jump, delta = jump[:, start:stop].contiguous(), delta[:, start:stop].contiguous()
-    if stop < log.shape[1]:  # the next share's
-        _wait(jump[:, -1], delta[:, -1], jump[:, -1] == log.shape[2])
+    if stop < log.shape[1]:  # edges to the next share
+        _make_roots(jump[:, -1], delta[:, -1], jump[:, -1] == log.shape[2])
     if start > 0:
-        _wait(jump[:, 0], delta[:, 0], jump[:, 0] == -log.shape[2])
+        _make_roots(jump[:, 0], delta[:, 0], jump[:, 0] == -log.shape[2])
     shape = jump.shape
     cell = torch.arange(jump.numel(), device=log.device, dtype=torch.int32)
     parent = jump.view(-1).add_(cell)
     if past is not None:
-        # The cells of the known frames hang from the image's first cell, at the distance their phases have.
+        # The cells of known frames are children of the first cell, at the difference of their phases.
         known = past.shape[1]
         parent.view(shape)[:, :known] = cell.view(shape)[:, :1, :1]
         delta[:, :known] = past - past[:, :1, :1]
@@ -136,13 +136,13 @@ def _grow(log: torch.Tensor, grid: FrameGrid, start: int, stop: int, past: torch
     return _Trees(component, flat_delta, count, edges, steps[0][:, -1], weights[0][:, -1], shape)
 
 
-def _wait(jump: torch.Tensor, delta: torch.Tensor, outside: torch.Tensor) -> None:
+def _make_roots(jump: torch.Tensor, delta: torch.Tensor, outside: torch.Tensor) -> None:
     jump.masked_fill_(outside, 0)
     delta.masked_fill_(outside, 0.0)
 
 
 def _offsets(parts: list[_Trees]) -> list[torch.Tensor]:
-    """Join the trees of all shares: the phase of each tree's root, share by share."""
+    """Join the trees of all shares; return the phase of each root, by share."""
     edges = []
     base = 0
     for number, part in enumerate(parts):
@@ -156,7 +156,7 @@ def _offsets(parts: list[_Trees]) -> list[torch.Tensor]:
 
 
 def _seam(part: _Trees, following: _Trees, base: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Edges from the last frame of a share to the first of the next."""
+    """Return the edges from the last frame of a share to the first of the next."""
     u, v = part.component.view(part.shape)[:, -1], following.component.view(following.shape)[:, 0]
     step = part.last_step + part.delta.view(part.shape)[:, -1] - following.delta.view(following.shape)[:, 0]
     return (
@@ -168,10 +168,10 @@ def _seam(part: _Trees, following: _Trees, base: int) -> tuple[torch.Tensor, tor
 
 
 def _steps(log: torch.Tensor, grid: FrameGrid) -> tuple[torch.Tensor, torch.Tensor]:
-    """Phase from each cell to the next frame's and, beyond `centre`, to the next bin's: two of [B, T, K].
+    """Return the phase steps from each cell to the next frame and, beyond `centre`, to the next bin: two [B, T, K].
 
-    Whole turns are left out, so that sums over a whole image stay exact to about 1e-4 rad. The last frame's and
-    the last bin's lead nowhere and are never read.
+    Full turns are omitted, so that sums over a whole image are exact to about 1e-4 rad. The steps of the last frame
+    and the last bin lead nowhere and are never read.
     """
     turns = torch.arange(log.shape[-1], device=log.device).mul_(grid.hop_length).remainder_(grid.n_fft).div(grid.n_fft)
     advance = (turns - turns.round()) * (2 * math.pi)
@@ -189,7 +189,7 @@ def _steps(log: torch.Tensor, grid: FrameGrid) -> tuple[torch.Tensor, torch.Tens
 
 
 def _loudness(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Loudness of the edge from each cell to the next frame's, and to the next bin's: two of [B, T, K]."""
+    """Return the loudness of the edges from each cell to the next frame and to the next bin: two [B, T, K]."""
     to_frame, to_bin = torch.full_like(log, _NONE), torch.full_like(log, _NONE)
     for edge, a, b in (
         (to_frame[:, :-1], log[:, 1:], log[:, :-1]),
@@ -202,10 +202,10 @@ def _loudness(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def _loudest_neighbour(
     steps: tuple[torch.Tensor, torch.Tensor], weights: tuple[torch.Tensor, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Find every cell's loudest neighbour: how many cells on it is (int32), and the phase relative to it; [B, T, K].
+    """Find the loudest neighbour of every cell: its offset in cells (int32), and the phase relative to it; [B, T, K].
 
-    Equal weights are broken in the order next frame, previous frame, next bin, previous bin. That is a strict order
-    of all edges, so the only cycles are pairs that chose each other.
+    Ties are broken in the order next frame, previous frame, next bin, previous bin. This is a strict order of all
+    edges, so the only cycles are pairs that chose each other.
     """
     by_frame = _louder_side(steps[0], weights[0], steps[0].shape[2], dim=1)
     by_bin = _louder_side(steps[1], weights[1], 1, dim=2)
@@ -216,7 +216,7 @@ def _loudest_neighbour(
 def _louder_side(
     step: torch.Tensor, weight: torch.Tensor, distance: int, *, dim: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Of the next and the previous neighbour, the louder edge: its weight, where it leads, and the phase from there."""
+    """Select the louder of the next and the previous edge: its weight, offset, and the phase from there."""
     previous_weight, previous_step = torch.full_like(weight, _NONE), torch.zeros_like(step)
     length = weight.shape[dim] - 1
     previous_weight.narrow(dim, 1, length).copy_(weight.narrow(dim, 0, length))
@@ -229,7 +229,7 @@ def _louder_side(
 def _boundary(
     component: torch.Tensor, delta: torch.Tensor, steps: Sequence[torch.Tensor], weights: Sequence[torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Edges between components: from, to, phase of the one root relative to the other, loudness; each [E]."""
+    """Return the edges between components: from, to, phase of one root relative to the other, loudness; each [E]."""
     grid = component.view_as(steps[0])
     parts = []
     for dim, step, weight in ((1, steps[0], weights[0]), (2, steps[1], weights[1])):

@@ -1,7 +1,7 @@
 """The original recipe, for comparison: torchaudio's inverse mel scale, then 32 Griffin-Lim iterations at full FFT size.
 
-torchaudio is in no webui's environment, and one that does not match torch cannot be imported. This engine is offered
-only where a matching one is installed already; nothing else in the package touches torchaudio.
+No webui installs torchaudio, and a version that does not match torch cannot be imported. This engine is offered only if
+a matching one is already installed; nothing else in the package uses torchaudio.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from riffusion_ext.params import SpectrogramParams
 __all__ = ["MAX_COLUMNS", "invert"]
 
 MAX_COLUMNS = 2048
-"""Widest image this engine takes; it needs about 5 MB a column."""
+"""Widest image for this engine; it needs about 5 MB per column."""
 
 
 @torch.no_grad()
 def invert(mel: torch.Tensor, params: SpectrogramParams, seed: int) -> torch.Tensor:
-    """Waveforms [C, (T - 1) * hop_length] of mel magnitudes [C, T, n_mels].
+    """Reconstruct waveforms [C, (T - 1) * hop_length] from mel magnitudes [C, T, n_mels].
 
     Raises
     ------
     ImageError
-        The image is wider than :data:`MAX_COLUMNS`, or its parameters are beyond this recipe.
+        The image is wider than :data:`MAX_COLUMNS`, or its parameters are unsuitable for this recipe.
     RiffusionError
         torchaudio cannot be imported.
     """
     columns = mel.shape[1]
     if columns > MAX_COLUMNS:
         raise ImageError(f"the reference engine takes images up to {MAX_COLUMNS} columns wide, this one has {columns}")
-    # torch.stft mirrors half an FFT at each end and needs as much signal; a narrow image's last column is repeated.
+    # torch.stft reflects half an FFT at each end and needs as much signal; narrow images repeat their last column.
     missing = params.n_fft // 2 // params.hop_length + 2 - columns
     if missing > 0:
         mel = torch.cat([mel, mel[:, -1:].expand(-1, missing, -1)], dim=1)

@@ -1,4 +1,4 @@
-"""From the working rate of the reconstruction to the sample rate of the audio."""
+"""Resample from the working rate of the reconstruction to the sample rate of the audio."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def to_sample_rate(signal: np.ndarray, params: SpectrogramParams) -> np.ndarray:
 
     if not signal.shape[1]:
         return signal
-    # Output has down / up times the samples. Ends as long as the filter, mirrored, keep it from fading the first and
-    # last 3 ms.
+    # The output has down / up times the samples. Reflected ends as long as the filter prevent it from fading the first
+    # and last 3 ms.
     kernel = _filter(up, down, params.sample_rate, params.max_frequency)
     margin = math.ceil(len(kernel) / 2 / down / up) * up
     skip = margin // up * down
@@ -36,7 +36,7 @@ def to_sample_rate(signal: np.ndarray, params: SpectrogramParams) -> np.ndarray:
 
 
 def reach(params: SpectrogramParams) -> int:
-    """Return how many samples at the working rate, on each side, a sample of :func:`to_sample_rate` depends on."""
+    """Return the reach of :func:`to_sample_rate` on each side, in samples at the working rate."""
     up, down = working_rate(params)
     if up == down:
         return 0
@@ -45,7 +45,7 @@ def reach(params: SpectrogramParams) -> int:
 
 @lru_cache(maxsize=8)
 def _filter(up: int, down: int, sample_rate: int, pass_hz: float) -> np.ndarray:
-    """Low-pass at the common multiple of both rates: flat to `pass_hz`, silent from its mirror image on."""
+    """Design a low pass at the common multiple of both rates: flat to `pass_hz`, stopband from its alias on."""
     from scipy.signal import firwin, kaiserord
 
     rate = sample_rate * up

@@ -1,7 +1,7 @@
-"""Maximum spanning trees whose edges carry a phase, grown everywhere at once (Boruvka, 1926).
+"""Maximum spanning trees whose edges carry a phase, built in parallel (Boruvka, 1926).
 
-A node hangs from its parent at a phase: ``phase[node] = phase[parent[node]] + delta[node]``; a root is its own parent.
-Nodes are numbered from 0, and parents are int32, which torch gathers several times faster than int64.
+A node has a phase relative to its parent: ``phase[node] = phase[parent[node]] + delta[node]``. A root is its own
+parent. Nodes are numbered from 0, and parents are int32, because torch gathers int32 several times faster than int64.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __all__ = ["break_pairs", "contract", "join"]
 
 
 def break_pairs(node: torch.Tensor, parent: torch.Tensor, delta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Make the first of two nodes that chose each other a root; each tensor is [N]."""
+    """Make the first node of each pair that chose each other a root; each tensor is [N]."""
     root = (parent.index_select(0, parent) == node) & (node <= parent)
     return torch.where(root, node, parent), delta.masked_fill_(root, 0.0)
 
@@ -34,11 +34,11 @@ def contract(parent: torch.Tensor, delta: torch.Tensor) -> tuple[torch.Tensor, t
 
 
 def join(count: int, u: torch.Tensor, v: torch.Tensor, step: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Join components along their loudest edges until none is left: the phase of each component's root [count]."""
+    """Join components along their loudest edges until none are left; return the phase of each root [count]."""
     levels = []
     if u.shape[0]:
         # Loudness in the upper 32 bits (the bits of a positive float rise with it), the edge's number in the lower.
-        # What is not a number would be a negative key, that is none at all, and leave edges forever.
+        # NaN would give a negative key, which means no edge, and the loop would not end.
         weight = (weight - weight.min()).nan_to_num_().view(torch.int32).long() << 32
     while u.shape[0]:
         key = weight | torch.arange(u.shape[0], device=u.device)

@@ -1,13 +1,13 @@
-"""The sound of a spectrogram that is still being generated: given out as soon as it is final, and never taken back.
+"""Streaming reconstruction of a spectrogram that is still being generated: returns samples once they are final.
 
 ::
 
-    frames    ------------------------------------------|........|      as far as they are generated
-    samples   ===================================|                      as far as they depend on nothing further right
+    frames    ------------------------------------------|........|      generated so far
+    samples   ===================================|                      independent of later frames
                                                  |<-->| resampling      |<- redone ->|
 
-What comes out, piece by piece, is sample for sample one signal, of the same kind as that of a song whose end is known
-(:func:`~riffusion_ext.spectrogram.codec.source_to_audio`), whose blocks join in the same way.
+Concatenated, the pieces are one continuous signal. Its blocks are joined as for a song whose end is known
+(:func:`~riffusion_ext.spectrogram.codec.source_to_audio`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 from riffusion_ext.spectrogram.inversion.blocks import Blocks, block_frames
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.resample import reach, to_sample_rate
-from riffusion_ext.spectrogram.threads import ThreadCrew, run_on
-from riffusion_ext.spectrogram.workload import inverting
+from riffusion_ext.spectrogram.threads import ThreadGroup, run_on
+from riffusion_ext.spectrogram.workload import decode_workload
 
 __all__ = ["SoundStream"]
 
@@ -37,66 +37,66 @@ MelBetween = Callable[[int, int], npt.NDArray[np.float32]]
 
 
 class SoundStream:
-    """Turns mel magnitudes into samples, from left to right.
+    """Convert mel magnitudes to samples, from left to right.
 
     Parameters
     ----------
     params
-        Of the spectrogram.
+        Parameters of the spectrogram.
     engine
-        ``"fast"`` or ``"best"``: the random phases of ``"reference"`` do not go on from anything.
+        ``"fast"`` or ``"best"``; the random phases of ``"reference"`` cannot be continued.
     device
         A torch device, or ``"auto"``.
 
     Raises
     ------
     RiffusionError
-        The engine cannot do it, or a block needs more memory than is allowed.
+        The engine does not support streaming, or a block exceeds the memory allowance.
 
     Attributes
     ----------
     margin
         Frames to the right of a sample that must be known before it is final.
     first_needed
-        The first frame that will be asked for again.
+        First frame that will be read again.
     """
 
     def __init__(self, params: SpectrogramParams, engine: str = "fast", device: str = "auto") -> None:
         if engine not in PROGRAMS:
             raise RiffusionError(f"the engine must be one of {', '.join(PROGRAMS)} for a stream, got {engine!r}")
-        check(inverting(params, block_frames(params), engine=engine))
+        check(decode_workload(params, block_frames(params), engine=engine))
         self._params, self._device = params, resolve_device(device)
         self._blocks = Blocks(params, PROGRAMS[engine])
         hop = self._blocks.hop_length
         self._reach = -(-reach(params) // hop)  # in hops
-        self._raw = np.zeros((params.channels, 0), np.float32)  # at the working rate, from `_raw_start` on
+        self._raw = np.zeros((params.channels, 0), np.float32)  # at the working rate, starting at `_raw_start`
         self._raw_start = 0  # hop
-        self._given = 0  # hops
+        self._emitted = 0  # hops
         self.margin = self._blocks.redone + self._reach
 
     @property
     def first_needed(self) -> int:
-        """The first frame that will be asked for again."""
+        """First frame that will be read again."""
         return self._blocks.start
 
     @torch.no_grad()
     def advance(self, mel_between: MelBetween, frames: int, *, last: bool = False) -> Samples:
-        """Return the samples that are final, now that so many frames are generated.
+        """Return the samples that have become final, given the number of frames generated.
 
         Parameters
         ----------
         mel_between
-            Gives the magnitudes [C, stop - start, n_mels] of frames `start` to `stop`, in 16-bit sample units.
+            Returns the magnitudes [C, stop - start, n_mels] of frames `start` to `stop`, in 16-bit sample units.
         frames
-            Frames known; they need not be those of the next call in the last :attr:`margin` of them.
+            Number of frames generated; the last :attr:`margin` of them may change until the next call.
         last
-            Whether nothing follows.
+            Whether these are all frames.
 
         Returns
         -------
         np.ndarray [shape=(C, S), float32]
-            Full scale 1.0. All pieces together are ``(frames - 1) * hop_length`` samples once `last` was said, and
-            before that ``(frames - margin) * hop_length`` or fewer.
+            Full scale 1.0. All pieces together have ``(frames - 1) * hop_length`` samples after `last`, and before that
+            at most ``(frames - margin) * hop_length``.
         """
         blocks = self._blocks
         parts = [self._raw]
@@ -108,29 +108,29 @@ class SoundStream:
             if stop == frames:
                 break
         self._raw = np.concatenate(parts, axis=1)
-        return self._resampled(last)
+        return self._resample_final(last)
 
     def _grow(self, mel: npt.NDArray[np.float32], *, last: bool) -> Samples:
         blocks = self._blocks
 
         def compute(device: torch.device) -> Samples:
-            def work(crew: ThreadCrew) -> Samples:
-                blocks.threads = crew
+            def work(threads: ThreadGroup) -> Samples:
+                blocks.threads = threads
                 return blocks.grow(torch.from_numpy(mel).to(device), last=last)
 
             return run_on(device, work)
 
         return with_fallback(self._device, compute)
 
-    def _resampled(self, last: bool) -> Samples:
-        """Return what of the raw signal has all its neighbours, at the sample rate; keep what others need."""
+    def _resample_final(self, last: bool) -> Samples:
+        """Resample the part of the raw signal that has all its context; keep the context of what follows."""
         hop, out = self._blocks.hop_length, self._params.hop_length
         known = self._raw_start + self._raw.shape[1] // hop
-        stop = known if last else max(known - self._reach, self._given)
-        begin = self._given - self._raw_start
+        stop = known if last else max(known - self._reach, self._emitted)
+        begin = self._emitted - self._raw_start
         samples = to_sample_rate(self._raw, self._params)[:, begin * out : (stop - self._raw_start) * out]
         samples = samples * np.float32(1.0 / _FULL_SCALE)
-        self._given = stop
+        self._emitted = stop
         keep = max(stop - self._reach, self._raw_start)
         self._raw = self._raw[:, (keep - self._raw_start) * hop :].copy()
         self._raw_start = keep

@@ -71,7 +71,7 @@ def preview(
     html
         Length of the crop and notes, or the error, as HTML.
     """
-    from riffusion_ext.convert.crop import Cutter
+    from riffusion_ext.convert.crop import Cropper
     from riffusion_ext.convert.crop_preview import preview as draw
     from riffusion_ext.spectrogram.codec import DecodeSettings, read_image
     from riffusion_ext.spectrogram.source import source_from_image
@@ -85,13 +85,12 @@ def preview(
         chosen = chosen_params(str(control("preset").clean(preset)), custom)
         image = read_image(first.path)
         params = source_from_image(image, DecodeSettings(params=chosen)).params
-        picture, crop_found = draw(image, Cutter(crop_settings(crop)), params)
+        shown, decision = draw(image, Cropper(crop_settings(crop)), params)
     except Exception as error:
         return None, message(named_error(first.name, first.path, explain(error)), "error")
-    summary = "; ".join(crop_found.notes) or (
-        "the image is heard whole" if crop_found.cut is None else f"{crop_found.cut.duration:.2f} s"
-    )
-    return picture, message(f"{first.name}: {summary}", "info")
+    cut = decision.cut
+    summary = "; ".join(decision.notes) or ("the image is heard whole" if cut is None else f"{cut.duration:.2f} s")
+    return shown, message(f"{first.name}: {summary}", "info")
 
 
 @dataclass(frozen=True)

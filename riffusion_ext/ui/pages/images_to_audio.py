@@ -155,7 +155,7 @@ def _clips(
 
 def _player(context: PageContext, result: Result, number: int) -> str:
     path = result.outputs[0]
-    return player(context.serve(path), path.stem, result.details.get("duration", 0.0), path.name, number=number)
+    return player(context.serve(path), path.stem, result.duration, path.name, number=number)
 
 
 def build_page(context: PageContext) -> None:

@@ -14,7 +14,7 @@ import pytest
 from riffusion_ext.audio import AudioClip, read_audio, sound_length, write_audio
 from riffusion_ext.audio.formats import soundfile_io
 from riffusion_ext.audio.formats.mp3_frames import frame_size
-from riffusion_ext.audio.integrity.truncation import about
+from riffusion_ext.audio.integrity.truncation import file_notes
 from riffusion_ext.audio.io import sound_shape
 from riffusion_ext.audio.stream import read_pieces
 from riffusion_ext.convert.sample import sample_clips
@@ -94,7 +94,7 @@ def plainly(path: Path) -> npt.NDArray[np.float32]:
 def test_intact_files_are_read_without_notes(form: str, rate: int, channels: int, end: bytes, tmp_path: Path) -> None:
     path = put(tmp_path / "a", coded(form, music(2.5, rate, channels)) + end)
     assert np.array_equal(samples_of(path), plainly(path))
-    assert read_audio(path).notes == about(path) == ()
+    assert read_audio(path).notes == file_notes(path) == ()
 
 
 # --- MP3 and what it says of its length ------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_frames_of_free_format_are_counted(tmp_path: Path) -> None:
     found = walk(Window(io.BytesIO(frame * 70 + ID3V1)))
     assert found is not None
     assert [part.frames for part in found.parts] == [70]
-    assert (found.rest, found.damage, found.cut) == (0, [], False)
+    assert (found.trailing, found.damage, found.cut) == (0, [], False)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -188,7 +188,7 @@ def test_streams_side_by_side_are_no_chain(tmp_path: Path) -> None:
     assert len(links) == 1
     assert links[0].whole
     assert links[0].ends
-    assert about(put(tmp_path / "a.ogg", data)) == ()
+    assert file_notes(put(tmp_path / "a.ogg", data)) == ()
 
 
 def page(body: bytes, *, flags: int = 0, serial: int = 1, number: int = 0) -> bytes:
@@ -228,7 +228,7 @@ def test_truncated_pcm_file_is_used_as_far_as_it_goes(form: str, tmp_path: Path)
 
     path = tmp_path / f"a.{form}"
     soundfile.write(path, music().samples.T, 44100, format=form.upper(), subtype="PCM_16")
-    assert read_audio(path).notes == about(path) == ()
+    assert read_audio(path).notes == file_notes(path) == ()
     path.write_bytes(path.read_bytes()[: int(0.6 * path.stat().st_size)])
     assert read_audio(path).notes == ("the file breaks off after 2.4 of 4.0 s, and is used as far as it goes",)
 

@@ -16,9 +16,9 @@ import pytest
 from riffusion_ext.audio import AudioClip, stream, write_audio
 from riffusion_ext.audio import io as audio_io
 from riffusion_ext.audio.formats import ffmpeg, id3, soundfile_io
-from riffusion_ext.audio.formats.riff_chunks import MOST_CHUNKS, chunks
+from riffusion_ext.audio.formats.riff_chunks import MAX_CHUNKS, chunks
 from riffusion_ext.audio.formats.wav import UnsupportedError, read_layout, read_wav
-from riffusion_ext.audio.integrity.truncation import losses
+from riffusion_ext.audio.integrity.truncation import find_losses
 from riffusion_ext.dataset.captions import tags
 from riffusion_ext.errors import AudioError, ImageError
 from riffusion_ext.files.regular import open_regular
@@ -66,7 +66,7 @@ def test_crowded_wav_files_are_refused_soon(data: bytes, tmp_path: Path) -> None
     with pytest.raises(AudioError, match="more than 10000 chunks") as raised:
         read_layout(file)
     assert not isinstance(raised.value, UnsupportedError), "nor is it left to another reader"
-    assert file.reads < 4 * MOST_CHUNKS
+    assert file.reads < 4 * MAX_CHUNKS
     path = tmp_path / "x.wav"
     path.write_bytes(data)
     readers: list[Callable[[Path], object]] = [
@@ -80,20 +80,20 @@ def test_crowded_wav_files_are_refused_soon(data: bytes, tmp_path: Path) -> None
         with pytest.raises(AudioError, match="more than 10000 chunks") as raised:
             act(path)
         assert str(raised.value).count(str(path)) == 1
-    assert losses(path, 1.0) == ()
+    assert find_losses(path, 1.0) == ()
 
 
 def test_as_many_chunks_as_any_program_writes() -> None:
-    data = riff(FMT, EMPTY * (MOST_CHUNKS - 2), DATA)
+    data = riff(FMT, EMPTY * (MAX_CHUNKS - 2), DATA)
     assert read_wav(io.BytesIO(data)).samples.shape == (1, 4)
-    assert len(list(chunks(io.BytesIO(data), 12, len(data)))) == MOST_CHUNKS
+    assert len(list(chunks(io.BytesIO(data), 12, len(data)))) == MAX_CHUNKS
 
 
 @pytest.mark.parametrize("data", [riff(FMT, INFO, DATA), riff(FMT, LISTS * 9000, DATA)], ids=["tags", "lists"])
 def test_crowded_lists_of_tags(data: bytes) -> None:
     file = Counted(data)
     assert read_layout(file).frames == 4
-    assert file.reads < 4 * MOST_CHUNKS
+    assert file.reads < 4 * MAX_CHUNKS
 
 
 def test_crowded_id3_tags(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_crowded_id3_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(id3, "_NAMES", Noting(asked))
     assert id3.read_tag(io.BytesIO(head + b"TXYZ\0\0\0\0\0\0" * MANY)) == {}
-    assert 0 < len(asked) <= id3._MOST_FRAMES
+    assert 0 < len(asked) <= id3._MAX_FRAMES
     file = io.BytesIO(b"ID3\x03\0\0\x7f\x7f\x7f\x7fTIT2" + b"\xff" * 100)
     assert isinstance(id3.read_tag(file), dict)
 

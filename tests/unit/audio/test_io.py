@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.audio import FORMATS, AudioClip, available_formats, read_audio, read_tags, write_audio
 from riffusion_ext.audio.formats import soundfile_io
-from riffusion_ext.audio.tags import checked_tags
+from riffusion_ext.audio.tags import check_tags
 from riffusion_ext.errors import AudioError
 
 COMMENT = json.dumps(
@@ -161,7 +161,7 @@ def test_each_tag_alone_and_none(tmp_path: Path, tone, form: str) -> None:
 def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, form: str, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / f"any.{form}"
     write_audio(AudioClip(np.zeros((1, 100), np.float32), 44100), path, tags={"comment": text})
-    assert read_tags(path) == checked_tags({"comment": text})
+    assert read_tags(path) == check_tags({"comment": text})
 
 
 @needs_soundfile
@@ -185,12 +185,12 @@ def test_mp3_has_exactly_our_tag(tmp_path: Path, tone) -> None:
 
 
 def test_tags_are_checked() -> None:
-    assert checked_tags({"title": "a\0b", "artist": "", "album": "\udcff"}) == {"title": "ab", "album": "?"}
-    assert checked_tags(None) == {}
+    assert check_tags({"title": "a\0b", "artist": "", "album": "\udcff"}) == {"title": "ab", "album": "?"}
+    assert check_tags(None) == {}
     with pytest.raises(AudioError, match="unknown tag 'Title'"):
-        checked_tags({"Title": "x"})
+        check_tags({"Title": "x"})
     with pytest.raises(AudioError, match="'title' must be a text, got int"):
-        checked_tags({"title": 3})  # type: ignore[dict-item]
+        check_tags({"title": 3})  # type: ignore[dict-item]
 
 
 # --- MP3 and OGG -----------------------------------------------------------------------------------------------------

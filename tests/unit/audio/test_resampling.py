@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip, resampling
 from riffusion_ext.audio.fit import fit_pieces
-from riffusion_ext.audio.resampling import MOST_PHASES, ratio, reach, resampled, resampled_length
+from riffusion_ext.audio.resampling import MAX_PHASES, ratio, reach, resample, resampled_length
 
 ODD = [(44101, 44100), (44100, 44101), (767999, 44100), (44100, 191999), (1009, 44100), (44100, 8009)]
 """Rates without a common factor, as recorders with a clock of their own write them."""
@@ -42,14 +42,14 @@ def _dbfs(level: float) -> float:
 @pytest.mark.parametrize("share", [0.01, 0.2, 0.42])
 def test_a_sine_stays_one_at_its_level_and_in_its_place(source: int, rate: int, share: float) -> None:
     frequency = share * min(source, rate)
-    amplitude, rest = heard(resampled(sine(frequency, source, 0.4), source, rate), frequency, rate)
+    amplitude, rest = heard(resample(sine(frequency, source, 0.4), source, rate), frequency, rate)
     assert abs(amplitude - 0.5) < 1e-4, "level or phase moved"
     assert _dbfs(rest) < -95
 
 
 @pytest.mark.parametrize(("source", "rate"), [(767999, 44100), (44100, 8009), (44101, 24007)])
 def test_aliases_are_suppressed(source: int, rate: int) -> None:
-    out = resampled(sine(0.55 * rate, source, 0.4), source, rate)
+    out = resample(sine(0.55 * rate, source, 0.4), source, rate)
     middle = out[:, out.shape[1] // 4 : -out.shape[1] // 4]
     assert _dbfs(float(np.sqrt(np.mean(middle**2)))) < -70
 
@@ -57,9 +57,9 @@ def test_aliases_are_suppressed(source: int, rate: int) -> None:
 @pytest.mark.parametrize("rates", [(48000, 44100), (22050, 44100), (44100, 192000)])
 def test_the_table_agrees_with_the_filter(rates: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 5000)).astype(np.float32)
-    exact = resampled(samples, *rates)
-    monkeypatch.setattr(resampling, "MOST_PHASES", 0)
-    between = resampled(samples, *rates)
+    exact = resample(samples, *rates)
+    monkeypatch.setattr(resampling, "MAX_PHASES", 0)
+    between = resample(samples, *rates)
     assert between.shape == exact.shape
     assert _dbfs(float(np.sqrt(np.mean((between - exact) ** 2)))) < -90
 
@@ -94,7 +94,7 @@ def test_the_length_is_exact_for_all_rates(source: int, rate: int, samples: int,
 @given(source=st.integers(1000, 768000), rate=st.integers(1000, 768000))
 def test_the_filter_is_small_for_all_rates(source: int, rate: int) -> None:
     up, down = ratio(source, rate)
-    if max(up, down) > MOST_PHASES:
+    if max(up, down) > MAX_PHASES:
         rows, taps = resampling.table_shape(up, down)
         assert rows * taps < 200_000
     assert reach(up, down) % down == 0
@@ -103,11 +103,11 @@ def test_the_filter_is_small_for_all_rates(source: int, rate: int) -> None:
 @pytest.mark.parametrize(("source", "rate"), [(767999, 44100), (44101, 44100), (1009, 768000), (768000, 1009)])
 def test_memory_is_that_of_the_result_and_a_few_blocks(source: int, rate: int) -> None:
     samples = np.zeros((1, source // 4), np.float32)
-    resampled(samples[:, :10], source, rate)  # imports
+    resample(samples[:, :10], source, rate)  # imports
     resampling._table.cache_clear()
     tracemalloc.start()
     try:
-        result = resampled(samples, source, rate)
+        result = resample(samples, source, rate)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.level import CEILING, limit, limit_reach
-from riffusion_ext.audio.stream_level import LOUDNESS_DB, SLOPE_DB, SteadyLevel
+from riffusion_ext.audio.stream_level import LOUDNESS_DB, SLOPE_DB, StreamLevel
 
 RATE = 8000
 
 
 def levelled(samples: np.ndarray, cuts: list[int]) -> np.ndarray:
-    level = SteadyLevel(RATE, samples.shape[0])
+    level = StreamLevel(RATE, samples.shape[0])
     parts = np.split(samples, cuts, axis=1)
     return np.concatenate([level.add(part, last=part is parts[-1]) for part in parts], axis=1)
 
@@ -67,12 +67,12 @@ def test_peaks_are_held_as_if_the_whole_were_there(cut: int):
     rng = np.random.default_rng(2)
     wave = (0.1 * rng.standard_normal((1, 3 * RATE))).astype(np.float32)
     wave[:, RATE - 3 : RATE + 3] = 5.0
-    level = SteadyLevel(RATE, 1)
+    level = StreamLevel(RATE, 1)
     level._gain_db = 0.0
     first = wave[:, :cut] * level._gains(wave[:, :cut])
     second = wave[:, cut:] * level._gains(wave[:, cut:])
     whole = limit(AudioClip(np.concatenate([first, second], axis=1), RATE)).samples
-    level = SteadyLevel(RATE, 1)
+    level = StreamLevel(RATE, 1)
     level._gain_db = 0.0
     pieces = [level.add(wave[:, :cut]), level.add(wave[:, cut:], last=True)]
     assert pieces[0].shape[1] == cut - limit_reach(RATE)

@@ -16,13 +16,13 @@ from riffusion_ext.audio.workload import (
     Allowance,
     Workload,
     allowance,
-    allowed_now,
     check,
-    joining,
+    current_allowance,
+    join_workload,
     machine_memory,
-    reading,
+    read_workload,
 )
-from riffusion_ext.audio.workload import resampling as estimate
+from riffusion_ext.audio.workload import resample_workload as estimate
 from riffusion_ext.errors import RiffusionError
 
 rates = st.one_of(st.integers(1000, 768000), st.sampled_from([8000, 22050, 44100, 44101, 48000, 192000, 767999]))
@@ -37,7 +37,7 @@ def test_resampling_never_needs_more_than_was_said(source: int, rate: int, sampl
     resampling._table.cache_clear()
     tracemalloc.start()
     try:
-        resampling.resampled(sound, source, rate)
+        resampling.resample(sound, source, rate)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -52,8 +52,8 @@ def test_estimates_rise_with_what_is_asked_and_never_overflow(
 ) -> None:
     for function in (
         lambda c, n: estimate(c, n, source, rate),
-        lambda c, n: reading(c, n, rate),
-        lambda c, n: joining(c, n, rate),
+        lambda c, n: read_workload(c, n, rate),
+        lambda c, n: join_workload(c, n, rate),
     ):
         small, large = function(channels, samples), function(channels + 1, samples + more)
         assert 0 <= small.memory <= large.memory
@@ -72,12 +72,12 @@ def test_a_refusal_has_the_figure_and_the_limit() -> None:
 
 
 def test_an_allowance_inside_another_cannot_widen_it() -> None:
-    assert allowed_now().memory < machine_memory()
+    assert current_allowance().memory < machine_memory()
     with allowance(Allowance(1000, 5)):
         with allowance(Allowance(2000, 4)):
-            assert allowed_now() == Allowance(1000, 4)
-        assert allowed_now() == Allowance(1000, 5)
-    assert allowed_now().products == float("inf")
+            assert current_allowance() == Allowance(1000, 4)
+        assert current_allowance() == Allowance(1000, 5)
+    assert current_allowance().products == float("inf")
 
 
 @pytest.fixture

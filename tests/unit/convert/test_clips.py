@@ -135,10 +135,10 @@ def test_the_track_keeps_how_loud_the_images_are(takes: list[Path], tmp_path: Pa
 
 @pytest.mark.parametrize("existing", ["refuse", "skip", "overwrite"])
 def test_files_that_are_there(short: list[Path], tmp_path: Path, existing: str) -> None:
-    there = tmp_path / "take0.wav"
-    there.write_bytes(b"mine")
+    existing_result = tmp_path / "take0.wav"
+    existing_result.write_bytes(b"mine")
     one, two, track = run(short[:2], tmp_path, joined=tmp_path / "joined.wav", existing=existing)
-    assert (there.read_bytes() == b"mine") == (existing != "overwrite")
+    assert (existing_result.read_bytes() == b"mine") == (existing != "overwrite")
     assert ("exists" in one.error, one.skipped) == (existing == "refuse", existing == "skip")
     assert two.outputs == (tmp_path / "take1.wav",)
     assert track.details["pictures"] == 2  # a file that is there is no reason to leave its image out

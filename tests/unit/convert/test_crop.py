@@ -14,14 +14,14 @@ from riffusion_ext.analysis.image_beats import BeatFinder, ImageBeats
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.convert.crop import (
     CROPS,
+    Cropper,
     CropSettings,
     Cut,
-    Cutter,
     cut_at_beats,
     cut_at_width,
+    cut_loop,
     darkness_of,
-    faded_ends,
-    looped,
+    fade_ends,
 )
 from riffusion_ext.convert.crop_preview import preview
 from riffusion_ext.errors import RiffusionError
@@ -107,34 +107,35 @@ def test_a_fixed_width_is_that_many_steps(columns: int, width: int) -> None:
 
 
 def test_every_image_has_its_own_beat() -> None:
-    cutter = Cutter(CropSettings("every"))
-    looks = [cutter.look(drum_image(bpm, phase), PARAMS) for bpm, phase in ((100, 0.1), (125, 0.3))]
-    assert [look.cut.tempo for look in looks if look.cut] == [pytest.approx(100, abs=0.3), pytest.approx(125, abs=0.3)]
-    assert [look.cut.start for look in looks if look.cut] == [
+    cropper = Cropper(CropSettings("every"))
+    decisions = [cropper.decide(drum_image(bpm, phase), PARAMS) for bpm, phase in ((100, 0.1), (125, 0.3))]
+    tempi = [decision.cut.tempo for decision in decisions if decision.cut]
+    assert tempi == [pytest.approx(100, abs=0.3), pytest.approx(125, abs=0.3)]
+    assert [decision.cut.start for decision in decisions if decision.cut] == [
         pytest.approx(0.1, abs=0.02),
         pytest.approx(0.3, abs=0.02),
     ]
-    assert "2 bars of 4 beats" in looks[0].notes[0]
+    assert "2 bars of 4 beats" in decisions[0].notes[0]
 
 
 def test_once_takes_the_first_that_has_a_beat() -> None:
-    cutter = Cutter(CropSettings("once"))
-    blank = cutter.look(Image.new("RGB", (512, 512), "white"), PARAMS)
+    cropper = Cropper(CropSettings("once"))
+    blank = cropper.decide(Image.new("RGB", (512, 512), "white"), PARAMS)
     assert blank.cut is None
     assert "heard whole" in blank.notes[0]
-    first = cutter.look(drum_image(100, 0.1), PARAMS)
+    first = cropper.decide(drum_image(100, 0.1), PARAMS)
     assert first.cut is not None
-    other = cutter.look(drum_image(125, 0.3), PARAMS)
+    other = cropper.decide(drum_image(125, 0.3), PARAMS)
     assert other.cut == first.cut
     assert other.beats is None
-    narrow = cutter.look(Image.new("RGB", (300, 512), "white"), PARAMS)
+    narrow = cropper.decide(Image.new("RGB", (300, 512), "white"), PARAMS)
     assert narrow.cut is None
     assert "past its end at 2.99 s" in narrow.notes[0]
 
 
 def test_method_none_analyses_no_image() -> None:
-    look = Cutter(CropSettings()).look(Image.new("RGB", (0, 0)), PARAMS)
-    assert (look.cut, look.beats, look.notes) == (None, None, ())
+    decision = Cropper(CropSettings()).decide(Image.new("RGB", (0, 0)), PARAMS)
+    assert (decision.cut, decision.beats, decision.notes) == (None, None, ())
 
 
 def test_of_a_stereo_image_both_sides_count() -> None:
@@ -143,17 +144,17 @@ def test_of_a_stereo_image_both_sides_count() -> None:
         pixels = np.full((512, 512, 3), 255, np.uint8)
         pixels[..., 0] = 0
         pixels[..., side] = 255 - dark
-        look = Cutter(CropSettings("every")).look(Image.fromarray(pixels), PARAMS)
-        assert look.cut is not None
-        assert look.cut.tempo == pytest.approx(100, abs=0.5)
+        decision = Cropper(CropSettings("every")).decide(Image.fromarray(pixels), PARAMS)
+        assert decision.cut is not None
+        assert decision.cut.tempo == pytest.approx(100, abs=0.5)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "LA"])
 def test_images_of_any_mode_have_the_same_beat(mode: str) -> None:
     image = spectrogram(pulses(60.0, 10, rows=512)).convert(mode)
-    look = Cutter(CropSettings("every")).look(image, PARAMS)
-    assert look.cut is not None
-    assert look.cut.tempo == pytest.approx(100, abs=0.5)
+    decision = Cropper(CropSettings("every")).decide(image, PARAMS)
+    assert decision.cut is not None
+    assert decision.cut.tempo == pytest.approx(100, abs=0.5)
 
 
 def test_darkness_is_a_share() -> None:
@@ -179,7 +180,7 @@ def steepest(samples: np.ndarray) -> float:
 def test_a_loop_has_its_length_and_no_click(start: float, duration: float, wrapped: bool) -> None:
     assume(not wrapped or 0.03 <= start < duration - 0.03)
     clip = sine(1.0, 317.0)
-    loop = looped(clip, Cut(start, duration, wrapped))
+    loop = cut_loop(clip, Cut(start, duration, wrapped))
     assert loop.samples.shape[1] == pytest.approx(duration * RATE, abs=1.01)
     twice = np.tile(loop.samples[0], 2)
     # A jump from one phase to another is up to 2 high, and a sine of 317 Hz moves by 0.045 at most from sample to
@@ -190,18 +191,18 @@ def test_a_loop_has_its_length_and_no_click(start: float, duration: float, wrapp
 
 def test_a_wrapped_loop_plays_the_beginning_last() -> None:
     ramp = AudioClip(np.linspace(0, 1, RATE, dtype=np.float32)[None], RATE)
-    loop = looped(ramp, Cut(0.4, 0.9, True)).samples[0]
+    loop = cut_loop(ramp, Cut(0.4, 0.9, True)).samples[0]
     assert loop[RATE // 10] == pytest.approx(0.5, abs=1e-4)
     assert loop[RATE * 7 // 10] == pytest.approx(0.2, abs=1e-4)
 
 
 def test_only_the_ends_are_faded() -> None:
     clip = AudioClip(np.ones((2, 1000), np.float32), RATE)
-    faded = faded_ends(clip).samples
+    faded = fade_ends(clip).samples
     assert faded[:, [0, -1]].max() < 0.01
     assert (np.diff(faded[:, :220]) > 0).all()
     np.testing.assert_array_equal(faded[:, 221:-221], 1.0)
-    assert faded_ends(AudioClip(np.ones((1, 3), np.float32), RATE)).samples.shape == (1, 3)
+    assert fade_ends(AudioClip(np.ones((1, 3), np.float32), RATE)).samples.shape == (1, 3)
     assert clip.samples.min() == 1.0
 
 
@@ -231,23 +232,23 @@ def test_settings_that_make_no_sense_are_sentences(method: str, width: int) -> N
 @pytest.mark.parametrize("method", ["fixed", "once", "every"])
 def test_a_preview_marks_the_cut_and_the_beats(method: str) -> None:
     image = drum_image(100, 0.1)
-    drawing, look = preview(image, Cutter(CropSettings(method, 300)), PARAMS)
-    assert look.cut is not None
+    drawing, decision = preview(image, Cropper(CropSettings(method, 300)), PARAMS)
+    assert decision.cut is not None
     assert drawing.mode == "RGB"
     assert drawing.width == image.width
     assert drawing.height > image.height
     drawn, plain = np.asarray(drawing).astype(int), np.asarray(image.convert("RGB")).astype(int)
     green = (drawn[5] == (5, 150, 105)).all(axis=1)
-    ends = [round(100 * at) for at in (look.cut.start, look.cut.start + look.cut.duration)]
+    ends = [round(100 * at) for at in (decision.cut.start, decision.cut.start + decision.cut.duration)]
     assert all(green[max(0, end - 2) : end + 3].any() for end in ends)
     red = (drawn[image.height + 1] == (220, 38, 38)).all(axis=1)
-    assert red.sum() == (0 if method == "fixed" else len(look.beats.columns if look.beats else ()))
+    assert red.sum() == (0 if method == "fixed" else len(decision.beats.columns if decision.beats else ()))
     unheard = slice(ends[1] + 4, None)
     assert (drawn[: image.height, unheard] >= plain[:, unheard] - 60).all()
     assert drawn[: image.height, unheard].mean() > plain[:, unheard].mean()
 
 
 def test_an_image_without_a_beat_has_a_preview_too() -> None:
-    drawing, look = preview(Image.new("L", (64, 32), 255), Cutter(CropSettings("every")), PARAMS)
-    assert look.cut is None
+    drawing, decision = preview(Image.new("L", (64, 32), 255), Cropper(CropSettings("every")), PARAMS)
+    assert decision.cut is None
     assert drawing.width == 64

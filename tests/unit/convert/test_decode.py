@@ -64,5 +64,5 @@ def test_an_error_that_shall_stop_the_work_is_raised(batches: list[int]) -> None
             raise StopNowError
 
     with pytest.raises(StopNowError):
-        decode_all(images(1, 3), DecodeSettings(), progress=stop, let_through=(StopNowError,))
+        decode_all(images(1, 3), DecodeSettings(), progress=stop, propagate=(StopNowError,))
     assert batches == [2, 1]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.convert.parallel import cores, each_in_threads
+from riffusion_ext.convert.parallel import cores, map_in_threads
 
 
 @pytest.mark.parametrize("joblib", [True, False])
@@ -38,12 +38,12 @@ def test_the_quota_of_a_container_counts(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 8))
 def test_results_come_in_the_order_of_the_items(items: list[int], threads: int) -> None:
-    assert list(each_in_threads(lambda item: -item, items, threads)) == [-item for item in items]
+    assert list(map_in_threads(lambda item: -item, items, threads)) == [-item for item in items]
 
 
 def test_as_many_items_are_worked_on_at_once_as_there_are_threads() -> None:
     together = threading.Barrier(4, timeout=120)
-    assert list(each_in_threads(lambda item: together.wait() >= 0, range(8), 4)) == [True] * 8
+    assert list(map_in_threads(lambda item: together.wait() >= 0, range(8), 4)) == [True] * 8
 
 
 def test_items_not_begun_are_left_out_when_the_caller_stops() -> None:
@@ -56,7 +56,7 @@ def test_items_not_begun_are_left_out_when_the_caller_stops() -> None:
         done.append(item)
         return item
 
-    results = each_in_threads(work, range(100), 2)
+    results = map_in_threads(work, range(100), 2)
     assert next(results) == 0
     threading.Timer(0.2, going_on.set).start()
     results.close()
@@ -73,5 +73,5 @@ def test_items_not_begun_are_left_out_after_an_error() -> None:
         threading.Event().wait(0.05)
 
     with pytest.raises(ValueError, match="no"):
-        list(each_in_threads(work, range(100), 2))
+        list(map_in_threads(work, range(100), 2))
     assert len(done) < 50

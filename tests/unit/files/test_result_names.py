@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.convert.targets import made_from, planned
+from riffusion_ext.convert.targets import pair_with_targets, source_name
 from riffusion_ext.files.result_names import result_names
 from riffusion_ext.metadata import save_image
 from riffusion_ext.params import SpectrogramParams
@@ -77,13 +77,13 @@ def test_an_image_tells_what_it_was_made_from(tmp_path: Path, suffix: str, sourc
     from PIL import Image
 
     path = tmp_path / f"a{suffix}"
-    assert made_from(path) == ""
+    assert source_name(path) == ""
     save_image(Image.new("RGB", (32, 32)), path, SpectrogramParams(), 1.0, source)
-    assert made_from(path) == source
+    assert source_name(path) == source
     save_image(Image.new("RGB", (32, 32)), path, SpectrogramParams(), 1.0)
-    assert made_from(path) is None
+    assert source_name(path) is None
     path.write_bytes(b"no image")
-    assert made_from(path) is None
+    assert source_name(path) is None
 
 
 def test_first_tile_names_the_source_of_all_tiles(tmp_path: Path):
@@ -93,6 +93,6 @@ def test_first_tile_names_the_source_of_all_tiles(tmp_path: Path):
 
     first = tile_path(tmp_path / "song.png", 0)
     save_image(Image.new("RGB", (32, 32)), first, SpectrogramParams(), 1.0, "song.aiff")
-    pairs, notes = planned([Path("song.ogg")], tmp_path, ".png", first=lambda path: tile_path(path, 0))
+    pairs, notes = pair_with_targets([Path("song.ogg")], tmp_path, ".png", first=lambda path: tile_path(path, 0))
     assert pairs == [(Path("song.ogg"), tmp_path / "song_ogg.png")]
     assert notes == ["song.png belongs to another input; that of song.ogg is song_ogg.png"]

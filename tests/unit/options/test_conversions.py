@@ -20,7 +20,7 @@ from riffusion_ext.api import schemas
 from riffusion_ext.audio import SUBTYPES, AudioClip
 from riffusion_ext.convert import sounds_to_images
 from riffusion_ext.convert.crop import CropSettings
-from riffusion_ext.convert.to_images import WIDEST
+from riffusion_ext.convert.to_images import MAX_WIDTHS
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import settings
 from riffusion_ext.options import crop, dataset, server, webui
@@ -282,7 +282,7 @@ def test_the_core_takes_the_widths_of_tiles_that_are_declared() -> None:
     for value in edges(item):
         taken = takes(lambda value=value: list(sounds_to_images([], params, columns=int(value))))  # type: ignore[misc]
         assert taken == (item.minimum <= value <= item.maximum), value
-    assert item.maximum >= WIDEST[".webp"]
+    assert item.maximum >= MAX_WIDTHS[".webp"]
 
 
 def test_the_core_takes_the_scales_of_tiles_that_are_declared() -> None:

@@ -122,8 +122,8 @@ def test_a_batch_for_which_the_gpu_is_too_small_sounds_as_on_the_cpu(
             raise torch.cuda.OutOfMemoryError(OUT_OF_MEMORY)
         return real(sources, settings, tick, device, threads)
 
-    real = codec._together
-    monkeypatch.setattr(codec, "_together", together)
+    real = codec._invert_batch
+    monkeypatch.setattr(codec, "_invert_batch", together)
     fallen_back = images_to_audio(images, DecodeSettings(params=small, device="cuda"))
     # The two images of one width are one batch on the GPU, and two single ones on the CPU.
     assert tried == [("cuda", 2), ("cpu", 1), ("cpu", 1), ("cuda", 1), ("cpu", 1)]

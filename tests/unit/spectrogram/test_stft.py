@@ -80,14 +80,14 @@ def test_overlap_add_in_parts_equals_the_whole() -> None:
 @pytest.mark.parametrize("oversampling", [1, 2])
 def test_memory_used_again_changes_nothing(win: int, oversampling: int) -> None:
     grid = grid_of(10, win, oversampling)
-    room, windowed = grid.room(2, 8), torch.zeros(2, 8, grid.n_fft)
+    buffer, windowed = grid.new_buffer(2, 8), torch.zeros(2, 8, grid.n_fft)
     for seed in range(3):
         generator = torch.Generator().manual_seed(seed)
         spectra = torch.randn(2, 8, grid.bins, dtype=torch.complex64, generator=generator)
         fresh = grid.synthesise(spectra)
-        assert torch.equal(grid.synthesise(spectra, room), fresh)
+        assert torch.equal(grid.synthesise(spectra, buffer), fresh)
         frames = torch.randn(2, 8, grid.overlap * 10, generator=generator)
-        assert torch.equal(grid.analyse(frames, room=windowed, out=torch.empty_like(spectra)), grid.analyse(frames))
+        assert torch.equal(grid.analyse(frames, buffer=windowed, out=torch.empty_like(spectra)), grid.analyse(frames))
 
 
 def test_the_padding_mirrors_the_signal() -> None:

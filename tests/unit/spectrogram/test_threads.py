@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew, run_on
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup, run_on
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def two_cores():
 @pytest.mark.parametrize("frames", [1, 47, 48, 95, 96, 97, 512, 1000])
 def test_shares_cover_every_frame_once(size: int, frames: int) -> None:
     """Shares follow each other from the first frame to the last, none empty, none more than there are threads."""
-    shares = ThreadCrew(None, size).shares(frames)
+    shares = ThreadGroup(None, size).shares(frames)
     assert [start for start, _ in shares] == [0, *(stop for _, stop in shares[:-1])]
     assert shares[-1][1] == frames
     assert all(stop > start for start, stop in shares)
@@ -38,7 +38,7 @@ def test_shares_cover_every_frame_once(size: int, frames: int) -> None:
 def test_crew_threads_use_one_core_each_and_other_threads_are_unaffected() -> None:
     """The crew's threads have one core; the caller, and a thread born meanwhile, keep theirs."""
 
-    def work(crew: ThreadCrew) -> tuple[int, list[int], int]:
+    def work(crew: ThreadGroup) -> tuple[int, list[int], int]:
         born: list[int] = []
         other = threading.Thread(target=lambda: born.append(torch.get_num_threads()))
         other.start()
@@ -105,7 +105,7 @@ def test_an_error_is_raised_although_others_were_never_begun() -> None:
         time.sleep(0.002)
 
     with ThreadPoolExecutor(1) as pool, pytest.raises(KeyError, match="broken"):
-        ThreadCrew(pool, 1).map(work, range(100))
+        ThreadGroup(pool, 1).map(work, range(100))
     assert len(begun) < 100
 
 

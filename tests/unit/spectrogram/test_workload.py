@@ -25,7 +25,7 @@ from riffusion_ext.spectrogram.codec import audio_to_image, image_to_audio, imag
 from riffusion_ext.spectrogram.inversion.stream import SoundStream
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.stft import frame_grid
-from riffusion_ext.spectrogram.workload import _filters, drawing, inverting
+from riffusion_ext.spectrogram.workload import _filter_bytes, decode_workload, encode_workload
 
 V1 = PRESETS["riffusion-v1"]
 HUGE = V1.replace(sample_rate=192000, stereo=True, max_frequency=20000)
@@ -59,14 +59,14 @@ def all_params(draw: st.DrawFn) -> SpectrogramParams:
 @given(params=all_params(), columns=st.integers(2, 10**12), more=st.integers(0, 10**12))
 def test_estimates_rise_and_never_overflow(params: SpectrogramParams, columns: int, more: int) -> None:
     for small, large in (
-        (inverting(params, columns), inverting(params, columns + more)),
-        (inverting(params, columns), inverting(params, columns, images=2)),
-        (drawing(params, columns / 100), drawing(params, (columns + more) / 100)),
+        (decode_workload(params, columns), decode_workload(params, columns + more)),
+        (decode_workload(params, columns), decode_workload(params, columns, images=2)),
+        (encode_workload(params, columns / 100), encode_workload(params, (columns + more) / 100)),
     ):
         assert 0 < small.memory <= large.memory
         assert 0 < small.products <= large.products
-    assert inverting(params, columns).memory >= 4 * params.samples_of_columns(columns) * params.channels
-    assert drawing(params, columns / 100).memory >= 4 * params.channels * params.num_frequencies
+    assert decode_workload(params, columns).memory >= 4 * params.samples_of_columns(columns) * params.channels
+    assert encode_workload(params, columns / 100).memory >= 4 * params.channels * params.num_frequencies
 
 
 @settings(max_examples=15, deadline=None)
@@ -77,7 +77,7 @@ def test_filters_never_need_more_than_was_said(params: SpectrogramParams) -> Non
     for spacing, bins in ((params.sample_rate / params.n_fft, params.n_fft // 2 + 1), (grid.spacing, grid.bins)):
         made = mel.MelProjection(params, spacing, torch.device("cpu"))
         held = sum(4 * (forward.numel() + back.numel()) for _, _, forward, back in made._strips)
-        assert held <= _filters(params, bins)
+        assert held <= _filter_bytes(params, bins)
 
 
 MEASURE = """
@@ -87,7 +87,7 @@ from PIL import Image
 import scipy.signal
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.spectrogram import SpectrogramParams, codec
-from riffusion_ext.spectrogram.workload import drawing, inverting
+from riffusion_ext.spectrogram.workload import encode_workload, decode_workload
 
 torch.set_num_threads(1)
 kind, size, values = json.loads(sys.argv[1])
@@ -106,10 +106,10 @@ open("/proc/self/clear_refs", "w").write("5")
 before = peak()
 if kind == "draw":
     codec.audio_to_image(sound, params)
-    said = drawing(params, size).memory
+    said = encode_workload(params, size).memory
 else:
     codec.image_to_audio(image, codec.DecodeSettings(params=params))
-    said = inverting(params, size, pixels=image.width * image.height).memory
+    said = decode_workload(params, size, pixels=image.width * image.height).memory
 print(json.dumps([peak() - before, said]))
 """
 
@@ -178,8 +178,8 @@ def test_a_long_sound_is_drawn_in_pieces_and_is_the_same(monkeypatch: pytest.Mon
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 100_000)).astype(np.float32)
     clip = AudioClip(noise, 22050)
     whole = audio_to_image(clip, PRESETS["20khz-stereo"])
-    monkeypatch.setattr(codec, "WHOLE", 0)
-    monkeypatch.setattr(codec, "_PIECE", 20_000)
+    monkeypatch.setattr(codec, "MAX_WHOLE_SAMPLES", 0)
+    monkeypatch.setattr(codec, "_PIECE_SAMPLES", 20_000)
     pieces = audio_to_image(clip, PRESETS["20khz-stereo"])
     assert pieces.max_value == pytest.approx(whole.max_value, rel=1e-5)
     assert np.abs(np.asarray(pieces.image, int) - np.asarray(whole.image, int)).max() <= 1

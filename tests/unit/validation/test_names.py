@@ -133,14 +133,14 @@ def test_every_reader_refuses_what_is_no_regular_file(no_file: Path) -> None:
     from riffusion_ext.dataset.captions.sidecars import beside
     from riffusion_ext.dataset.captions.tags import song_tags
     from riffusion_ext.generate.restore import settings_in
-    from riffusion_ext.spectrogram.image import is_whole, read_image
+    from riffusion_ext.spectrogram.image import is_intact_png, read_image
 
     for act in (read_audio, read_tags, sound_length, sound_shape, read_pieces, read_image, settings_in):
         with pytest.raises(RiffusionError):
             act(no_file)
     with pytest.raises(UsageError):
         score_of([str(no_file)])
-    assert not is_whole(no_file, 1, 1)
+    assert not is_intact_png(no_file, 1, 1)
     assert song_tags(no_file).fields == {}
     no_file.rename(no_file.with_suffix(".json"))
     fields, notes = beside(no_file.with_suffix(".mp3"))

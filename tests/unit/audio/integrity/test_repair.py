@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip, read_audio
-from riffusion_ext.audio.integrity.repair import LARGEST, MOST_BAD, Mender, mended
+from riffusion_ext.audio.integrity.repair import MAX_BAD, MAX_SAMPLE, SampleRepairer, repair_samples
 from riffusion_ext.audio.stream import PIECE_SECONDS, read_pieces
 from riffusion_ext.errors import AudioError
 
@@ -39,7 +39,7 @@ def test_one_bad_sample_is_repaired_with_a_note(bad: float, channels: int) -> No
     good = tone(channels=channels)
     samples = good.copy()
     samples[-1, 4000] = bad
-    clip = mended(samples, RATE)
+    clip = repair_samples(samples, RATE)
     assert np.abs(clip.samples - good).max() < 0.01
     (note,) = clip.notes
     assert "1 bad sample was repaired, at 0.500 s" in note
@@ -48,20 +48,20 @@ def test_one_bad_sample_is_repaired_with_a_note(bad: float, channels: int) -> No
 def test_a_gap_becomes_a_straight_line() -> None:
     samples = np.array([[1.0, 2.0, np.nan, np.inf, 5.0, 6.0] * 20], np.float32)
     samples[0, 6:] = 6.0
-    assert mended(samples, RATE).samples[0, :6].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert repair_samples(samples, RATE).samples[0, :6].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
 
 
 @pytest.mark.parametrize("place", [0, -1])
 def test_ends_are_held(place: int) -> None:
     samples = np.full((1, 100), 0.25, np.float32)
     samples[0, place] = np.nan
-    assert (mended(samples, RATE).samples == 0.25).all()
+    assert (repair_samples(samples, RATE).samples == 0.25).all()
 
 
 @pytest.mark.parametrize("scale", [1.0, 32.0, 100.0, 32768.0, 2.0**31])
 def test_floats_above_full_scale_stay_as_they_are(scale: float) -> None:
     samples = tone() * np.float32(scale)
-    clip = mended(samples.copy(), RATE)
+    clip = repair_samples(samples.copy(), RATE)
     assert np.array_equal(clip.samples, samples)
     assert clip.notes == ()
 
@@ -70,21 +70,21 @@ def test_floats_above_full_scale_stay_as_they_are(scale: float) -> None:
 def test_a_click_in_silence_is_a_click(scale: float) -> None:
     samples = np.zeros((1, RATE), np.float32)
     samples[0, 500] = scale
-    assert mended(samples.copy(), RATE).peak == np.float32(scale)
+    assert repair_samples(samples.copy(), RATE).peak == np.float32(scale)
 
 
-@pytest.mark.parametrize(("seconds", "count"), [(60, MOST_BAD + 1), (2, 20), (0.01, 9), (0.001, 5)])
+@pytest.mark.parametrize(("seconds", "count"), [(60, MAX_BAD + 1), (2, 20), (0.01, 9), (0.001, 5)])
 def test_many_bad_samples_are_refused_with_count_and_position(seconds: float, count: int) -> None:
     samples = tone(seconds)
     samples[0, samples.shape[1] - count :] = np.nan
     with pytest.raises(AudioError, match=rf"{count} of {samples.size} samples.*the first at .* s; up to \d+ are"):
-        mended(samples, RATE)
+        repair_samples(samples, RATE)
 
 
 def test_sound_that_is_all_bad_is_refused() -> None:
     for bad in BAD[:-2]:
         with pytest.raises(AudioError, match="not finite"):
-            mended(np.full((1, 5), bad, np.float32), RATE)
+            repair_samples(np.full((1, 5), bad, np.float32), RATE)
 
 
 @settings(max_examples=100, deadline=None)
@@ -97,9 +97,9 @@ def test_accepted_samples_are_finite_and_of_plausible_scale(places: list[tuple[i
     for place, value in zip(places, values, strict=False):
         samples[place] = value
     before = samples.copy()
-    clip = mended(samples, RATE)
+    clip = repair_samples(samples, RATE)
     assert np.isfinite(clip.samples).all()
-    assert clip.peak <= LARGEST
+    assert clip.peak <= MAX_SAMPLE
     assert bool(clip.notes) == (not np.array_equal(clip.samples, before))
 
 
@@ -154,8 +154,8 @@ def test_soundfile_and_ffmpeg_say_the_same(tmp_path: Path, real_ffmpeg: None) ->
 
 
 def test_a_mender_looks_at_every_piece() -> None:
-    mender = Mender()
+    repairer = SampleRepairer()
     for start in range(0, 1000, 100):
-        mender.clip(np.zeros((1, 100), np.float32), RATE, start=start, last=False)
-    assert (mender.total, mender.count, mender.notes) == (1000, 0, ())
-    assert isinstance(mender.clip(np.zeros((1, 0), np.float32), RATE), AudioClip)
+        repairer.clip(np.zeros((1, 100), np.float32), RATE, start=start, last=False)
+    assert (repairer.total, repairer.count, repairer.notes) == (1000, 0, ())
+    assert isinstance(repairer.clip(np.zeros((1, 0), np.float32), RATE), AudioClip)

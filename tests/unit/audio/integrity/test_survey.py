@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from riffusion_ext.audio import read_audio
 from riffusion_ext.audio.formats import flac_frames, mp3_frames, ogg_pages
 from riffusion_ext.audio.integrity.byte_window import Window
-from riffusion_ext.audio.integrity.splice import Splice, append
+from riffusion_ext.audio.integrity.splice import Splice, append_range
 from riffusion_ext.audio.integrity.survey import survey
 from riffusion_ext.errors import AudioError
 
@@ -68,12 +68,12 @@ def test_no_bytes_make_reading_crash(head: bytes, tmp_path: Path) -> None:
 
 def test_false_frame_headers_are_checked_a_bounded_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (mp3_frames, flac_frames):
-        monkeypatch.setattr(module, "_MOST_TRIES", 100)
-    monkeypatch.setattr(ogg_pages, "_MOST_DAMAGED", 100)
-    heads = counted(monkeypatch, flac_frames, "_header")
+        monkeypatch.setattr(module, "_MAX_TRIES", 100)
+    monkeypatch.setattr(ogg_pages, "_MAX_DAMAGED", 100)
+    heads = counted(monkeypatch, flac_frames, "_parse_header")
     flac_frames.walk(Window(io.BytesIO(b"fLaC\x80\0\0\x22" + bytes(34) + b"\xff\xf8\xc9\x18" * 50_000)))
     assert 0 < heads[0] < 1000
-    frames = counted(monkeypatch, mp3_frames, "_frame")
+    frames = counted(monkeypatch, mp3_frames, "_parse_head")
     good = b"\xff\xfb\x90\x64".ljust(417, b"\0") * 4
     assert mp3_frames.walk(Window(io.BytesIO(good + b"\xff\xfb\x90\x65\x01" * 50_000))) is not None
     assert 0 < frames[0] < 4000
@@ -95,7 +95,7 @@ def test_a_file_is_walked_through_once(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_window_gives_any_bytes(data: bytes, places: list[tuple[int, int]]) -> None:
     window = Window(io.BytesIO(data))
     for position, count in places:
-        assert window.at(position, count) == data[position : position + count]
+        assert window.read(position, count) == data[position : position + count]
         assert window.find(re.compile(rb"[\x00-\x20]"), position, len(data), 1) == next(
             (place for place in range(position, len(data)) if data[place] <= 0x20), -1
         )
@@ -113,15 +113,15 @@ def test_a_splice_is_its_pieces(tmp_path: Path) -> None:
         assert file.seek(0, io.SEEK_END) == len(whole)
     parts: list[tuple[int, int]] = []
     for part in ((0, 5), (5, 9), (12, 13)):
-        append(parts, *part)
+        append_range(parts, *part)
     assert parts == [(0, 9), (12, 13)]
 
 
 @pytest.mark.parametrize("number", [0, 127, 128, 2047, 2048, 65535, 65536, 2**21, 2**31 - 1, 2**31, 2**36 - 1])
 def test_numbers_of_frames_go_there_and_back(number: int) -> None:
     link = flac_frames.FlacLink(bytes(34), 0)
-    head = bytes((0xFF, 0xF9, 0xC9, 0x18)) + flac_frames._coded(number)
+    head = bytes((0xFF, 0xF9, 0xC9, 0x18)) + flac_frames._encode_number(number)
     register = 0
     for byte in head:
         register = flac_frames._CRC8[register ^ byte]
-    assert flac_frames._header(head + bytes((register,)), link) == (number, 4096)
+    assert flac_frames._parse_header(head + bytes((register,)), link) == (number, 4096)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from riffusion_ext.audio.clip import AudioClip
-from riffusion_ext.audio.integrity.truncation import losses
+from riffusion_ext.audio.integrity.truncation import find_losses
 from riffusion_ext.audio.io import read_audio, write_audio
 
 
@@ -23,7 +23,7 @@ def write(path: Path, seconds: float, rate: int, channels: int) -> Path:
 @pytest.mark.parametrize("seconds", [0.3, 3.0])
 def test_whole_files_report_no_loss(suffix: str, rate: int, channels: int, seconds: float, tmp_path: Path) -> None:
     path = write(tmp_path / f"a.{suffix}", seconds, rate, channels)
-    assert losses(path, read_audio(path).duration) == ()
+    assert find_losses(path, read_audio(path).duration) == ()
 
 
 @pytest.mark.parametrize("suffix", ["wav", "ogg", "mp3"])
@@ -35,7 +35,7 @@ def test_truncated_files_report_where_they_break_off(
     path = write(tmp_path / f"a.{suffix}", 4.0, rate, channels)
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     seconds = read_audio(path).duration
-    (text,) = losses(path, seconds)
+    (text,) = find_losses(path, seconds)
     assert text.startswith(f"breaks off after {seconds:.1f} ")
     if suffix != "ogg":
         assert " of 4.0 s" in text or " of 4.1 s" in text
@@ -48,12 +48,12 @@ def test_streamed_wav_files_report_no_loss(size: int, tmp_path: Path) -> None:
     place = data.index(b"data")
     data[place + 4 : place + 8] = struct.pack("<I", size)
     path.write_bytes(data)
-    assert losses(path, read_audio(path).duration) == ()
+    assert find_losses(path, read_audio(path).duration) == ()
 
 
 @pytest.mark.parametrize("data", [b"", b"RIFF", b"ID3", b"OggS", b"\xff\xfb\x90", b"ID3\x04\0\0\xff\xff\xff\xff" * 9])
 def test_files_without_audio_report_no_loss(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(data)
-    assert losses(path, 1.0) == () or data == b"OggS"
-    assert losses(tmp_path / "missing", 1.0) == ()
+    assert find_losses(path, 1.0) == () or data == b"OggS"
+    assert find_losses(tmp_path / "missing", 1.0) == ()

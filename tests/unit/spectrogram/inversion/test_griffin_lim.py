@@ -15,7 +15,7 @@ from riffusion_ext.spectrogram.encode import mel_spectrogram
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, Known, reconstruct
 from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.stft import working_rate
-from riffusion_ext.spectrogram.threads import ThreadCrew
+from riffusion_ext.spectrogram.threads import ThreadGroup
 
 FAST, BEST = PROGRAMS["fast"], PROGRAMS["best"]
 
@@ -164,6 +164,6 @@ def test_threads_change_the_result_by_rounding_only(tune: Any, small: Spectrogra
     mel = mel_of(tune(2.0, rate=16000), small)
     alone = reconstruct(mel, small, FAST)
     with ThreadPoolExecutor(3) as pool:
-        shared, again = (reconstruct(mel, small, FAST, threads=ThreadCrew(pool, 3)) for _ in range(2))
+        shared, again = (reconstruct(mel, small, FAST, threads=ThreadGroup(pool, 3)) for _ in range(2))
     assert torch.equal(shared, again)
     assert error(mel, shared, small) == pytest.approx(error(mel, alone, small), rel=0.05)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.spectrogram.inversion.phase import phase_from_magnitude
 from riffusion_ext.spectrogram.stft import FrameGrid
-from riffusion_ext.spectrogram.threads import ThreadCrew
+from riffusion_ext.spectrogram.threads import ThreadGroup
 
 GAMMA, FLOOR, TIE = 0.25645, 1e-8, 0.2
 
@@ -29,13 +29,13 @@ GRID = grid_of()
 
 
 @pytest.fixture(scope="module")
-def crews() -> Iterator[list[ThreadCrew]]:
+def crews() -> Iterator[list[ThreadGroup]]:
     """Crews of one to three threads that find frames enough in the smallest grids."""
     with ThreadPoolExecutor(3) as pool:
         yield [Eager(pool, size) for size in (1, 2, 3)]
 
 
-class Eager(ThreadCrew):
+class Eager(ThreadGroup):
     """A crew that shares a few frames, too."""
 
     def shares(self, frames: int) -> list[tuple[int, int]]:
@@ -113,7 +113,7 @@ shapes = st.tuples(st.integers(1, 2), st.integers(2, 9), st.integers(2, 9))
 @settings(max_examples=80, deadline=None)
 @given(shape=shapes, seed=st.integers(0, 10_000), size=st.integers(0, 2))
 def test_phases_follow_the_heaviest_spanning_tree(
-    crews: list[ThreadCrew], shape: tuple[int, int, int], seed: int, size: int
+    crews: list[ThreadGroup], shape: tuple[int, int, int], seed: int, size: int
 ) -> None:
     magnitude = np.random.default_rng(seed).lognormal(0, 1.5, shape).astype(np.float32)
     phase = phase_from_magnitude(torch.from_numpy(magnitude), GRID, threads=crews[size]).numpy()
@@ -130,7 +130,7 @@ def test_phases_follow_the_heaviest_spanning_tree(
     size=st.integers(0, 2),
 )
 def test_ties_and_silence_end_in_a_heaviest_tree_too(
-    crews: list[ThreadCrew], shape: tuple[int, int, int], levels: int, silent: float, seed: int, size: int
+    crews: list[ThreadGroup], shape: tuple[int, int, int], levels: int, silent: float, seed: int, size: int
 ) -> None:
     rng = np.random.default_rng(seed)
     magnitude = (2.0 ** rng.integers(0, levels, shape) * (rng.random(shape) >= silent)).astype(np.float32)
@@ -169,7 +169,7 @@ def test_images_of_a_batch_do_not_touch() -> None:
         assert turns_apart(shift.numpy(), float(shift[0, 0])).max() < 1e-3
 
 
-def test_the_number_of_threads_does_not_matter(crews: list[ThreadCrew]) -> None:
+def test_the_number_of_threads_does_not_matter(crews: list[ThreadGroup]) -> None:
     magnitude = torch.rand(2, 50, 30, generator=torch.Generator().manual_seed(1)) ** 4
     one, two, three = (phase_from_magnitude(magnitude, GRID, threads=crew) for crew in crews)
     for other in (two, three):
@@ -188,7 +188,7 @@ def test_a_gain_does_not_matter() -> None:
 
 @pytest.mark.parametrize("frames", [1, 3, 10, 19, 20])
 @pytest.mark.parametrize("size", [0, 1, 2])
-def test_known_frames_keep_their_phase_and_the_others_follow(crews: list[ThreadCrew], frames: int, size: int) -> None:
+def test_known_frames_keep_their_phase_and_the_others_follow(crews: list[ThreadGroup], frames: int, size: int) -> None:
     rng = np.random.default_rng(frames)
     magnitude = rng.lognormal(0, 1.5, (2, 20, 9)).astype(np.float32)
     given_phase = rng.uniform(-9, 9, (2, frames, 9))

@@ -72,7 +72,7 @@ def test_large_steps_come_out_but_for_the_margin():
     stream = SoundStream(TINY, device="cpu")
     for stop in (300, 450, 600):
         stream.advance(slices(mel), stop)
-        assert stream._given == stop - stream.margin
+        assert stream._emitted == stop - stream.margin
 
 
 def test_streamed_at_once_equals_the_song():
