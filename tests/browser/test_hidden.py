@@ -32,7 +32,7 @@ def fill(tab: Tab, element: str, value: str) -> None:
     )
 
 
-def test_a_hidden_tab_plays_on(chromium_path: str, tmp_path: Path) -> None:
+def test_live_playback_continues_without_gaps_in_a_hidden_tab(chromium_path: str, tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
     server = ("-m", "tests.browser.live_server", "PORT", str(results), "0.2")

@@ -98,7 +98,7 @@ def well_ahead(page: Any, seconds: float) -> None:
 
 
 @pytest.mark.player
-def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path):
+def test_playback_is_gapless_and_sample_exact(chromium: Any, tmp_path: Path):
     """Seven borders of chunks and more: what is heard is what the server made, sample for sample."""
     results = tmp_path / "results"
     with page_of(chromium, results, 0.3) as page:
@@ -121,7 +121,7 @@ def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path)
         assert re.match(r"\d+ s ahead · generated at \d+(\.\d+)? times", said(page, "ahead"))
 
 
-def test_a_recording_is_what_was_heard(chromium: Any, tmp_path: Path):
+def test_recording_equals_the_played_audio(chromium: Any, tmp_path: Path):
     results = tmp_path / "results"
     with page_of(chromium, results, 0.2) as page:
         small_windows(page)
@@ -165,7 +165,7 @@ def test_a_recording_is_what_was_heard(chromium: Any, tmp_path: Path):
 
 
 @pytest.mark.player
-def test_a_slow_backend_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path):
+def test_slow_backend_is_buffered_and_reported(chromium: Any, tmp_path: Path):
     """Generation at less than half the speed: it buffers, plays on, runs dry at the end of a chunk, and goes on."""
     results = tmp_path / "results"
     with page_of(chromium, results, 4.0) as page:
@@ -192,7 +192,7 @@ def test_a_slow_backend_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path
         assert np.abs(heard[before.end - 8 : before.end]).max() < 0.05, "and without a click"
 
 
-def test_prompts_are_queued_dropped_and_travelled_to(chromium: Any, tmp_path: Path):
+def test_queued_prompts_can_be_dropped_and_are_reached_in_order(chromium: Any, tmp_path: Path):
     results = tmp_path / "results"
     with page_of(chromium, results, 0.2) as page:
         small_windows(page)
@@ -225,7 +225,7 @@ def test_prompts_are_queued_dropped_and_travelled_to(chromium: Any, tmp_path: Pa
 
 
 @pytest.mark.player
-def test_the_image_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
+def test_image_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
     with page_of(chromium, tmp_path / "results", 0.2) as page:
         small_windows(page)
         start(page)
@@ -251,7 +251,7 @@ def test_the_image_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
         assert 0 < ahead(page) <= float(meter.get_attribute("aria-valuemax")) == 20
 
 
-def test_a_closed_page_ends_the_jam_and_a_failure_is_said(chromium: Any, tmp_path: Path):
+def test_closing_the_page_ends_the_session_and_a_backend_error_is_shown(chromium: Any, tmp_path: Path):
     results = tmp_path / "results"
     with page_of(chromium, results, 0.2) as page:
         small_windows(page)
@@ -272,7 +272,7 @@ def test_a_closed_page_ends_the_jam_and_a_failure_is_said(chromium: Any, tmp_pat
         assert page.locator(".riffusion-live-row button").is_disabled()
 
 
-def test_start_finishes_the_recording_of_the_jam_before(chromium: Any, tmp_path: Path):
+def test_start_finishes_the_recording_of_the_previous_session(chromium: Any, tmp_path: Path):
     results = tmp_path / "results"
     with page_of(chromium, results, 0.2) as page:
         small_windows(page)
@@ -287,7 +287,7 @@ def test_start_finishes_the_recording_of_the_jam_before(chromium: Any, tmp_path:
         assert len(list(results.glob("jams/*-*-*/*.wav"))) == 1
 
 
-def test_a_speed_is_never_rounded_up_to_that_of_playing(chromium: Any):
+def test_speed_below_1_is_never_rounded_up_to_1(chromium: Any):
     page = chromium.new_page()
     page.add_script_tag(path=ROOT / "javascript" / "riffusion_live_screen.js")
     told = page.evaluate("() => [0.0042, 0.03, 0.34, 0.999, 1, 9.7, 12.4].map(riffusionLive.times)")
@@ -296,7 +296,7 @@ def test_a_speed_is_never_rounded_up_to_that_of_playing(chromium: Any):
 
 
 @pytest.mark.player
-def test_a_browser_that_holds_the_sound_back_is_said(chromium: Any, tmp_path: Path):
+def test_blocked_playback_is_reported_and_can_be_continued(chromium: Any, tmp_path: Path):
     """As it does where no press allowed it, or a phone call comes in."""
     with page_of(chromium, tmp_path / "results", 0.2) as page:
         small_windows(page)
@@ -311,7 +311,7 @@ def test_a_browser_that_holds_the_sound_back_is_said(chromium: Any, tmp_path: Pa
 
 
 @pytest.mark.player
-def test_it_buffers_while_its_speed_is_not_known(chromium: Any, tmp_path: Path):
+def test_playback_waits_while_the_generation_speed_is_unknown(chromium: Any, tmp_path: Path):
     def unknown(route: Any) -> None:
         reply = route.fetch()
         told = reply.json()
@@ -328,7 +328,7 @@ def test_it_buffers_while_its_speed_is_not_known(chromium: Any, tmp_path: Path):
         until(page, lambda: said(page) == "Playing.")
 
 
-def test_another_player_and_the_jam_do_not_sound_together(chromium: Any, tmp_path: Path):
+def test_starting_live_playback_pauses_other_players(chromium: Any, tmp_path: Path):
     clip = AudioClip(np.zeros((1, RATE), np.float32), RATE)
     path = write_audio(clip, tmp_path / "a.wav")
     data = base64.b64encode(path.read_bytes()).decode()

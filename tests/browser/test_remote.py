@@ -26,7 +26,7 @@ def standalone(results: Path, *webuis: Process) -> Iterator[str]:
         yield address
 
 
-def test_the_page_song_is_generated_by_webuis_until_none_is_left(chromium: Any, tmp_path: Path) -> None:
+def test_song_page_generates_with_remote_webuis_until_all_are_down(chromium: Any, tmp_path: Path) -> None:
     servers = [Process(1.0), Process(1.0)]
     try:
         with standalone(tmp_path / "results", *servers) as address:

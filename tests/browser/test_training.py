@@ -107,7 +107,7 @@ def caption_of(page: Any, number: int) -> Any:
     return page.locator(f"#riffusion_review_caption_{number} textarea")
 
 
-def test_a_window_is_looked_at_and_heard(sheet: tuple[Any, Path]):
+def test_review_shows_windows_and_plays_one_at_a_time(sheet: tuple[Any, Path]):
     page, _ = sheet
     assert page.locator(".riffusion-cell:visible").count() == 12
     assert "intro" in page.locator(".riffusion-cell").first.inner_text()
@@ -120,7 +120,7 @@ def test_a_window_is_looked_at_and_heard(sheet: tuple[Any, Path]):
     assert page.eval_on_selector(".riffusion-cell audio", "a => a.duration") == pytest.approx(5.11, abs=0.02)
 
 
-def test_dropped_and_worded_on_the_page_is_moved_and_written_on_the_disk(sheet: tuple[Any, Path]):
+def test_decisions_and_captions_are_saved_to_disk(sheet: tuple[Any, Path]):
     page, out = sheet
     windows = open_set(out)[1].windows
     page.locator("#riffusion_review_keep_1 input").check()
@@ -135,7 +135,7 @@ def test_dropped_and_worded_on_the_page_is_moved_and_written_on_the_disk(sheet: 
     assert caption_of(page, 3).input_value() == "quite another <b>one</b>"
 
 
-def test_turning_the_page_and_filtering_lose_no_edit(sheet: tuple[Any, Path]):
+def test_edits_survive_paging_and_filtering(sheet: tuple[Any, Path]):
     page, out = sheet
     caption_of(page, 2).fill("edited on page one")
     page.click("#riffusion_review_onward")
@@ -180,7 +180,7 @@ def begin(page: Any, songs: Path, out: Path) -> None:
     until(page, "riffusion_training_status", f"of {MANY} songs")
 
 
-def test_stop_and_meanwhile_the_page_is_free(sheet: tuple[Any, Path], many: Path, tmp_path: Path):
+def test_page_stays_usable_during_a_run_and_stop_ends_it(sheet: tuple[Any, Path], many: Path, tmp_path: Path):
     page, _ = sheet
     begin(page, many, tmp_path / "out")
     page.click("#riffusion_review_play_2")
@@ -193,7 +193,7 @@ def test_stop_and_meanwhile_the_page_is_free(sheet: tuple[Any, Path], many: Path
     assert 0 < len(open_set(tmp_path / "out")[1].songs) < MANY
 
 
-def test_closing_the_page_ends_the_work(chromium: Any, url: str, many: Path, tmp_path: Path):
+def test_closing_the_page_ends_the_run(chromium: Any, url: str, many: Path, tmp_path: Path):
     other = at_home(chromium.new_page(), url)
     begin(other, many, tmp_path / "out")
     other.close()
@@ -204,7 +204,7 @@ def test_closing_the_page_ends_the_work(chromium: Any, url: str, many: Path, tmp
     assert 0 < len(open_set(tmp_path / "out")[1].songs) < MANY
 
 
-def test_on_a_telephone_nothing_sticks_out(sheet: tuple[Any, Path]):
+def test_page_fits_a_narrow_screen(sheet: tuple[Any, Path]):
     page, _ = sheet
     page.set_viewport_size({"width": 480, "height": 900})
     page.wait_for_timeout(500)
@@ -284,7 +284,7 @@ def test_without_a_dreambooth_tab_the_button_is_hidden(handing: Any):
     assert page.is_visible("#riffusion_to_dreambooth"), "whatever gradio does to the classes"
 
 
-def test_a_tab_of_other_fields_is_said_and_left_alone(handing: Any):
+def test_dreambooth_tab_without_the_expected_fields_is_reported_and_unchanged(handing: Any):
     page = handing(TAB.replace("Use Concepts List", "Use Concepts") + OURS.format(folder="/set"))
     page.click("#riffusion_to_dreambooth")
     (said,) = page.evaluate("said")
