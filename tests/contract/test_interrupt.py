@@ -129,7 +129,7 @@ def test_interrupt_at_the_end_does_not_affect_the_next_job(
     assert over.is_set()
 
 
-def test_activity_shows_waiting_then_the_steps_of_the_own_job(generating: tuple[Generation, Any]) -> None:
+def test_activity_shows_waiting_then_only_the_steps_of_its_own_job(generating: tuple[Generation, Any]) -> None:
     host, backend = generating
     assert backend.activity is None
     host.lock.acquire()
@@ -151,7 +151,7 @@ def test_activity_shows_waiting_then_the_steps_of_the_own_job(generating: tuple[
     assert backend.activity is None
 
 
-def test_the_name_is_that_of_the_checkpoint_before_it_is_loaded(generating: tuple[Generation, Any], fake: FakeWebui):
+def test_backend_name_is_the_chosen_checkpoint_before_it_is_loaded(generating: tuple[Generation, Any], fake: FakeWebui):
     """A song that was begun before the model was loaded goes on afterwards."""
     _, backend = generating
     assert backend.name == "riffusion-tiny"

@@ -60,7 +60,7 @@ def test_with_the_host_s_api_all_routes_are_served(bench: Bench, start: START, f
     assert bench.host.log == []
 
 
-def test_the_api_s_passwords_are_those_of_the_host(start: START) -> None:
+def test_api_accepts_the_passwords_of_the_host(start: START) -> None:
     client = start(api=True, api_auth="ann:one,bo:two")
     assert client.get(f"{V1}/health").status_code == 401
     assert client.post("/run_inference/").status_code == 401
@@ -76,7 +76,7 @@ def test_unreadable_password_file_closes_all_routes(bench: Bench, start: START, 
     assert any("credentials" in line or "passwords" in line for line in bench.host.log)
 
 
-def test_what_was_uploaded_outlives_a_reload_of_the_page(bench: Bench, start: START) -> None:
+def test_uploads_survive_a_reload_of_the_page(bench: Bench, start: START) -> None:
     from PIL import Image
 
     path = bench.host.folder / "a.png"
@@ -111,7 +111,7 @@ def test_pages_of_other_sites_reach_no_route(start: START, headers: dict[str, st
         assert client.request(method, path).status_code != 403
 
 
-def test_webui_s_own_list_of_origins_is_honoured(start: START) -> None:
+def test_webui_list_of_allowed_origins_is_honoured(start: START) -> None:
     for flags in (
         {"cors_allow_origins": "http://localhost:3000/, https://music.example"},
         {"cors_allow_origins_regex": r"https://.*\.example"},
@@ -140,7 +140,7 @@ def test_webui_s_own_list_of_origins_is_honoured(start: START) -> None:
         ({"gradio_auth": "a:b"}, "studio.local", 404, 403),
     ],
 )
-def test_names_under_which_a_webui_is_reached(
+def test_host_names_are_accepted_or_refused_by_command_line_flags(
     start: START, flags: dict[str, Any], host: str, pages: int, routes: int
 ) -> None:
     client = start(api=True, **flags)
