@@ -52,7 +52,7 @@ def probe(webui: Webui) -> Probe:
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
-def test_a_remote_image_is_the_one_of_the_webui_s_own_page(webui: Webui, probe: Probe, case: str) -> None:
+def test_remote_image_equals_that_of_the_webui_page(webui: Webui, probe: Probe, case: str) -> None:
     request = CASES[case]
     fields = {name: getattr(request, name) for name in Request.__dataclass_fields__}
     for name in ("init", "mask"):
@@ -66,7 +66,7 @@ def test_a_remote_image_is_the_one_of_the_webui_s_own_page(webui: Webui, probe: 
     assert f"Seed: {request.seeds[0]}, " in got.info["parameters"]
 
 
-def test_what_it_says_of_itself(webui: Webui) -> None:
+def test_remote_webui_reports_checkpoint_batch_size_and_samplers(webui: Webui) -> None:
     webuis = Webuis([webui.url])
     backend = webuis.backend()
     # reForge's setting is None until somebody chooses; the first of its list is taken then.
@@ -76,7 +76,7 @@ def test_what_it_says_of_itself(webui: Webui) -> None:
     assert webuis.usual_sampler() in webuis.samplers()
 
 
-def test_an_interruption_reaches_the_sampler(webui: Webui) -> None:
+def test_interrupt_reaches_the_remote_sampler(webui: Webui) -> None:
     remote = RemoteWebui(webui.url)
     request = Request((SAX, SAX), steps=150, width=512, height=512)
     generated: list[Image.Image] = []
@@ -98,7 +98,7 @@ def test_an_interruption_reaches_the_sampler(webui: Webui) -> None:
     assert webui.call("jobs", api="riffusion/v1")["jobs"][0]["state"] == "cancelled"
 
 
-def test_the_command_line_makes_a_song(webui: Webui, tmp_path: Path) -> None:
+def test_command_line_generates_a_song_with_a_remote_webui(webui: Webui, tmp_path: Path) -> None:
     song = tmp_path / "song.wav"
     options = ["--width", "128", "--overlap", "32", "--num-frequencies", "128", "--steps", "2", "--quiet"]
     assert main(["song", f"0:03 | {SAX}", f"0:02 | {BELLS}", *options, "--webui", webui.url, "-o", str(song)]) == 0

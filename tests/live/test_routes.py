@@ -51,14 +51,14 @@ def refused(request: urllib.request.Request) -> int:
         return error.code
 
 
-def test_a_loop_is_generated_and_exact_to_the_sample(webui: Webui) -> None:
+def test_generated_loop_has_the_exact_length(webui: Webui) -> None:
     assert webui.call("capabilities", api=V1)["paints"] is True
     job = webui.call("loops", {"prompt": "bass", "bars": 1, "bpm": 180, "steps": 2}, api=V1)
     result = ended(webui, job)
     assert samples(webui, result["clip"]) == result["samples"] == round(4 * 60 / 180 * 44100)
 
 
-def test_a_song_is_followed_to_its_end_by_events(webui: Webui) -> None:
+def test_events_follow_a_song_to_its_end(webui: Webui) -> None:
     body = {"score": "0:04 | bass\n0:02 | bass", "seed": 7, "width": 256, "overlap": 64, "steps": 2}
     job = webui.call("songs", body, api=V1)
     with opener.open(f"{webui.url}{job['url']}/events", timeout=600) as reply:
@@ -68,7 +68,7 @@ def test_a_song_is_followed_to_its_end_by_events(webui: Webui) -> None:
     assert samples(webui, ended(webui, job)["clip"]) == 6 * 44100
 
 
-def test_the_original_server_s_clients_are_answered(webui: Webui) -> None:
+def test_clients_of_the_original_server_get_its_reply(webui: Webui) -> None:
     end = {"prompt": "church bells", "seed": 42, "denoising": 0.75, "guidance": 7}
     body = {"alpha": 0.25, "num_inference_steps": 2, "seed_image_id": "og_beat", "mask_image_id": None, "start": end}
     reply = webui.call("", {**body, "end": {**end, "prompt": "jazz"}}, api="run_inference")
@@ -79,7 +79,7 @@ def test_the_original_server_s_clients_are_answered(webui: Webui) -> None:
     assert (caught.value.code, caught.value.read()) == (400, b"Invalid seed image: ../x")
 
 
-def test_clips_of_the_host_s_own_api_are_found_by_their_ids(webui: Webui) -> None:
+def test_clips_of_the_host_api_are_found_by_their_ids(webui: Webui) -> None:
     (clip,) = webui.generate(riffusion=["On"]).clips
     for path in (f"{V1}/clips/{clip['id']}", f"riffusion/media/{clip['id']}"):
         request = urllib.request.Request(f"{webui.url}/{path}", headers={"Range": "bytes=0-3"})
@@ -87,7 +87,7 @@ def test_clips_of_the_host_s_own_api_are_found_by_their_ids(webui: Webui) -> Non
             assert (reply.status, reply.read(), reply.headers["Content-Type"]) == (206, b"RIFF", "audio/wav")
 
 
-def test_the_plugin_gets_one_line_as_long_as_what_it_sent(webui: Webui) -> None:
+def test_vst_plugin_gets_one_line_with_sound_of_the_sent_length(webui: Webui) -> None:
     sound = np.rint(9000 * np.sin(np.arange(2 * 44100) / 10)).astype("<i2").tobytes()
     # As the plugin sends it: one line, three decimals, seeds of 32 bits with a sign, a header that counts no samples.
     head = b"RIFF$\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0D\xac\0\0\x88X\x01\0\x02\0\x10\0data\0\0\0\0"
@@ -106,7 +106,7 @@ def test_the_plugin_gets_one_line_as_long_as_what_it_sent(webui: Webui) -> None:
         assert np.frombuffer(file.readframes(10**9), "<i2").std() > 100
 
 
-def test_sounds_of_every_format_come_in_parts(webui: Webui, tmp_path: Path) -> None:
+def test_clips_of_every_format_support_range_requests(webui: Webui, tmp_path: Path) -> None:
     params = SpectrogramParams(num_frequencies=128)
     image = Image.effect_noise((128, 128), 60).convert("RGB")
     data = save_image(image, tmp_path / "a.png", params, 30e6).read_bytes()
@@ -127,7 +127,7 @@ def test_sounds_of_every_format_come_in_parts(webui: Webui, tmp_path: Path) -> N
         assert refused(urllib.request.Request(url, headers={"If-None-Match": tag})) == 304
 
 
-def test_no_bytes_break_the_routes_of_other_servers(webui: Webui) -> None:
+def test_random_bytes_are_refused_by_the_compatibility_routes(webui: Webui) -> None:
     rng = random.Random(5)
     for number in range(40):
         route = ("run_inference", "run_vst")[number % 2]
@@ -135,7 +135,7 @@ def test_no_bytes_break_the_routes_of_other_servers(webui: Webui) -> None:
         assert refused(urllib.request.Request(f"{webui.url}/{route}/", body)) == 400
 
 
-def test_nothing_is_generated_for_a_client_that_has_gone(webui: Webui) -> None:
+def test_request_of_a_disconnected_client_is_cancelled(webui: Webui) -> None:
     end = {"prompt": "church bells", "seed": 42}
     body = json.dumps({"alpha": 0, "num_inference_steps": 150, "start": end, "end": end}).encode()
     with pytest.raises(TimeoutError):

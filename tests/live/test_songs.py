@@ -170,7 +170,9 @@ def column_errors(clip: AudioClip, other: AudioClip) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seconds", [0.5, 7.3])
-def test_a_riff_of_no_denoising_returns_the_song_at_every_position(tab: Tab, tmp_path: Path, seconds: float) -> None:
+def test_riff_with_denoising_strength_zero_returns_the_song_at_every_position(
+    tab: Tab, tmp_path: Path, seconds: float
+) -> None:
     clip = song(seconds)
     start = tab.open("Riff")
     tab.page.set_input_files(f"#{start}_file input[type=file]", str(write_audio(clip, tmp_path / "tune.wav")))
@@ -186,7 +188,7 @@ def test_a_riff_of_no_denoising_returns_the_song_at_every_position(tab: Tab, tmp
         assert ours[first : first + 20].mean() <= codec[first : first + 20].mean() + 1.5
 
 
-def test_a_song_is_stopped_resumed_and_its_windows_are_sent(tab: Tab) -> None:
+def test_stopped_song_is_resumed_and_its_windows_can_be_sent(tab: Tab) -> None:
     start, page = tab.open("Song"), tab.page
     samples = round(2 * 4 * 60 / 97 * RATE)
     tab.unfold("song", "From one part to the next", "Sound and model")
@@ -225,7 +227,7 @@ def test_a_song_is_stopped_resumed_and_its_windows_are_sent(tab: Tab) -> None:
     assert tab.pixels("#img2img_image img") == window
 
 
-def test_a_song_stopped_in_its_first_window_begins_with_it_again(tab: Tab) -> None:
+def test_song_stopped_in_its_first_window_restarts_with_it(tab: Tab) -> None:
     start, page = tab.open("Song"), tab.page
     samples = round(4 * 60 / 113 * RATE)
     tab.unfold("song", "From one part to the next", "Sound and model")
@@ -245,7 +247,7 @@ def test_a_song_stopped_in_its_first_window_begins_with_it_again(tab: Tab) -> No
     assert assert_valid(tab.result(start), "song").samples.shape == (1, samples)
 
 
-def test_images_of_a_gallery_begin_songs(open_tab: Callable[[], Tab], webui: Webui) -> None:
+def test_images_sent_from_a_gallery_start_songs(open_tab: Callable[[], Tab], webui: Webui) -> None:
     tab = open_tab()
     page = tab.page
     page.fill("#txt2img_prompt textarea", "funky bass")
@@ -271,7 +273,7 @@ def test_images_of_a_gallery_begin_songs(open_tab: Callable[[], Tab], webui: Web
     assert assert_valid(tab.result(start), "song").samples.shape == (1, samples)
 
 
-def test_a_loop_is_exact_and_says_where_it_repeats(tab: Tab) -> None:
+def test_loop_file_has_the_exact_length_and_its_loop_points(tab: Tab) -> None:
     start = tab.open("Loop")
     samples = round(4 * 60 / 137 * RATE)
     tab.fill(**{f"{start}_prompt": "techno", f"{start}_bars": 1, f"{start}_bpm": 137, f"{start}_steps": 1})
