@@ -61,7 +61,7 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def test_the_lines_for_curl_work(address: str, folder: Path) -> None:
+def test_curl_commands_of_the_documentation_work(address: str, folder: Path) -> None:
     curl = shutil.which("curl")
     if curl is None:
         pytest.skip("curl is not installed")
@@ -78,7 +78,7 @@ def test_the_lines_for_curl_work(address: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["", "/sd"], indirect=True)
-def test_the_client_in_python_works(address: str, folder: Path) -> None:
+def test_python_client_of_the_documentation_works(address: str, folder: Path) -> None:
     (code,) = blocks("python")
     run([sys.executable, "-c", here(code, address)], folder)
     with wave.open(str(folder / "song.wav")) as song:
@@ -87,7 +87,7 @@ def test_the_client_in_python_works(address: str, folder: Path) -> None:
         assert sound.getnframes() == 63 * 441
 
 
-def test_every_route_on_the_page_is_there_and_the_other_way_round(address: str) -> None:
+def test_documented_routes_equal_the_described_routes(address: str) -> None:
     import json
 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -33,7 +33,7 @@ def recorded(**changes: Any) -> dict[str, Any]:
     return {**json.loads(RECORDED), **changes}
 
 
-def test_the_recorded_request_gets_the_original_s_reply(client: TestClient, studio: Studio) -> None:
+def test_recorded_request_gets_the_reply_of_the_original(client: TestClient, studio: Studio) -> None:
     # The app's proxy sends text: the content type is not asked for.
     reply = client.post(ROUTE, content=RECORDED, headers={"Content-Type": "text/plain"})
     assert reply.status_code == 200, reply.text
@@ -58,7 +58,7 @@ def test_the_recorded_request_gets_the_original_s_reply(client: TestClient, stud
 
 @pytest.mark.parametrize("kind", ["text/plain", "text/plain;x=application/json", "multipart/form-data; boundary=a", ""])
 @pytest.mark.parametrize("route", [ROUTE, "/run_vst/"])
-def test_pages_of_other_sites_cannot_have_anything_generated(
+def test_cross_site_requests_without_json_are_refused(
     client: TestClient, studio: Studio, route: str, kind: str
 ) -> None:
     """What a browser sends for them without asking the server first."""
@@ -81,7 +81,7 @@ def test_defaults_are_those_of_the_original(client: TestClient, studio: Studio) 
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_seed_image_and_mask_is_there(seed: str) -> None:
+def test_every_seed_image_and_mask_exists(seed: str) -> None:
     image = seed_picture(seed)
     assert (image.mode, image.size) == ("RGB", (512, 512))
     assert np.asarray(image).min() < 60  # something is heard
@@ -89,7 +89,7 @@ def test_every_seed_image_and_mask_is_there(seed: str) -> None:
         assert (mask_image(mask).mode, mask_image(mask).size) == ("L", (512, 512))
 
 
-def test_negative_prompts_masks_and_any_seed_are_honoured(client: TestClient, studio: Studio) -> None:
+def test_negative_prompts_masks_and_seeds_reach_the_backend(client: TestClient, studio: Studio) -> None:
     end = {"prompt": "b", "seed": -5, "negative_prompt": "noise"}
     start = {"prompt": "a", "seed": 2**40 + 3, "negative_prompt": None}
     body = recorded(start=start, end=end, seed_image_id="motorway", mask_image_id="mask_gradient_top_70")
@@ -144,7 +144,7 @@ def test_inference_without_a_model_answers_an_error(make_client: MakeClient) -> 
     assert "webui" in reply.text
 
 
-def test_the_image_and_the_sound_are_not_kept(client: TestClient, studio: Studio) -> None:
+def test_job_does_not_keep_image_and_sound(client: TestClient, studio: Studio) -> None:
     assert client.post(ROUTE, content=RECORDED).status_code == 200
     (job,) = client.service.jobs.all()  # type: ignore[attr-defined]
     assert job.result == {"complete": True}
@@ -194,7 +194,7 @@ _BODIES = st.one_of(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(body=_BODIES)
-def test_no_bytes_break_the_routes_of_other_servers(route: str, body: bytes, nobody: TestClient) -> None:
+def test_arbitrary_bytes_are_refused_by_the_compatibility_routes(route: str, body: bytes, nobody: TestClient) -> None:
     reply = nobody.post(route, content=body)
     assert reply.status_code in (400, 501), (reply.status_code, reply.text)
     if "vst" in route:

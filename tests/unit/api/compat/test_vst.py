@@ -57,13 +57,13 @@ def other_wav(kind: int, channels: int, bits: int, *, extensible: bool = False) 
     ],
 )
 @pytest.mark.parametrize("extensible", [False, True])
-def test_other_sound_than_the_plugin_s_is_refused(form: tuple[int, int, int], said: str, extensible: bool) -> None:
+def test_audio_other_than_16_bit_mono_is_refused(form: tuple[int, int, int], said: str, extensible: bool) -> None:
     sound = base64.b64encode(other_wav(*form, extensible=extensible)).decode()
     with pytest.raises(RiffusionError, match=f"must be a WAV file of 16-bit mono, got {said}"):
         read_plugin_audio({"audio": sound})
 
 
-def test_a_longer_header_of_16_bit_mono_is_taken() -> None:
+def test_extensible_header_of_16_bit_mono_is_accepted() -> None:
     sound = base64.b64encode(other_wav(1, 1, 16, extensible=True)).decode()
     assert read_plugin_audio({"audio": sound}).samples.shape == (1, 44100)
 
@@ -76,7 +76,9 @@ def ask(sound: bytes, **changes: Any) -> str:
 
 @pytest.mark.parametrize("count", [220500, 240000])
 @pytest.mark.parametrize("frames", [None, 0])
-def test_the_plugin_gets_its_sound_back(client: TestClient, studio: Studio, count: int, frames: int | None) -> None:
+def test_plugin_gets_its_own_sound_back_from_an_identity_backend(
+    client: TestClient, studio: Studio, count: int, frames: int | None
+) -> None:
     studio.draw = as_it_is
     samples = tune(count)
     reply = client.post(ROUTE, content=ask(wav(samples, frames=frames)), headers={"Accept": "application/json"})
@@ -97,7 +99,7 @@ def test_the_plugin_gets_its_sound_back(client: TestClient, studio: Studio, coun
     assert {request.seeds for request in studio.requests} == {(2**32 - 123456789,) * 2}
 
 
-def test_a_mask_keeps_parts(client: TestClient, studio: Studio) -> None:
+def test_mask_id_adds_a_mask_to_the_request(client: TestClient, studio: Studio) -> None:
     reply = client.post(ROUTE, content=ask(wav(tune(44100)), mask_image_id="mask_top_third_95"))
     assert reply.status_code == 200
     assert studio.requests[0].mask is not None
@@ -142,7 +144,7 @@ def test_samples_are_found_with_any_header() -> None:
         read_plugin_audio({})
 
 
-def test_silence_comes_back_as_silence(client: TestClient, studio: Studio) -> None:
+def test_white_images_come_back_as_silence(client: TestClient, studio: Studio) -> None:
     studio.draw = lambda request: Image.new("RGB", (request.width, request.height), "white")
     reply = client.post(ROUTE, content=ask(wav(np.zeros(44100))))
     assert reply.status_code == 200

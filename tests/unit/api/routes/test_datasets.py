@@ -46,7 +46,7 @@ def test_songs_become_an_archive_of_images_and_captions(client: TestClient, tmp_
     assert list((tmp_path / "scratch" / "api" / "datasets").iterdir()) == []
 
 
-def test_a_song_that_is_damaged_is_told_without_our_folders(client: TestClient, tmp_path: Path) -> None:
+def test_report_of_a_damaged_song_contains_no_server_path(client: TestClient, tmp_path: Path) -> None:
     soundfile = pytest.importorskip("soundfile")
     file = io.BytesIO()
     noise = np.random.default_rng(0).normal(0, 0.1, 8000 * 6)

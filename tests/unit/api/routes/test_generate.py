@@ -25,7 +25,7 @@ def seconds_of(client: TestClient, url: str) -> float:
         return file.getnframes() / file.getframerate()
 
 
-def test_a_song_of_exactly_its_length(client: TestClient, studio: Studio) -> None:
+def test_song_has_its_exact_length_and_can_be_continued(client: TestClient, studio: Studio) -> None:
     view = ended(client, client.post(f"{V1}/songs", json=SONG))
     result = view["result"]
     assert view["kind"] == "song"
@@ -48,7 +48,7 @@ def test_a_song_of_exactly_its_length(client: TestClient, studio: Studio) -> Non
     assert studio.requests[generated].mask is not None
 
 
-def test_a_song_of_keyframes_and_images(client: TestClient, studio: Studio) -> None:
+def test_song_can_be_made_from_keyframes_and_a_seed_image(client: TestClient, studio: Studio) -> None:
     file = io.BytesIO()
     Image.new("RGB", (512, 512), "gray").save(file, "PNG")
     seed = upload(client, "pictures", file.getvalue())["id"]
@@ -65,7 +65,7 @@ def test_a_song_of_keyframes_and_images(client: TestClient, studio: Studio) -> N
     assert all(request.init is not None for request in studio.requests)
 
 
-def test_a_riff_is_as_long_as_its_song(client: TestClient, studio: Studio) -> None:
+def test_riff_is_as_long_as_its_song(client: TestClient, studio: Studio) -> None:
     song = upload(client, "clips", sound_bytes(3.0, rate=44100), "tune.wav")
     body = {"clip": song["id"], "prompt": "brass band", "denoise": "0:00 0.2, 0:02 0.4", "width": 256, "overlap": 64}
     view = ended(client, client.post(f"{V1}/riffs", json=body))
@@ -80,13 +80,13 @@ def test_a_riff_is_as_long_as_its_song(client: TestClient, studio: Studio) -> No
     ("change", "said"),
     [({"width": 100}, "multiple of 64"), ({"width": 256, "overlap": 129}, "half the width"), ({"spread": 2}, "spread")],
 )
-def test_a_riff_of_windows_that_cannot_be_is_refused_at_once(client: TestClient, change: dict, said: str) -> None:
+def test_riff_with_invalid_window_sizes_is_refused_at_once(client: TestClient, change: dict, said: str) -> None:
     song = upload(client, "clips", sound_bytes(1.0, rate=44100), "tune.wav")
     reply = client.post(f"{V1}/riffs", json={"clip": song["id"], "prompt": "brass band", **change})
     assert said in sentence(reply, 422)
 
 
-def test_a_loop_is_exact_to_the_sample(client: TestClient, studio: Studio) -> None:
+def test_loop_has_its_exact_length(client: TestClient, studio: Studio) -> None:
     body = {"prompt": "bass", "bars": 1, "bpm": 130, "beat": "backbeat", "steps": 3, "sampler": "Euler"}
     view = ended(client, client.post(f"{V1}/loops", json=body))
     assert view["result"]["samples"] == round(4 * 60 / 130 * 44100)
@@ -94,7 +94,7 @@ def test_a_loop_is_exact_to_the_sample(client: TestClient, studio: Studio) -> No
     assert b"smpl" in client.get(view["result"]["clip"]["url"]).content
 
 
-def test_an_interpolation_goes_from_the_start_to_the_end(client: TestClient, studio: Studio) -> None:
+def test_interpolation_goes_from_start_to_end(client: TestClient, studio: Studio) -> None:
     body = {"start": END, "end": {"prompt": "drums", "seed": -1, "cfg": 9}, "count": 3, "seed_image": "vibes"}
     body |= {"mask_image": "mask_top_third_75", "steps": 4}
     view = ended(client, client.post(f"{V1}/interpolations", json=body))
@@ -153,7 +153,7 @@ def test_invalid_requests_are_refused_at_once(client: TestClient, route: str, bo
     ("route", "name"), [(r, "seed_picture") for r in ("songs", "loops", "interpolations")] + [("songs", "before")]
 )
 @pytest.mark.parametrize("size", [(8000, 1), (1, 8000)])
-def test_a_line_that_scaling_would_make_huge_is_refused(
+def test_extremely_narrow_image_is_refused_before_scaling(
     client: TestClient, route: str, name: str, size: tuple[int, int]
 ) -> None:
     file = io.BytesIO()
@@ -190,7 +190,9 @@ def test_backend_errors_are_reported_by_the_job(client: TestClient, studio: Stud
         ("interpolations", {"start": {"prompt": "funk: AC/DC"}, "end": {"prompt": "jazz"}, "count": 1, "width": 256}),
     ],
 )
-def test_a_result_can_stay(make_client: MakeClient, tmp_path: Path, route: str, body: dict[str, object]) -> None:
+def test_result_is_saved_on_request(
+    make_client: MakeClient, tmp_path: Path, route: str, body: dict[str, object]
+) -> None:
     client = make_client()
     saved = set()
     for _ in range(2):
@@ -206,7 +208,7 @@ def test_a_result_can_stay(make_client: MakeClient, tmp_path: Path, route: str, 
     assert "save cannot" in sentence(make_client(output=False).post(f"{V1}/{route}", json={**body, "save": True}), 422)
 
 
-def test_a_result_that_cannot_stay_is_still_there(client: TestClient, tmp_path: Path) -> None:
+def test_result_that_cannot_be_saved_is_still_available(client: TestClient, tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file in the folder's place")
     body = {"prompt": "a", "bars": 1, "bpm": 400, "save": True}
     result = ended(client, client.post(f"{V1}/loops", json=body))["result"]
