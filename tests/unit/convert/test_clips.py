@@ -61,7 +61,7 @@ def drift(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("crossfade", [0.0, 0.15])
-def test_loops_stay_on_the_beat_whatever_the_crossfade(takes: list[Path], tmp_path: Path, crossfade: float) -> None:
+def test_joined_loops_stay_on_the_beat_at_any_crossfade(takes: list[Path], tmp_path: Path, crossfade: float) -> None:
     joined = tmp_path / "joined.wav"
     results = run(takes, joined=joined, crop=CropSettings("every"), crossfade=crossfade)
     assert [result.details["cut"]["bars"] for result in results[:4]] == [2] * 4
@@ -98,13 +98,13 @@ def test_the_cut_is_a_part_of_the_whole_sound(takes: list[Path], tmp_path: Path)
     np.testing.assert_allclose(part[inner], gain * whole[inner], atol=2e-4)
 
 
-def test_an_image_narrower_than_the_cut_is_whole(takes: list[Path], tmp_path: Path) -> None:
+def test_image_narrower_than_the_cut_is_not_cut(takes: list[Path], tmp_path: Path) -> None:
     (result,) = run(takes[:1], tmp_path, crop=CropSettings("fixed", 600))
     assert "cut" not in result.details
     assert read_audio(tmp_path / "take0.wav").samples.shape[1] == 511 * HOP
 
 
-def test_one_track_alone_leaves_no_other_file(short: list[Path], tmp_path: Path) -> None:
+def test_joined_track_alone_leaves_no_other_file(short: list[Path], tmp_path: Path) -> None:
     results = run(short[:2], joined=tmp_path / "all.wav")
     assert [result.outputs for result in results] == [(), (), (tmp_path / "all.wav",)]
     assert [result.details["duration"] for result in results] == [1.27, 1.27, 2.54]
@@ -123,7 +123,7 @@ def test_bad_image_affects_neither_the_others_nor_the_track(short: list[Path], t
     assert "nothing to join" in track.error
 
 
-def test_the_track_keeps_how_loud_the_images_are(takes: list[Path], tmp_path: Path) -> None:
+def test_joined_track_keeps_the_relative_levels_of_the_images(takes: list[Path], tmp_path: Path) -> None:
     loud = save(tmp_path / "1.png", drums(100, 0.1, 5.115), 4e7)
     quiet = save(tmp_path / "2.png", drums(100, 0.1, 5.115), 4e6)
     run([loud, quiet], tmp_path, joined=tmp_path / "joined.wav")
@@ -134,7 +134,7 @@ def test_the_track_keeps_how_loud_the_images_are(takes: list[Path], tmp_path: Pa
 
 
 @pytest.mark.parametrize("existing", ["refuse", "skip", "overwrite"])
-def test_files_that_are_there(short: list[Path], tmp_path: Path, existing: str) -> None:
+def test_existing_files_are_refused_skipped_or_overwritten(short: list[Path], tmp_path: Path, existing: str) -> None:
     there = tmp_path / "take0.wav"
     there.write_bytes(b"mine")
     one, two, track = run(short[:2], tmp_path, joined=tmp_path / "joined.wav", existing=existing)
@@ -157,7 +157,7 @@ def test_existing_results_are_not_decoded_again(
     assert all(r.skipped for r in run(short[:1], tmp_path, joined=tmp_path / "joined.wav", existing="skip"))
 
 
-def test_parameters_given_decide_the_time(takes: list[Path], tmp_path: Path) -> None:
+def test_requested_parameters_determine_the_duration(takes: list[Path], tmp_path: Path) -> None:
     slow = DecodeSettings(device="cpu", params=PRESETS["riffusion-v1"].replace(step_size_ms=20))
     pairs = [(takes[0], tmp_path / "slow.wav")]
     (result,) = images_to_clips(pairs, slow, crop=CropSettings("fixed", 200))
@@ -177,12 +177,12 @@ def test_parameters_given_decide_the_time(takes: list[Path], tmp_path: Path) -> 
         ("{folder}", "out.wav"),
     ],
 )
-def test_the_name_of_the_track(name: str, path: str, tmp_path: Path) -> None:
+def test_name_of_the_joined_track_is_completed(name: str, path: str, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     assert joined_path(folder, name, ".wav", now=datetime(2026, 1, 2, 3, 4, 5)) == folder / path
 
 
 @pytest.mark.parametrize("name", ["a/b", "../up", "/tmp", "a\\b", "..", "mix.mp3"])
-def test_names_that_cannot_be(name: str, tmp_path: Path) -> None:
+def test_invalid_track_names_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(RiffusionError, match="name"):
         joined_path(tmp_path, name, ".wav")

@@ -38,12 +38,12 @@ def images(*widths: int) -> list[Image.Image]:
     return [Image.new("L", (width, 1)) for width in widths]
 
 
-def test_no_images_are_no_batch(batches: list[int]) -> None:
+def test_empty_list_decodes_no_batch(batches: list[int]) -> None:
     assert decode_all([], DecodeSettings()) == []
     assert batches == []
 
 
-def test_one_image_that_fails_spoils_no_other(batches: list[int]) -> None:
+def test_failing_image_does_not_affect_the_others(batches: list[int]) -> None:
     failures: list[Exception] = []
     sounds = decode_all(images(1, 2, 3), DecodeSettings(), on_failure=failures.append)
     assert batches == [3, 1, 1, 1]
@@ -52,13 +52,13 @@ def test_one_image_that_fails_spoils_no_other(batches: list[int]) -> None:
     assert [str(error) for error in failures] == ["3 images"]
 
 
-def test_progress_goes_over_the_whole_batch_when_images_are_tried_one_by_one(batches: list[int]) -> None:
+def test_progress_covers_the_whole_batch_during_single_retries(batches: list[int]) -> None:
     told: list[float] = []
     decode_all(images(1, 3), DecodeSettings(), progress=told.append)
     assert told == [0.5, 0.0, 0.25, 0.5, 0.75]
 
 
-def test_an_error_that_shall_stop_the_work_is_raised(batches: list[int]) -> None:
+def test_error_to_let_through_is_raised(batches: list[int]) -> None:
     def stop(share: float) -> None:
         if share == 0.25:
             raise StopNowError
