@@ -92,7 +92,7 @@ def far_command(songs: Path, out: Path, address: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_changes_nothing(
+def test_killed_cluster_worker_does_not_change_the_result(
     cluster: Cluster, songs: Path, tmp_path: Path, tree: Tree, capsys: pytest.CaptureFixture[str]
 ) -> None:
     local, far = tmp_path / "local", tmp_path / "far"
@@ -128,7 +128,7 @@ def test_a_killed_worker_changes_nothing(
 @pytest.mark.parametrize(
     "address", [pytest.param("tcp://127.0.0.1:9", marks=pytest.mark.slow), "nonsense", "carrier-pigeon://here:1"]
 )
-def test_a_cluster_that_is_not_there_is_one_sentence(address: str, make_song: MakeSong, tmp_path: Path) -> None:
+def test_unreachable_cluster_is_reported_in_one_sentence(address: str, make_song: MakeSong, tmp_path: Path) -> None:
     make_song(tmp_path / "songs" / "a.wav", 2.0)
     done = subprocess.run(
         far_command(tmp_path / "songs", tmp_path / "out", address),
@@ -143,6 +143,6 @@ def test_a_cluster_that_is_not_there_is_one_sentence(address: str, make_song: Ma
     assert re.fullmatch(f"riffusion-ext dataset: the cluster at {address} does not answer: .+", lines[0])
 
 
-def test_the_test_environments_have_what_a_cluster_needs() -> None:
+def test_test_environments_include_the_cluster_packages() -> None:
     for name in ("a1111.txt", "forge.txt"):
         assert "\ndistributed==" in (ROOT / "requirements" / name).read_text("utf-8")

@@ -121,7 +121,9 @@ def test_build_killed_at_any_step_is_completed_by_the_next(
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("kind", ["new", "changed"])
-def test_killed_at_many_steps(kind: str, collection: Path, tmp_path: Path, tree: Tree) -> None:
+def test_build_killed_at_many_steps_is_completed_by_the_next(
+    kind: str, collection: Path, tmp_path: Path, tree: Tree
+) -> None:
     signals = check_all_points(
         [f"any:{number}" for number in range(1, 260, 13)], collection, tmp_path / "out", kind, tree
     )
@@ -205,7 +207,7 @@ def has_children() -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not has_children(), reason="needs a Linux that lists child processes")
-def test_the_command_or_a_worker_of_it_is_killed(
+def test_command_or_worker_killed_during_a_run_is_completed_by_the_next(
     long_songs: Path, undisturbed: dict[str, str], tmp_path: Path, tree: Tree
 ) -> None:
     out = tmp_path / "out"
@@ -231,7 +233,7 @@ def test_the_command_or_a_worker_of_it_is_killed(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("jobs", "name"), [("1", "SIGINT"), ("2", "SIGINT"), ("2", "SIGTERM"), ("1", "SIGHUP")])
-def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
+def test_ctrl_c_leaves_complete_files_and_the_next_run_continues(
     jobs: str, name: str, long_songs: Path, undisturbed: dict[str, str], tmp_path: Path, tree: Tree
 ) -> None:
     number = getattr(signal, name)

@@ -111,14 +111,14 @@ def test_images_of_the_model_s_size_pass_the_trainer_s_own_rules(make_song: Make
     assert set(captions(out).values()) == {"rfx, a", "rfx, b"}
 
 
-def test_one_song_is_a_collection(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+def test_single_song_can_be_the_collection(collection: Path, out: Path, narrow: DatasetSettings) -> None:
     built = build(collection / "one.wav", out, narrow, jobs=1)
     check_whole(built, out)
     assert [song.name for song in built.manifest.songs] == ["one.wav"]
 
 
 @pytest.mark.parametrize("scale", ["window", "song", "set"])
-def test_the_same_input_gives_the_same_bytes(
+def test_same_input_gives_the_same_bytes(
     scale: str, collection: Path, tmp_path: Path, narrow: DatasetSettings, tree: Tree
 ) -> None:
     settings = with_slicing(narrow, scale=scale)
@@ -135,7 +135,7 @@ def test_the_same_input_gives_the_same_bytes(
         assert len({window["black"] for window in manifest["windows"]}) == 1
 
 
-def test_the_number_of_threads_changes_no_byte(collection: Path, tmp_path: Path, tree: Tree) -> None:
+def test_number_of_threads_does_not_change_the_output(collection: Path, tmp_path: Path, tree: Tree) -> None:
     """BLAS and OpenMP take their number of threads from here before they take it from the machine."""
     options = ["--columns", "64", "--no-sheet", "--verify", "0", "--jobs", "1"]
     for number in ("1", "3", "8"):
@@ -150,7 +150,7 @@ def test_the_number_of_threads_changes_no_byte(collection: Path, tmp_path: Path,
         assert tree(tmp_path / number) == tree(tmp_path / "1"), f"{number} threads"
 
 
-def test_a_moved_collection_is_the_same_collection(
+def test_moved_collection_is_resumed_unchanged(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, tmp_path: Path
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -163,7 +163,7 @@ def test_a_moved_collection_is_the_same_collection(
 # --- the next runs ---------------------------------------------------------------------------------------------------
 
 
-def test_a_second_run_reads_nothing_and_writes_nothing(
+def test_second_run_neither_reads_songs_nor_writes_files(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -178,7 +178,7 @@ def test_a_second_run_reads_nothing_and_writes_nothing(
     assert {path: path.stat().st_mtime_ns for path in times} == times
 
 
-def test_the_loudest_of_the_set_is_looked_for_once(
+def test_level_of_the_set_is_measured_only_once(
     collection: Path, out: Path, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = with_slicing(narrow, scale="set")
@@ -188,7 +188,7 @@ def test_the_loudest_of_the_set_is_looked_for_once(
     assert build(collection, out, settings, jobs=1).manifest == before
 
 
-def test_other_limits_only_judge_again(
+def test_changed_curation_settings_only_judge_again(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -203,7 +203,7 @@ def test_other_limits_only_judge_again(
     assert tree(out) == before, "and back"
 
 
-def test_other_images_take_the_place_of_the_old_ones_which_stay_among_the_rejected(
+def test_images_of_other_settings_replace_the_old_ones_and_keep_them_as_rejected(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, tmp_path: Path
 ) -> None:
     first = build(collection, out, narrow, jobs=1)
@@ -219,7 +219,9 @@ def test_other_images_take_the_place_of_the_old_ones_which_stay_among_the_reject
     assert third.resumed == 3, "records of before are found again"
 
 
-def test_songs_come_and_go(collection: Path, out: Path, narrow: DatasetSettings, make_song: MakeSong) -> None:
+def test_songs_can_be_added_and_removed_between_runs(
+    collection: Path, out: Path, narrow: DatasetSettings, make_song: MakeSong
+) -> None:
     first = build(collection, out, narrow, jobs=1)
     make_song(collection / "zero.wav", 2.0, seed=9)
     second = build(collection, out, narrow, jobs=1)
@@ -233,9 +235,7 @@ def test_songs_come_and_go(collection: Path, out: Path, narrow: DatasetSettings,
     assert set(images(out, "rejected")) > {window.file for window in first.manifest.windows if not window.kept}
 
 
-def test_a_song_that_changed_is_cut_again(
-    collection: Path, out: Path, narrow: DatasetSettings, make_song: MakeSong
-) -> None:
+def test_changed_song_is_cut_again(collection: Path, out: Path, narrow: DatasetSettings, make_song: MakeSong) -> None:
     before = build(collection, out, narrow, jobs=1)
     make_song(collection / "one.wav", 4.0, seed=77)
     after = build(collection, out, narrow, jobs=1)
@@ -246,7 +246,7 @@ def test_a_song_that_changed_is_cut_again(
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 and nothing more", None])
-def test_a_song_whose_record_is_damaged_is_done_again(
+def test_song_with_a_damaged_record_is_processed_again(
     data: bytes | None, collection: Path, out: Path, narrow: DatasetSettings, tree: Tree
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -259,7 +259,7 @@ def test_a_song_whose_record_is_damaged_is_done_again(
     assert tree(out) == before
 
 
-def test_an_image_that_is_gone_is_drawn_again(collection: Path, out: Path, narrow: DatasetSettings, tree: Tree) -> None:
+def test_missing_image_is_drawn_again(collection: Path, out: Path, narrow: DatasetSettings, tree: Tree) -> None:
     built = build(collection, out, narrow, jobs=1)
     before = tree(out)
     (out / "pictures" / built.manifest.kept[0].file).unlink()
@@ -356,7 +356,7 @@ def test_cancelled_run_curates_finished_songs_and_the_next_run_completes_the_set
     assert tree(out) == tree(whole)
 
 
-def test_stopping_at_once_leaves_a_finished_set_as_it_is(
+def test_stopping_at_once_does_not_change_a_finished_set(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -379,7 +379,7 @@ def test_stopping_at_once_leaves_a_finished_set_as_it_is(
     check_whole(built, out)
 
 
-def test_stopped_amid_other_images_the_set_is_one_and_whole(
+def test_run_stopped_while_changing_images_leaves_a_consistent_set(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -395,7 +395,7 @@ def test_stopped_amid_other_images_the_set_is_one_and_whole(
     assert images(out) == images(tmp_path / "fresh")
 
 
-def test_a_caption_typed_before_a_stop_survives_it(
+def test_caption_edited_before_a_stopped_run_is_kept(
     collection: Path, out: Path, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = build(collection, out, narrow, jobs=1)
@@ -422,7 +422,7 @@ def test_captions_follow_the_template(collection: Path, out: Path, narrow: Datas
     assert set(captions(out).values()) == {"uno of collection", "two of collection", "three of album"}
 
 
-def test_what_is_written_beside_a_song_is_in_its_caption(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+def test_text_in_sidecar_files_is_used_in_the_caption(collection: Path, out: Path, narrow: DatasetSettings) -> None:
     (collection / "one.txt").write_text("slow waltz with fiddle")
     (collection / "captions.csv").write_text('file,caption\ntwo.wav,"a tune, in stereo"\nalbum/three.flac,other\n')
     build(collection, out, narrow, jobs=1)
@@ -447,14 +447,14 @@ def test_captions_edited_by_hand_survive(collection: Path, out: Path, narrow: Da
 
 
 @pytest.mark.parametrize("typed", ["", "  \n", "\ufeff", ",,"])
-def test_an_emptied_caption_is_filled_again(typed: str, collection: Path, out: Path, narrow: DatasetSettings) -> None:
+def test_emptied_caption_is_filled_again(typed: str, collection: Path, out: Path, narrow: DatasetSettings) -> None:
     built = build(collection, out, narrow, jobs=1)
     text = (out / "pictures" / built.manifest.kept[0].file).with_suffix(".txt")
     text.write_text(typed, "utf-8")
     check_whole(build(collection, out, narrow, jobs=1), out)
 
 
-def test_reviews_are_taken_in_and_remembered(
+def test_reviews_are_applied_and_remembered(
     collection: Path, out: Path, narrow: DatasetSettings, tmp_path: Path
 ) -> None:
     built = build(collection, out, narrow, jobs=1)
@@ -526,7 +526,7 @@ def test_decisions_about_missing_songs_are_kept(
 # --- reasons ---------------------------------------------------------------------------------------------------------
 
 
-def test_each_fault_has_its_reason(tmp_path: Path, make_song: MakeSong, narrow: DatasetSettings) -> None:
+def test_each_faulty_song_gets_its_reason(tmp_path: Path, make_song: MakeSong, narrow: DatasetSettings) -> None:
     songs, rate = tmp_path / "songs", 22050
     rng = np.random.default_rng(3)
     make_song(songs / "good.wav", 2.7, seed=4, rate=rate)

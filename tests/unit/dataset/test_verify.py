@@ -63,7 +63,7 @@ def checks(store: Store, windows: list[WindowEntry]) -> list[Check]:
     [{}, {"scale": "song"}, {"last": "pad"}, {"overlap": 0.5}, {"params": PRESETS["20khz-stereo"]}],
     ids=["plain", "song", "pad", "overlap", "stereo"],
 )
-def test_good_images_pass(slicing: dict[str, object], songs: Path, tmp_path: Path) -> None:
+def test_good_images_pass_verification(slicing: dict[str, object], songs: Path, tmp_path: Path) -> None:
     store, manifest = made(songs, tmp_path / "out", **slicing)
     for check in checks(store, manifest.kept):
         assert check.problem == ""
@@ -92,7 +92,7 @@ def redraw(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
     ],
     ids=["lighter", "darker", "backwards", "higher"],
 )
-def test_a_changed_image_is_noticed(
+def test_changed_image_is_reported(
     change: Callable[[np.ndarray], np.ndarray], words: str, plain: tuple[Store, Manifest]
 ) -> None:
     store, manifest = plain
@@ -103,7 +103,7 @@ def test_a_changed_image_is_noticed(
     assert good.problem == ""
 
 
-def test_the_image_of_another_song_is_noticed(plain: tuple[Store, Manifest]) -> None:
+def test_image_of_another_song_is_reported(plain: tuple[Store, Manifest]) -> None:
     store, manifest = plain
     one = next(window for window in manifest.kept if window.song == "a.wav")
     two = next(window for window in manifest.kept if window.song == "b.wav")
@@ -126,7 +126,7 @@ def test_windows_that_cannot_be_verified_give_a_reason(plain: tuple[Store, Manif
     assert described(found) == "none of 3 images can be heard"
 
 
-def test_the_sample_is_spread_over_the_kept_ones(songs: Path, tmp_path: Path) -> None:
+def test_verified_sample_is_spread_over_the_kept_windows(songs: Path, tmp_path: Path) -> None:
     _, manifest = made(songs, tmp_path / "out", columns=64)
     kept = manifest.kept
     assert sample_of(manifest, 0) == []
@@ -136,7 +136,7 @@ def test_the_sample_is_spread_over_the_kept_ones(songs: Path, tmp_path: Path) ->
     assert sample_of(Manifest({}), 8) == []
 
 
-def test_one_line_about_all() -> None:
+def test_checks_are_summarised_in_one_line() -> None:
     good = Check("a.png", level_db=0.4, error=1.2)
     assert described([good]) == ("1 image: level +0.4 dB, drawn again 1.2 of 255 levels off, nothing clipped")
     loud = Check("b.png", level_db=5.0, error=1.4, clipped=0.02, problem="5.0 dB louder than the song")

@@ -107,9 +107,7 @@ def test_duplicates_of_any_input_equal_an_exhaustive_search(
 
 
 @given(seed=seeds, count=st.integers(2, 60), number=st.integers(0, 80), best=st.integers(1, 60))
-def test_pairs_that_are_given_are_settled_as_those_that_are_found(
-    seed: int, count: int, number: int, best: int
-) -> None:
+def test_given_pairs_are_treated_like_found_pairs(seed: int, count: int, number: int, best: int) -> None:
     rng = np.random.default_rng(seed)
     embedding, quality = families(count, 24, seed), rng.integers(0, best, count) / 10
     one = rng.integers(0, count, number)
@@ -123,7 +121,7 @@ def test_pairs_that_are_given_are_settled_as_those_that_are_found(
 
 
 @given(seed=seeds, count=st.integers(1, 80), limit=st.floats(0, 1.5))
-def test_duplicates_keep_their_promises(seed: int, count: int, limit: float) -> None:
+def test_kept_windows_are_apart_and_duplicates_near_a_better_one(seed: int, count: int, limit: float) -> None:
     rng = np.random.default_rng(seed)
     embedding, quality = families(count, 24, seed), rng.random(count)
     found = find_duplicates(embedding, quality, limit)
@@ -137,7 +135,7 @@ def test_duplicates_keep_their_promises(seed: int, count: int, limit: float) -> 
 
 
 @given(seed=seeds)
-def test_numbers_do_not_matter_but_for_ties(seed: int) -> None:
+def test_order_of_the_windows_does_not_change_the_result(seed: int) -> None:
     rng = np.random.default_rng(seed)
     embedding, quality = families(50, 12, seed), rng.permutation(50)
     order = rng.permutation(50)
@@ -153,7 +151,7 @@ def test_no_window_and_one_window_have_no_duplicates() -> None:
     assert find_duplicates(units(np.ones((1, 96))), np.zeros(1), 0.2).tolist() == [0]
 
 
-def test_at_limit_0_equal_ones_are_duplicates() -> None:
+def test_identical_windows_are_duplicates_at_limit_0() -> None:
     embedding = np.repeat(families(8, 96, 3), 4, axis=0)
     embedding[1::4] = units(embedding[1::4] + 1e-4)
     found = find_duplicates(embedding, np.zeros(32), 0.0)
@@ -161,17 +159,17 @@ def test_at_limit_0_equal_ones_are_duplicates() -> None:
     np.testing.assert_array_equal(found, all_pairs(embedding, np.zeros(32), 0.0, np.arange(32), np.zeros(32), 0))
 
 
-def test_at_limit_2_one_is_left() -> None:
+def test_only_the_best_window_is_left_at_limit_2() -> None:
     quality = np.array([1, 5, 5, 2])
     assert find_duplicates(units(np.eye(4) - 0.3), quality, 2.0).tolist() == [1, 1, 1, 1]
 
 
-def test_identical_ones_are_one() -> None:
+def test_first_of_the_best_identical_windows_is_kept() -> None:
     found = find_duplicates(np.repeat(units(np.ones((1, 96))), 100, axis=0), np.arange(100) % 10, 0.2)
     assert (found == 9).all(), "the first of the best"
 
 
-def test_likeness_does_not_run_on_from_link_to_link() -> None:
+def test_similarity_is_not_transitive() -> None:
     angle = 0.15 * np.arange(9)
     chain = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
     assert find_duplicates(chain, np.zeros(9), 0.2).tolist() == [0, 0, 2, 2, 4, 4, 6, 6, 8]
@@ -190,7 +188,7 @@ def test_windows_that_share_columns_are_no_duplicates() -> None:
     assert find_duplicates(same, np.zeros(6), 0.2, columns=512).tolist() == [0] * 6, "each is a song of its own"
 
 
-def test_input_is_left_alone() -> None:
+def test_inputs_are_not_changed() -> None:
     embedding, quality = families(60, 24, 1), np.arange(60) % 3
     song_of, first = np.arange(60) // 10, np.arange(60) % 10 * 100
     copies = [values.copy() for values in (embedding, quality, song_of, first)]
@@ -200,7 +198,7 @@ def test_input_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("kind", ["unrelated", "identical"])
-def test_many_need_little_memory(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_use_is_small_for_many_windows(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     count = 6000
     rng = np.random.default_rng(0)
