@@ -36,7 +36,7 @@ def stale(parent: Path) -> Path:
         return Path(program.process.stdout.readline().strip())  # and it is killed here
 
 
-def test_a_folder_is_there_for_its_user_alone_and_goes(tmp_path: Path) -> None:
+def test_scratch_folder_is_private_and_removed_on_release(tmp_path: Path) -> None:
     folder = scratch.new(tmp_path)
     (folder / "deep" / "er").mkdir(parents=True)
     (folder / "deep" / "er" / "a.wav").write_bytes(b"a")
@@ -159,7 +159,7 @@ def test_forked_process_removes_no_scratch_folder(tmp_path: Path) -> None:
     scratch.release(folder)
 
 
-def test_many_at_once(tmp_path: Path) -> None:
+def test_threads_can_create_scratch_folders_at_once(tmp_path: Path) -> None:
     made: list[Path] = []
     threads = [threading.Thread(target=lambda: made.append(scratch.new(tmp_path))) for _ in range(20)]
     for thread in threads:
