@@ -29,7 +29,7 @@ RAW = DecodeSettings(level="raw")
 
 @settings(deadline=None)
 @given(bars=st.integers(1, 8), bpm=st.floats(60, 200), beats=st.integers(2, 7))
-def test_loops_fit_on_images(bars: int, bpm: float, beats: int) -> None:
+def test_loop_length_is_fitted_to_an_image_width(bars: int, bpm: float, beats: int) -> None:
     seconds = bars * beats * 60 / bpm
     if seconds > 40:
         return
@@ -54,7 +54,7 @@ def circle(fit_params: SpectrogramParams, width: int, seed: int) -> Image.Image:
 
 
 @pytest.mark.parametrize(("bars", "bpm"), [(1, 120.0), (2, 93.75), (1, 171.7), (0.25, 100.0), (4, 140.0)])
-def test_wrap_sounds_like_the_inside(small: SpectrogramParams, bars: float, bpm: float) -> None:
+def test_wrap_of_a_loop_is_no_different_from_its_inside(small: SpectrogramParams, bars: float, bpm: float) -> None:
     fit = fit_loop(bars, bpm, params=small)
     image = circle(fit.params, fit.width, seed=3)
     loop = decode_loop(image, fit, RAW)
@@ -71,7 +71,7 @@ def test_wrap_sounds_like_the_inside(small: SpectrogramParams, bars: float, bpm:
 
 
 @pytest.mark.parametrize(("bars", "bpm", "seed"), [(1, 120.0, 0), (1, 111.0, 2), (0.25, 100.0, 1)])
-def test_tones_go_through_the_wrap_without_a_click(
+def test_tones_continue_through_the_wrap_without_a_click(
     small: SpectrogramParams, bars: float, bpm: float, seed: int
 ) -> None:
     """Above steady low tones there is silence, but for clicks; at the wrap there is no more than elsewhere."""
@@ -94,7 +94,7 @@ def test_tones_go_through_the_wrap_without_a_click(
     assert 10 * np.log10(min(around) / np.square(samples).mean()) > -2
 
 
-def test_image_of_the_loop_goes_around_like_its_own(small: SpectrogramParams) -> None:
+def test_columns_at_the_wrap_are_encoded_as_accurately_as_inside(small: SpectrogramParams) -> None:
     """Columns at the wrap come back as well as those inside."""
     fit = fit_loop(2, 120.0 * 8000 / (8000 + 64), params=small)
     image = circle(fit.params, fit.width, seed=5)
@@ -110,7 +110,7 @@ def test_image_of_the_loop_goes_around_like_its_own(small: SpectrogramParams) ->
     assert wrap <= 1.5 * error.mean()
 
 
-def test_rolling_the_image_rolls_the_sound_of_it(small: SpectrogramParams) -> None:
+def test_rolling_the_image_rolls_its_sound(small: SpectrogramParams) -> None:
     fit = fit_loop(1, 120.0, params=small)
     images = [circle(fit.params, fit.width, seed=1)]
     images.append(Image.fromarray(np.roll(np.asarray(images[0]), fit.width // 2, axis=1)))
@@ -122,7 +122,7 @@ def test_rolling_the_image_rolls_the_sound_of_it(small: SpectrogramParams) -> No
     np.testing.assert_allclose(np.roll(levels[0], 8), levels[1], atol=1.5)
 
 
-def test_loop_is_generated_as_one(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_loop_is_generated_in_one_request(tmp_path: Path, small: SpectrogramParams) -> None:
     backend = FakeBackend(by_seed)
     loop = Loop(LoopSettings("a", "b", bars=1, bpm=110.0, params=small), tmp_path)
     assert loop.sound() is None
@@ -137,7 +137,7 @@ def test_loop_is_generated_as_one(tmp_path: Path, small: SpectrogramParams) -> N
     assert clip.samples.shape[1] == round(240 / 110 * 8000)
 
 
-def test_beat_of_a_loop_goes_around(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_beat_of_a_loop_continues_through_the_wrap(tmp_path: Path, small: SpectrogramParams) -> None:
     backend = FakeBackend(as_it_is)
     loop = Loop(LoopSettings("a", bars=1, bpm=120.0, beat="four on the floor", params=small), tmp_path)
     list(loop.generate(backend))
@@ -154,7 +154,7 @@ def test_beat_of_a_loop_goes_around(tmp_path: Path, small: SpectrogramParams) ->
 
 
 @pytest.mark.parametrize("bars", [1.5, 2.25])
-def test_beat_of_a_loop_begins_with_a_bar(tmp_path: Path, small: SpectrogramParams, bars: float) -> None:
+def test_beat_of_a_loop_starts_with_a_bar(tmp_path: Path, small: SpectrogramParams, bars: float) -> None:
     """Also where the loop is not so many whole bars: its first beat is the one with the kick."""
     backend = FakeBackend(as_it_is)
     loop = Loop(LoopSettings("a", bars=bars, bpm=100.0, beat="half time", params=small), tmp_path)
@@ -166,7 +166,9 @@ def test_beat_of_a_loop_begins_with_a_bar(tmp_path: Path, small: SpectrogramPara
 
 
 @pytest.mark.parametrize("bpm", [20.0, 400.0])
-def test_beats_at_the_slowest_and_the_fastest(tmp_path: Path, small: SpectrogramParams, bpm: float) -> None:
+def test_beat_images_exist_at_the_slowest_and_fastest_tempo(
+    tmp_path: Path, small: SpectrogramParams, bpm: float
+) -> None:
     for number in range(1, 8):
         bars = number * bpm / 320
         loop = Loop(LoopSettings("a", bars=bars, bpm=bpm, beat="backbeat", params=small), tmp_path)
@@ -203,7 +205,7 @@ def test_files_store_their_loop_points(tmp_path: Path, small: SpectrogramParams)
     assert read_audio(flac).samples.shape == clip.samples.shape
 
 
-def test_loop_points_that_make_no_sense(tmp_path: Path) -> None:
+def test_invalid_loop_points_are_refused(tmp_path: Path) -> None:
     clip = AudioClip(np.zeros((1, 100), np.float32), 8000)
     with pytest.raises(AudioError, match="only WAV files"):
         write_audio(clip, tmp_path / "a.flac", loop=(0, 100))
@@ -222,7 +224,7 @@ def test_loop_points_that_make_no_sense(tmp_path: Path) -> None:
         (1, 100.0, 0, "1 to 16 beats"),
     ],
 )
-def test_impossible_loops(bars: float, bpm: float, beats: int, words: str) -> None:
+def test_impossible_loops_are_refused(bars: float, bpm: float, beats: int, words: str) -> None:
     with pytest.raises(RiffusionError, match=words):
         fit_loop(bars, bpm, beats_per_bar=beats)
 

@@ -86,7 +86,7 @@ def test_denoising_strength_zero_returns_a_long_song(
         assert ours[first : first + 20].mean() <= codec[first : first + 20].mean() + 1.5
 
 
-def test_clicks_stay_where_they_are(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_clicks_keep_their_position(tmp_path: Path, small: SpectrogramParams) -> None:
     """In step to the sample: the mean of where the energy of each click lies does not move."""
     places = np.arange(1000, 8000 * 9, 3517)
     clicks = np.zeros((1, 8000 * 9 + 57), np.float32)
@@ -99,7 +99,7 @@ def test_clicks_stay_where_they_are(tmp_path: Path, small: SpectrogramParams) ->
     assert np.abs(found - places).max() < 40
 
 
-def test_a_part_begins_and_ends_on_its_sample(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_part_starts_and_ends_on_its_sample(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     clip = song(10.0)
     riff = Riff(clip, settings_of(small, start=2.5, duration=4.25), tmp_path)
     wet = generated(riff)
@@ -108,7 +108,7 @@ def test_a_part_begins_and_ends_on_its_sample(tmp_path: Path, small: Spectrogram
     np.testing.assert_array_equal(riff.mix(wet, share=Curve.constant(0.0)).samples, clip.samples[:, 20000:54000])
 
 
-def test_true_stereo_generates_each_side_with_one_noise(
+def test_stereo_generates_both_channels_with_the_same_seeds(
     tmp_path: Path, small: SpectrogramParams, song: MakeSong
 ) -> None:
     clip = song(3.0, channels=2)
@@ -137,7 +137,7 @@ def test_doubling_renders_twice_with_two_noises(tmp_path: Path, small: Spectrogr
     np.testing.assert_allclose(*generated(middle, FakeBackend(by_seed)).samples, atol=1e-5)
 
 
-def test_images_in_stereo_are_generated_once(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_stereo_images_are_generated_once(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     stereo = small.replace(stereo=True)
     clip = song(2.0, channels=2)
     wet = generated(Riff(clip, settings_of(stereo), tmp_path))
@@ -146,7 +146,7 @@ def test_images_in_stereo_are_generated_once(tmp_path: Path, small: SpectrogramP
         settings_of(stereo, channels="double")
 
 
-def test_curves_and_prompts_move_along_the_song(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_curves_and_prompts_follow_the_song_time(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     settings = replace(
         settings_of(small),
         keyframes=(Keyframe("a", seed=4, seconds=1.0), Keyframe("b", seed=9, seconds=0.0)),
@@ -165,7 +165,7 @@ def test_curves_and_prompts_move_along_the_song(tmp_path: Path, small: Spectrogr
         assert request.denoise == pytest.approx(0.2 + 0.2 * share, abs=0.0051)
 
 
-def test_windows_share_batches_while_numbers_move(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_windows_with_changing_values_share_batches(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     settings = settings_of(small, denoise=parse_curve("0:00 0.2, 1:00 0.3", name="denoise", low=0, high=1))
     backend = FakeBackend(as_it_is, max_batch=4)
     riff = Riff(song(60.0), settings, tmp_path)
@@ -194,7 +194,9 @@ def test_last_samples_are_in_the_last_column(tmp_path: Path, small: SpectrogramP
     assert (drawn[102:] == 255).all()
 
 
-def test_another_song_of_that_length_is_another_song(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_another_song_of_the_same_length_is_generated_anew(
+    tmp_path: Path, small: SpectrogramParams, song: MakeSong
+) -> None:
     wets = [generated(Riff(song(2.0, seed=seed), settings_of(small), tmp_path)).samples for seed in (1, 2)]
     assert np.abs(wets[0] - wets[1]).max() > 0.01
 
@@ -204,7 +206,7 @@ def test_silence_stays_silence(tmp_path: Path, small: SpectrogramParams) -> None
     assert wet.peak < 1e-6
 
 
-def test_preview_then_the_whole(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_preview_is_followed_by_the_whole_riff(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     riff, backend = Riff(song(6.0), settings_of(small), tmp_path), FakeBackend(as_it_is)
     assert riff.wet() is None
     events = list(riff.generate(backend, limit=1))
@@ -240,9 +242,7 @@ def test_init_images_are_drawn_once(tmp_path: Path, small: SpectrogramParams, so
     assert len(drawn()) == 2 * len(first)
 
 
-def test_both_sides_of_a_song_in_mono_are_generated_once(
-    tmp_path: Path, small: SpectrogramParams, song: MakeSong
-) -> None:
+def test_stereo_riff_of_a_mono_song_is_generated_once(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     backend = FakeBackend(as_it_is)
     riff = Riff(song(3.0), settings_of(small, channels="stereo"), tmp_path)
     wet = generated(riff, backend)
@@ -334,7 +334,7 @@ def test_songs_of_other_rates_are_resampled(tmp_path: Path, small: SpectrogramPa
     assert riff.dry.samples.shape == (2, 16000)
 
 
-def test_presets_are_settings(small: SpectrogramParams) -> None:
+def test_riff_presets_are_valid_settings(small: SpectrogramParams) -> None:
     for values in PRESETS_RIFF.values():
         keyframe = Keyframe("a", denoise=values["denoise"], cfg=values["cfg"], seconds=1.0)
         assert RiffSettings((keyframe,), steps=int(values["steps"])).keyframes[0].denoise <= 0.4
@@ -343,7 +343,7 @@ def test_presets_are_settings(small: SpectrogramParams) -> None:
 @pytest.mark.parametrize(
     ("values", "words"), [({"channels": "both"}, "mono, stereo, double"), ({"law": "loud"}, "equal-power, linear")]
 )
-def test_unknown_choices(small: SpectrogramParams, values: dict[str, object], words: str) -> None:
+def test_unknown_choices_are_refused(small: SpectrogramParams, values: dict[str, object], words: str) -> None:
     with pytest.raises(RiffusionError, match=words):
         settings_of(small, **values)
     with pytest.raises(RiffusionError, match="no samples"):

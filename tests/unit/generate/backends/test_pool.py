@@ -123,7 +123,7 @@ WORDS = st.lists(st.sampled_from(["generate", "lose", "part", "fail", "stop"]), 
     steady=st.integers(0, 3),
     count=st.integers(1, 12),
 )
-def test_whatever_fails_each_image_is_there_once_while_one_lives(
+def test_pool_returns_each_image_once_while_any_backend_works(
     scripts: list[tuple[list[str], str, int]], steady: int, count: int
 ) -> None:
     actors = [Actor(*words, then=then, down=down) for words, then, down in scripts]
@@ -135,7 +135,7 @@ def test_whatever_fails_each_image_is_there_once_while_one_lives(
 
 @settings(max_examples=40, deadline=None)
 @given(scripts=st.lists(WORDS, min_size=1, max_size=3), count=st.integers(1, 9))
-def test_pool_raises_when_every_backend_is_down_and_has_handed_out_finished_images(
+def test_pool_delivers_finished_images_once_before_it_raises_when_every_backend_is_down(
     scripts: list[list[str]], count: int
 ) -> None:
     team = several(*(Actor(*words, then="lose", down=99) for words in scripts))
@@ -147,13 +147,13 @@ def test_pool_raises_when_every_backend_is_down_and_has_handed_out_finished_imag
     assert len(came) == len(set(came))
 
 
-def test_all_take_part() -> None:
+def test_pool_uses_every_backend() -> None:
     actors = [Actor(seconds=0.02) for _ in range(3)]
     all_generated(several(*actors), 9)
     assert all(actor.got for actor in actors)
 
 
-def test_a_slow_one_gets_fewer() -> None:
+def test_slow_backend_gets_fewer_requests() -> None:
     slow, fast = Actor(seconds=0.12), Actor(seconds=0.01)
     team = several(slow, fast)
     all_generated(team, 6)  # to know each other
@@ -162,7 +162,7 @@ def test_a_slow_one_gets_fewer() -> None:
     assert sum(map(len, fast.got)) >= 10
 
 
-def test_the_end_is_not_left_to_the_slowest() -> None:
+def test_last_requests_are_not_given_to_the_slowest_backend() -> None:
     slow, fast = Actor(seconds=0.5), Actor(seconds=0.01)
     team = several(slow, fast)
     all_generated(team, 2)
@@ -171,7 +171,7 @@ def test_the_end_is_not_left_to_the_slowest() -> None:
     assert slow.got == []
 
 
-def test_one_that_was_slow_once_is_tried_again() -> None:
+def test_backend_that_was_slow_once_is_used_again() -> None:
     late, steady = Actor(seconds=0.6), Actor(seconds=0.02)
     team = several(late, steady)
     all_generated(team, 2)
@@ -181,7 +181,7 @@ def test_one_that_was_slow_once_is_tried_again() -> None:
     assert sum(map(len, late.got)) >= 4
 
 
-def test_one_that_was_lost_comes_back() -> None:
+def test_lost_backend_rejoins_the_pool() -> None:
     told: list[str] = []
     back, steady = Actor("lose", down=2, seconds=0.02), Actor(seconds=0.02)
     team = several(back, steady, log=told.append)
@@ -221,14 +221,14 @@ def test_pool_does_not_retry_a_request_that_a_backend_refused() -> None:
     assert [len(actor.got) for actor in (picky, other)] == [1, 1]
 
 
-def test_an_error_that_all_have_is_everybody_s() -> None:
+def test_pool_raises_when_every_backend_failed() -> None:
     actors = [Actor(then="fail"), Actor(then="fail")]
     with pytest.raises(MemoryError):
         several(*actors).generate(asked(1), lambda number, image: None)
     assert [actor.got for actor in actors] == [[[0]], [[0]]]
 
 
-def test_another_model_does_not_come_back() -> None:
+def test_backend_with_another_model_does_not_rejoin_the_pool() -> None:
     told: list[str] = []
     other = Actor(name="other")
     team = several(other, Actor(), lost={0: "not there"}, log=told.append)
@@ -253,7 +253,7 @@ def test_interrupt_reaches_all_backends_and_keeps_finished_images() -> None:
     assert 0 < len(came) < 9
 
 
-def test_an_error_of_the_caller_ends_all() -> None:
+def test_error_in_the_callback_interrupts_every_backend() -> None:
     hanging = Actor(then="hang")
 
     def full(number: int, image: Image.Image) -> None:
@@ -264,13 +264,13 @@ def test_an_error_of_the_caller_ends_all() -> None:
     assert hanging.wish.wait(60)
 
 
-def test_one_that_its_own_user_stopped_is_left_alone() -> None:
+def test_backend_interrupted_by_its_own_user_is_not_retried() -> None:
     with pytest.raises(BackendUnavailableError, match="interrupted by its own user"):
         several(stopped := Actor(then="stop"), rest=60).generate(asked(2), lambda number, image: None)
     assert len(stopped.got) == 1
 
 
-def test_each_takes_its_own_number_at_once() -> None:
+def test_each_backend_keeps_to_its_own_batch_size() -> None:
     one, two = Actor(), Actor()
     team = BatchLimit(several(one, two), 2, lambda activity: None, lambda: False)
     assert team.max_batch == 4

@@ -74,7 +74,7 @@ def samples_of(jam: Jam) -> np.ndarray:
 # --- generation ----------------------------------------------------------------------------------------------------
 
 
-def test_windows_go_on_from_each_other(start: Callable[..., Jam]):
+def test_each_window_continues_the_previous_one(start: Callable[..., Jam]):
     backend = FakeBackend(by_seed)
     jam = start(backend)
     until(lambda: jam.resting)
@@ -91,7 +91,7 @@ def test_windows_go_on_from_each_other(start: Callable[..., Jam]):
     assert [request.seeds for request in backend.requests[:3]] == [(3, 3), (4, 4), (5, 5)]
 
 
-def test_a_beat_goes_on_under_all_windows(start: Callable[..., Jam]):
+def test_beat_image_continues_through_all_windows(start: Callable[..., Jam]):
     backend = FakeBackend(by_seed)
     jam = start(backend, beat="four on the floor", denoise=0.6, params=TINY.replace(max_frequency=3500))
     until(lambda: jam.resting)
@@ -104,7 +104,7 @@ def test_a_beat_goes_on_under_all_windows(start: Callable[..., Jam]):
     np.testing.assert_array_equal(np.asarray(second.init)[:, 64:], beat[:, 64:])
 
 
-def test_queued_prompts_are_travelled_to_in_their_order(start: Callable[..., Jam]):
+def test_queued_prompts_are_reached_in_order(start: Callable[..., Jam]):
     backend = FakeBackend(by_seed)
     studio = Studio(max_batch=1)
     studio.draw = backend.draw
@@ -152,7 +152,7 @@ def test_playback_position_is_limited_to_the_generated_audio(start: Callable[...
     assert jam.heard == heard, "time does not run backwards"
 
 
-def test_a_window_that_fails_is_tried_once_more_with_other_noise(start: Callable[..., Jam]):
+def test_failed_window_is_retried_once_with_another_seed(start: Callable[..., Jam]):
     def overflowing(request: Request) -> Image.Image:
         seeds.append(request.seeds[0])
         if len(seeds) == 3:
@@ -170,7 +170,7 @@ def test_a_window_that_fails_is_tried_once_more_with_other_noise(start: Callable
 # --- sound ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_sound_is_whole_to_the_sample(start: Callable[..., Jam]):
+def test_audio_of_all_windows_is_complete_to_the_sample(start: Callable[..., Jam]):
     """An error ends it after five windows: then all five sound to their ends."""
 
     def five(request: Request) -> Image.Image:
@@ -189,7 +189,7 @@ def test_the_sound_is_whole_to_the_sample(start: Callable[..., Jam]):
     assert [chunk.start for chunk in chunks[1:]] == [chunk.stop for chunk in chunks[:-1]]
 
 
-def test_seams_are_as_loud_as_the_rest_and_without_a_click(start: Callable[..., Jam]):
+def test_seams_have_the_level_of_the_rest_and_no_click(start: Callable[..., Jam]):
     """Steady noise: neither a dip nor a jump where chunks meet."""
 
     def steady(request: Request) -> Image.Image:
@@ -213,7 +213,7 @@ def test_seams_are_as_loud_as_the_rest_and_without_a_click(start: Callable[..., 
     assert at_borders.max() <= np.quantile(jumps, 0.9999)
 
 
-def test_a_louder_image_is_brought_to_the_level_of_the_one_before():
+def test_louder_image_is_matched_to_the_level_of_the_previous_one():
     moment = Moment(Keyframe("a", seed=1, seconds=1), Keyframe("a", seed=1, seconds=1), 0.0, 0.7, 7.0)
     ribbon = RollingBlend(TINY, 192, 64)
     for grey in (100, 115):
@@ -228,7 +228,7 @@ def test_a_louder_image_is_brought_to_the_level_of_the_one_before():
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 4), st.integers(3, 8))
-def test_the_ribbon_is_the_same_however_much_is_forgotten(part: int, count: int):
+def test_forgetting_columns_does_not_change_the_rolling_blend(part: int, count: int):
     moment = Moment(Keyframe("a", seed=1, seconds=1), Keyframe("a", seed=1, seconds=1), 0.0, 0.7, 7.0)
     long, short = (RollingBlend(TINY, 128, 16 * part) for _ in range(2))
     rng = np.random.default_rng(count)
@@ -253,7 +253,7 @@ def test_an_image_of_another_size_is_refused(start: Callable[..., Jam]):
 # --- ends ----------------------------------------------------------------------------------------------------------
 
 
-def test_stop_takes_effect_within_an_image(start: Callable[..., Jam]):
+def test_stop_takes_effect_during_an_image(start: Callable[..., Jam]):
     studio = Studio(max_batch=1, delay=60)
     jam = start(studio)
     until(studio.at_work.is_set)
@@ -271,7 +271,7 @@ def test_closing_the_page_ends_the_session(start: Callable[..., Jam], monkeypatc
     assert jam.error is None
 
 
-def test_the_past_is_forgotten(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
+def test_played_chunks_are_removed(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_BEHIND", 2.0)
     jam = start()
     for _ in range(12):
@@ -293,7 +293,7 @@ def test_external_interrupt_is_reported(start: Callable[..., Jam]):
     assert jam.tape.samples == (STEP + 192 - 1) * 80
 
 
-def test_a_slow_backend_is_measured(start: Callable[..., Jam]):
+def test_speed_of_a_slow_backend_is_measured(start: Callable[..., Jam]):
     jam = start(Studio(max_batch=1, delay=2.0), ahead=20)
     until(lambda: jam.pace.speed is not None, 30)
     assert jam.pace.speed is not None
@@ -301,7 +301,7 @@ def test_a_slow_backend_is_measured(start: Callable[..., Jam]):
     assert 5 < jam.pace.needed <= 20
 
 
-def test_waiting_for_the_webui_is_known(start: Callable[..., Jam]):
+def test_activity_shows_waiting_for_the_webui(start: Callable[..., Jam]):
     studio = Studio(max_batch=1, delay=1.0)
     studio.activity = Activity(waiting=True)
     jam = start(studio)
@@ -345,7 +345,7 @@ def test_recording_equals_the_played_audio(start: Callable[..., Jam], tmp_path: 
     assert "Riffusion jam: " in read_tags(tmp_path / "take.wav")["comment"]
 
 
-def test_a_recording_keeps_its_beginning(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
+def test_recording_keeps_the_chunks_from_its_start(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_BEHIND", 0.0)
     jam = start()
     until(lambda: jam.resting)
@@ -359,7 +359,7 @@ def test_a_recording_keeps_its_beginning(start: Callable[..., Jam], monkeypatch:
     jam.tape.use(8000, jam.heard, lambda clip: None)
 
 
-def test_the_page_is_told_of_the_present_while_a_long_recording_goes_on(
+def test_page_gets_recent_prompt_changes_only_during_a_long_recording(
     start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch
 ):
     """Else each of the page's questions, more than two a second, is answered with hours of prompts."""
@@ -379,7 +379,7 @@ def test_the_page_is_told_of_the_present_while_a_long_recording_goes_on(
 
 
 @pytest.mark.parametrize("how", ["stop", "error", "left"])
-def test_a_recording_is_kept_whatever_ends_the_jam(
+def test_recording_is_saved_however_the_session_ends(
     start: Callable[..., Jam], how: str, monkeypatch: pytest.MonkeyPatch
 ):
     takes: list[Recording] = []
@@ -441,22 +441,22 @@ def test_recording_of_an_ended_session_is_refused(start: Callable[..., Jam]):
         ({"bridge_denoise": 2}, "bridges"),
     ],
 )
-def test_settings_that_cannot_be_are_sentences(change: dict[str, Any], text: str):
+def test_invalid_settings_are_refused(change: dict[str, Any], text: str):
     with pytest.raises(RiffusionError, match=text):
         settings_of(**change)
 
 
-def test_a_seed_is_chosen_once(start: Callable[..., Jam]):
+def test_random_seed_is_chosen_once(start: Callable[..., Jam]):
     jam = start(seed=-1)
     assert jam.settings.seed >= 0
 
 
-def test_the_reference_engine_has_no_stream(tmp_path: Path):
+def test_reference_engine_is_refused(tmp_path: Path):
     with pytest.raises(RiffusionError, match="fast, best"):
         Jam(settings_of(), FakeBackend(by_seed), tmp_path, DecodeSettings(engine="reference"))
 
 
-def test_only_so_many_play_at_once(tmp_path: Path):
+def test_number_of_sessions_is_limited(tmp_path: Path):
     jams = JamRegistry(most=2)
     made = [Jam(settings_of(), FakeBackend(by_seed), tmp_path / str(number), CPU) for number in range(4)]
     ids = [jams.start(jam) for jam in made[:2]]
@@ -476,7 +476,7 @@ def test_only_so_many_play_at_once(tmp_path: Path):
     assert jams.get(ids[0]) is None
 
 
-def test_one_that_is_to_end_makes_room_at_once(tmp_path: Path):
+def test_stopping_session_does_not_count_towards_the_limit(tmp_path: Path):
     """Start stops the page's own jam and starts another: the one may still be in the middle of an image."""
     jams = JamRegistry(most=1)
     studio = Studio(max_batch=1)
@@ -496,7 +496,7 @@ def test_one_that_is_to_end_makes_room_at_once(tmp_path: Path):
     assert all(jam.gone for jam in made)
 
 
-def test_recordings_are_saved_where_the_program_ends(tmp_path: Path):
+def test_recordings_are_saved_when_the_program_ends(tmp_path: Path):
     takes: list[Recording] = []
 
     def keep(jam: Jam, take: Recording) -> str:
@@ -518,7 +518,7 @@ def test_recordings_are_saved_where_the_program_ends(tmp_path: Path):
     assert not jam.tape.folder.exists()
 
 
-def test_identity_backend_keeps_noise_and_beat(start: Callable[..., Jam]):
+def test_session_with_an_identity_backend_is_audible(start: Callable[..., Jam]):
     jam = start(FakeBackend(lambda r: as_it_is(r) if r.init else by_seed(r)), bridge_denoise=0.0)
     until(lambda: jam.resting)
     assert AudioClip(samples_of(jam).astype(np.float32), 8000).peak > 0.05

@@ -41,7 +41,7 @@ with stopping_signals():
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
-def test_a_recording_is_kept_and_the_rest_goes(name: str, tmp_path: Path) -> None:
+def test_signal_saves_the_recording_and_removes_the_rest(name: str, tmp_path: Path) -> None:
     number = getattr(signal, name)
     with Program("-c", SERVER, folder=tmp_path) as program:
         assert program.process.stdout is not None

@@ -17,7 +17,7 @@ def test_playback_waits_until_the_throughput_is_known():
 
 
 @given(WINDOWS, st.floats(0.05, 50.0), st.floats(0.0, 1.0))
-def test_the_next_window_is_there_in_time(window, speed, late):
+def test_next_window_is_ready_in_time(window, speed, late):
     """Even where it takes a quarter longer than the ones before, and a second to be loaded."""
     pace = Throughput(1e6)
     pace.add(window, window / speed)
@@ -29,7 +29,7 @@ def test_the_next_window_is_there_in_time(window, speed, late):
 
 
 @given(WINDOWS, st.floats(0.02, 0.98), st.floats(40.0, 200.0))
-def test_a_slow_backend_is_played_for_a_while_without_a_pause(window, speed, ahead):
+def test_slow_backend_plays_for_a_minimum_time_without_a_pause(window, speed, ahead):
     pace = Throughput(ahead)
     for _ in range(4):
         pace.add(window, window / speed)
@@ -40,13 +40,13 @@ def test_a_slow_backend_is_played_for_a_while_without_a_pause(window, speed, ahe
 
 
 @given(WINDOWS, st.floats(0.001, 50.0), st.floats(5.0, 60.0))
-def test_no_more_is_waited_for_than_is_generated_ahead(window, speed, ahead):
+def test_buffer_never_exceeds_the_time_generated_ahead(window, speed, ahead):
     pace = Throughput(ahead)
     pace.add(window, window / speed)
     assert 0 < pace.needed <= ahead
 
 
-def test_only_the_last_windows_count():
+def test_speed_is_measured_over_the_latest_windows_only():
     pace = Throughput(60.0)
     pace.add(5.0, 500.0)  # the model was loaded
     for _ in range(4):

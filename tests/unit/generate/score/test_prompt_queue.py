@@ -29,7 +29,7 @@ def test_without_queued_prompts_only_the_seed_changes():
 
 
 @given(st.integers(1, 64), st.integers(1, 5))
-def test_each_transition_takes_its_windows_and_ends_at_the_prompt(travel: int, count: int):
+def test_transition_takes_its_number_of_windows_and_ends_at_the_prompt(travel: int, count: int):
     way = journey(travel)
     way.next()
     for number in range(count):
@@ -66,7 +66,7 @@ def test_first_window_has_the_first_prompt():
     assert told(way.next()) == ("A", "B", 0.25)
 
 
-def test_a_dropped_prompt_is_passed_over():
+def test_dropped_prompt_is_skipped():
     way = journey(1)
     way.next()
     first, second, third = way.add("same"), way.add("same"), way.add(" other ")

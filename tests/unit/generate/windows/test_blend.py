@@ -51,7 +51,7 @@ def decibels(mel: np.ndarray) -> np.ndarray:
 
 @settings(deadline=None, max_examples=25)
 @given(st.floats(0.1, 12.0), st.integers(1, 4), st.data())
-def test_images_of_one_sound_are_that_sound_again(seconds: float, width: int, data: st.DataObject) -> None:
+def test_blending_windows_of_one_sound_restores_it(seconds: float, width: int, data: st.DataObject) -> None:
     plan = plan_riff(round(seconds * 8000), SMALL, SCORE.at, width=64 * width, overlap=24)
     mel = noise_mel(plan.columns)
     blacks = data.draw(st.lists(st.floats(6e5, 4e6), min_size=len(plan.windows), max_size=len(plan.windows)))
@@ -63,7 +63,7 @@ def test_images_of_one_sound_are_that_sound_again(seconds: float, width: int, da
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(1, 700), st.integers(1, 700))
-def test_pieces_are_the_whole(start: int, length: int) -> None:
+def test_blended_pieces_equal_the_whole(start: int, length: int) -> None:
     plan = plan_song(SCORE, SMALL, width=128, overlap=32)
     woven = BlendedSpectrogram(plan, cut(noise_mel(plan.columns), plan, [2e6] * 99, [2e6] * 99))
     start = min(start, plan.columns - 1)
@@ -73,7 +73,7 @@ def test_pieces_are_the_whole(start: int, length: int) -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from(["song", "riff"]))
-def test_level_is_constant_though_blacks_are_wrong(seed: int, kind: str) -> None:
+def test_gains_equalise_windows_with_wrong_levels(seed: int, kind: str) -> None:
     """A model knows nothing of blacks: its windows may come out several decibels apart."""
     if kind == "song":
         plan = plan_song(SCORE, SMALL, width=128, overlap=32)
@@ -89,7 +89,7 @@ def test_level_is_constant_though_blacks_are_wrong(seed: int, kind: str) -> None
     assert abs(level.mean() - 20 * np.log10(1e6 / 1.5e6)) < 3.5  # and it is that of the windows together
 
 
-def test_errors_do_not_add_up_over_a_long_song() -> None:
+def test_level_errors_do_not_accumulate_over_a_long_song() -> None:
     """Every window gets louder towards its end: each seam asks for half a decibel, all in one direction."""
     plan = plan_riff(8000 * 600, SMALL, SCORE.at, width=256, overlap=32)
     grey = np.rint(np.linspace(120, 100, 256)).astype(np.uint8)
@@ -124,7 +124,7 @@ def test_silence_has_no_level_to_match() -> None:
     assert not BlendedSpectrogram(plan, lambda number: white).mel(0, plan.columns).any()
 
 
-def test_another_music_is_not_another_level() -> None:
+def test_level_correction_between_windows_is_bounded() -> None:
     """A quiet window beside a loud one is brought nearer by a bounded amount only."""
     plan = plan_riff(100 * 80 + 64 * 80, SMALL, SCORE.at, width=128, overlap=32)
     quiet, loud = (with_record(Image.new("RGB", (128, 64), (level,) * 3), 1e6) for level in (200, 20))
@@ -154,7 +154,7 @@ def test_seams_of_unrelated_windows_are_as_loud_as_the_rest() -> None:
     assert abs(mean[0] - mean[1]) < 1.0
 
 
-def test_only_a_few_images_are_kept() -> None:
+def test_only_a_few_window_images_are_kept_in_memory() -> None:
     plan = plan_riff(8000 * 60, SMALL, SCORE.at, width=128, overlap=32)
     opened: list[int] = []
     image = with_record(Image.new("RGB", (128, 64), (100, 100, 100)), 1e6)
@@ -205,7 +205,7 @@ def test_measured_levels_are_not_read_again() -> None:
     assert np.array_equal(again.mel(0, plan.columns), fresh.mel(0, plan.columns))
 
 
-def test_playable_part_ends_with_its_own_seam() -> None:
+def test_playable_part_has_its_own_gains() -> None:
     """Fades of a song that was cut off may be longer than those of the whole."""
     plan = plan_song(SCORE, SMALL, width=64, overlap=32)
     count = len(plan.windows)
