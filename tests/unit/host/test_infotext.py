@@ -51,7 +51,7 @@ def test_infotext_without_our_keys_changes_nothing() -> None:
     assert [infotext.reader(item)({"Steps": "20"}) for item in CONTROLS] == [None] * len(CONTROLS)
 
 
-def test_an_engine_that_is_not_here_falls_back_to_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_engine_falls_back_to_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     from riffusion_ext.host import xyz
     from riffusion_ext.spectrogram import settings
 

@@ -30,7 +30,9 @@ def _image(text: str | None = None) -> Image.Image:
 @given(
     count=st.integers(0, 5), grid=st.booleans(), masks=st.integers(0, 2), foreign=st.integers(0, 3), named=st.booleans()
 )
-def test_images_are_found_among_everything_else(count: int, grid: bool, masks: int, foreign: int, named: bool) -> None:
+def test_generated_images_are_found_among_grids_masks_and_others(
+    count: int, grid: bool, masks: int, foreign: int, named: bool
+) -> None:
     texts = [f"image {number}" for number in range(count)]
     images = [_image(text if named else None) for text in texts]
     returned = [one for image in images for one in [image, *(_image() for _ in range(masks))]]
@@ -50,7 +52,7 @@ def test_no_images_are_picked_from_an_empty_list() -> None:
     assert pick([], ["of nothing"], 0) == []
 
 
-def test_pixels_go_back_to_the_first_pass() -> None:
+def test_image_is_scaled_back_to_the_first_pass() -> None:
     image = Image.new("RGB", (128, 256), (10, 20, 30))
     image.info["parameters"] = "text"
     small = back_to_first_pass(image, 64, 128)
@@ -60,7 +62,7 @@ def test_pixels_go_back_to_the_first_pass() -> None:
     assert back_to_first_pass(image, 128, 256) is image
 
 
-def test_saved_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saved_path_is_that_of_an_existing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = _image()
     assert saved_path(image) is None
     (tmp_path / "a.png").touch()
@@ -71,7 +73,7 @@ def test_saved_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert saved_path(image) is None
 
 
-def test_the_file_just_written_is_the_newest_of_its_sequence(tmp_path: Path) -> None:
+def test_newest_file_of_a_sequence_is_found_by_its_time(tmp_path: Path) -> None:
     names = ["a.png", "a-1.png", "a-2.png"]
     for age, name in enumerate(names):
         (tmp_path / name).touch()
