@@ -65,7 +65,7 @@ def test_images_equal_those_of_the_original_library(torchaudio: Any, tune: Any, 
 
 @settings(max_examples=25, deadline=None)
 @given(samples=st.integers(0, 9000), channels=st.integers(1, 2), seed=st.integers(0, 9))
-def test_any_length_has_its_columns(samples: int, channels: int, seed: int) -> None:
+def test_number_of_columns_is_exact_for_any_length(samples: int, channels: int, seed: int) -> None:
     params = SpectrogramParams(sample_rate=8000, max_frequency=4000, num_frequencies=32, padded_duration_ms=200)
     waveform = torch.randn(channels, samples, generator=torch.Generator().manual_seed(seed))
     mel = mel_spectrogram(waveform, params)
@@ -74,14 +74,16 @@ def test_any_length_has_its_columns(samples: int, channels: int, seed: int) -> N
     assert bool((mel >= 0).all())
 
 
-def test_blocks_leave_no_trace(tune: Any, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams) -> None:
+def test_block_size_does_not_change_the_spectrogram(
+    tune: Any, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
+) -> None:
     waveform = torch.from_numpy(tune(1.5, rate=16000).samples)
     whole = mel_spectrogram(waveform, small)
     monkeypatch.setattr(encode, "_BLOCK", 7)
     assert mel_spectrogram(waveform, small).numpy() == pytest.approx(whole.numpy(), rel=1e-5, abs=1e-5)
 
 
-def test_channels_do_not_mix(tune: Any, small: SpectrogramParams) -> None:
+def test_channels_are_encoded_independently(tune: Any, small: SpectrogramParams) -> None:
     waveform = torch.from_numpy(tune(1.0, channels=2, rate=16000).samples)
     both = mel_spectrogram(waveform, small)
     for channel in range(2):

@@ -49,7 +49,7 @@ def test_filters_of_the_presets_equal_torchaudio_to_the_bit(torchaudio: Any, nam
     assert np.array_equal(dense(params), theirs.numpy())
 
 
-def test_the_mel_scale_is_the_one_of_htk() -> None:
+def test_mel_scale_is_that_of_htk() -> None:
     assert hz_to_mel(0.0) == 0.0
     assert hz_to_mel(1000.0) == pytest.approx(999.9855, abs=1e-3)
 
@@ -88,7 +88,7 @@ def test_the_projection_equals_the_full_product(name: str, spacing: float) -> No
     assert projection.column_sum.numpy() == pytest.approx(weights.sum(axis=1), rel=1e-5)
 
 
-def test_the_spread_is_the_mean_of_the_bands_weighted_by_what_the_bin_gives_them() -> None:
+def test_spread_is_the_mean_of_the_bands_weighted_by_the_filters() -> None:
     params = SpectrogramParams(num_frequencies=200)
     projection = MelProjection(params, 10.0, CPU)
     weights = full_weights(params, 10.0, projection.bins)
@@ -109,7 +109,7 @@ def test_the_spread_is_the_mean_of_the_bands_weighted_by_what_the_bin_gives_them
     longer=st.sampled_from([1, 1.5, 2, 4]),
     seed=st.integers(0, 9),
 )
-def test_properties_of_any_projection(
+def test_mel_projection_keeps_its_invariants(
     spacing: float, n_mels: int, f_min: int, f_max: int, window: int, longer: float, seed: int
 ) -> None:
     params = SpectrogramParams(
@@ -154,5 +154,5 @@ def test_filters_too_narrow_for_every_bin_are_silent_and_no_error() -> None:
     assert not projection.spread(torch.ones(3, 512), torch.zeros(3, 1)).any()
 
 
-def test_a_projection_is_made_once() -> None:
+def test_projection_is_cached() -> None:
     assert mel_projection(SpectrogramParams(), 10.0, CPU) is mel_projection(SpectrogramParams(), 10.0, CPU)

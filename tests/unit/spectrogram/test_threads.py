@@ -35,7 +35,7 @@ def test_shares_cover_every_frame_once(size: int, frames: int) -> None:
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_crew_threads_use_one_core_each_and_other_threads_are_unaffected() -> None:
+def test_worker_threads_use_one_core_each_and_other_threads_are_unaffected() -> None:
     """The crew's threads have one core; the caller, and a thread born meanwhile, keep theirs."""
 
     def work(crew: ThreadCrew) -> tuple[int, list[int], int]:
@@ -53,14 +53,14 @@ def test_crew_threads_use_one_core_each_and_other_threads_are_unaffected() -> No
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_a_call_inside_a_call_is_done_alone() -> None:
+def test_nested_call_runs_serially() -> None:
     """The leader does not wait for itself."""
     assert run_on(CPU, lambda _: run_on(CPU, lambda inner: inner)) is SERIAL
     assert run_on(CPU, lambda crew: crew.map(lambda _: run_on(CPU, lambda inner: inner), [0])) == [SERIAL]
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_calls_from_many_threads_are_all_answered() -> None:
+def test_calls_from_many_threads_all_complete() -> None:
     """One goes on at a time, none is lost."""
     with ThreadPoolExecutor(6) as pool:
         answers = list(
@@ -70,7 +70,7 @@ def test_calls_from_many_threads_are_all_answered() -> None:
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_an_error_is_raised_once_all_have_finished() -> None:
+def test_error_is_raised_after_all_threads_have_finished() -> None:
     """Nobody writes into what the caller has given up."""
     running = threading.Semaphore(0)
     finished: list[int] = []
@@ -94,7 +94,7 @@ def test_no_gradients_are_recorded() -> None:
     assert run_on(CPU, lambda crew: crew.map(lambda _: (weight * 2).requires_grad, [0, 1])) == [False, False]
 
 
-def test_an_error_is_raised_although_others_were_never_begun() -> None:
+def test_error_is_raised_although_other_items_never_started() -> None:
     """More items than threads: those that wait are given up, and the error is the one of the item that failed."""
     begun: list[int] = []
 
@@ -110,7 +110,7 @@ def test_an_error_is_raised_although_others_were_never_begun() -> None:
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_no_more_items_at_once_than_torch_may_use_cores() -> None:
+def test_number_of_parallel_items_is_limited_to_torch_threads() -> None:
     """However many cores the machine has, and in the items' order."""
     lock, now, most = threading.Lock(), 0, 0
 

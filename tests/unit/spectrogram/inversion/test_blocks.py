@@ -67,7 +67,7 @@ def excess(
     return float(error[near].mean() / error[~near].mean())
 
 
-def test_spectrograms_that_fit_are_reconstructed_in_one_block(tune: Any, small: SpectrogramParams) -> None:
+def test_spectrogram_that_fits_is_reconstructed_in_one_block(tune: Any, small: SpectrogramParams) -> None:
     mel = mel_of(tune(1.0, rate=16000), small)
     long = reconstruct_long(slices(mel), mel.shape[1], small, FAST)
     assert np.array_equal(long, reconstruct(mel, small, FAST).numpy())
@@ -80,7 +80,7 @@ def test_spectrograms_that_fit_are_reconstructed_in_one_block(tune: Any, small: 
     block=st.sampled_from([100, 120, 576]),
     step=st.sampled_from([10, 4, 2]),
 )
-def test_lengths_and_pieces(frames: int, batch: int, block: int, step: int) -> None:
+def test_length_is_exact_and_blocks_overlap(frames: int, batch: int, block: int, step: int) -> None:
     params = TINY.replace(step_size_ms=step)
     up, down = working_rate(params)
     asked: list[tuple[int, int]] = []
@@ -102,7 +102,7 @@ def test_lengths_and_pieces(frames: int, batch: int, block: int, step: int) -> N
     assert all(later[0] == earlier[1] - blocks._OVERLAP * scale for earlier, later in pairwise(asked))
 
 
-def test_a_steady_tone_has_no_gap_and_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steady_tone_has_no_gap_or_step_at_block_borders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 100)
     time = np.arange(8000 * 4) / 8000
     clip = AudioClip(0.5 * np.sin(2 * np.pi * 440 * time)[None].astype(np.float32), 8000)
@@ -138,7 +138,7 @@ def test_seams_are_no_worse_than_the_rest(
     assert at_seams <= 10 ** (3 / 20) * max(np.percentile(highest, 99), np.median(highest))
 
 
-def test_usual_parameters_make_no_click_and_no_step(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_parameters_give_no_click_or_step_at_block_borders(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 192)
     params = SpectrogramParams()
     clip = tune(8.0)

@@ -33,7 +33,7 @@ def error(mel: torch.Tensor, signal: torch.Tensor, params: SpectrogramParams) ->
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_image_comes_back_and_best_is_better(tune: Any, small: SpectrogramParams, seed: int) -> None:
+def test_image_is_restored_and_best_is_more_accurate_than_fast(tune: Any, small: SpectrogramParams, seed: int) -> None:
     mel = mel_of(tune(2.0, rate=16000, seed=seed), small)
     fast = error(mel, reconstruct(mel, small, FAST), small)
     best = error(mel, reconstruct(mel, small, BEST), small)
@@ -41,7 +41,7 @@ def test_the_image_comes_back_and_best_is_better(tune: Any, small: SpectrogramPa
     assert best < 0.5 * fast
 
 
-def test_usual_parameters(tune: Any) -> None:
+def test_default_parameters_restore_the_image(tune: Any) -> None:
     params = SpectrogramParams()
     mel = mel_of(tune(1.5), params)
     signal = reconstruct(mel, params, FAST)
@@ -49,7 +49,7 @@ def test_usual_parameters(tune: Any) -> None:
     assert error(mel, signal, params) < 1.5
 
 
-def test_the_level_is_kept(tune: Any, small: SpectrogramParams) -> None:
+def test_level_is_kept_at_any_window_and_padding(tune: Any, small: SpectrogramParams) -> None:
     for window, padded in ((100, 200), (100, 100), (100, 150), (60, 400)):
         params = small.replace(window_duration_ms=window, padded_duration_ms=padded)
         clip = tune(2.0, rate=16000)
@@ -58,7 +58,7 @@ def test_the_level_is_kept(tune: Any, small: SpectrogramParams) -> None:
         assert abs(20 * np.log10(ours.rms / clip.rms)) < 0.4
 
 
-def test_two_calls_are_equal_to_the_bit(tune: Any, small: SpectrogramParams) -> None:
+def test_reconstruction_is_deterministic(tune: Any, small: SpectrogramParams) -> None:
     mel = mel_of(tune(1.2, rate=16000), small)
     assert torch.equal(reconstruct(mel, small, FAST), reconstruct(mel, small, FAST))
 
@@ -71,7 +71,9 @@ def test_gain_by_power_of_two_is_exact_to_the_bit(exponent: int, tune: Any, smal
 
 
 @pytest.mark.parametrize("exponent", [-5, 13])
-def test_gain_is_exact_with_a_known_beginning(exponent: int, tune: Any, small: SpectrogramParams) -> None:
+def test_gain_by_power_of_two_is_exact_with_a_known_beginning(
+    exponent: int, tune: Any, small: SpectrogramParams
+) -> None:
     mel, gain = mel_of(tune(1.2, rate=16000), small), 2.0**exponent
     signal = reconstruct(mel, small, FAST)
     share = torch.linspace(1.0, 0.0, 4800)
@@ -81,7 +83,7 @@ def test_gain_is_exact_with_a_known_beginning(exponent: int, tune: Any, small: S
     assert torch.equal(other, gain * one)
 
 
-def test_images_of_a_batch_do_not_touch(tune: Any, small: SpectrogramParams) -> None:
+def test_images_of_a_batch_do_not_affect_each_other(tune: Any, small: SpectrogramParams) -> None:
     mels = [mel_of(tune(1.2, rate=16000, seed=seed), small) * 4**seed for seed in range(3)]
     mels.append(torch.zeros_like(mels[0]))
     together = reconstruct(torch.cat(mels), small, FAST)
@@ -91,7 +93,7 @@ def test_images_of_a_batch_do_not_touch(tune: Any, small: SpectrogramParams) -> 
     assert float(together[3].abs().max()) < 1e-3
 
 
-def test_the_given_magnitudes_are_not_changed(tune: Any, small: SpectrogramParams) -> None:
+def test_input_magnitudes_are_not_changed(tune: Any, small: SpectrogramParams) -> None:
     mel = mel_of(tune(1.2, rate=16000), small)
     before = mel.clone()
     reconstruct(mel, small, FAST)
@@ -114,7 +116,7 @@ def test_extreme_magnitudes_give_finite_sound(kind: str, small: SpectrogramParam
     assert bool(signal.any()) is (kind != "silence")
 
 
-def test_bands_between_the_encoders_bins_do_no_harm() -> None:
+def test_bands_between_the_bins_of_the_encoder_give_finite_sound() -> None:
     # 1 Hz wide each, with an FFT of 3.3 Hz: two thirds of the rows are white in any real image.
     params = SpectrogramParams(
         sample_rate=16000, window_duration_ms=200, padded_duration_ms=300, num_frequencies=33, min_frequency=67,
@@ -160,7 +162,7 @@ def test_every_iteration_reports_progress(name: str, small: SpectrogramParams) -
     assert len(ticks) == sum(stage.iterations for stage in PROGRAMS[name].stages)
 
 
-def test_threads_change_the_result_by_rounding_only(tune: Any, small: SpectrogramParams) -> None:
+def test_number_of_threads_changes_the_result_by_rounding_only(tune: Any, small: SpectrogramParams) -> None:
     mel = mel_of(tune(2.0, rate=16000), small)
     alone = reconstruct(mel, small, FAST)
     with ThreadPoolExecutor(3) as pool:

@@ -16,7 +16,7 @@ PARAMS = SpectrogramParams(
 
 
 @pytest.mark.parametrize("frames", [8, 33, 64, 700])
-def test_length_is_that_of_the_columns(frames: int) -> None:
+def test_loop_length_is_that_of_its_columns(frames: int) -> None:
     rng = np.random.default_rng(0)
     mel = torch.from_numpy(rng.rayleigh(1e5, (2, frames, 64)).astype(np.float32))
     shares: list[float] = []

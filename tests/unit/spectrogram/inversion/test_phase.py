@@ -129,7 +129,7 @@ def test_phases_follow_the_heaviest_spanning_tree(
     seed=st.integers(0, 10_000),
     size=st.integers(0, 2),
 )
-def test_ties_and_silence_end_in_a_heaviest_tree_too(
+def test_ties_and_silence_give_a_heaviest_spanning_tree(
     crews: list[ThreadCrew], shape: tuple[int, int, int], levels: int, silent: float, seed: int, size: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -141,7 +141,7 @@ def test_ties_and_silence_end_in_a_heaviest_tree_too(
 
 @pytest.mark.parametrize("level", [0.0, 1e-30, 1.0, 1e12])
 @pytest.mark.parametrize("shape", [(1, 1, 7), (1, 7, 1), (2, 40, 30)])
-def test_constant_magnitudes_come_to_an_end(level: float, shape: tuple[int, int, int]) -> None:
+def test_constant_magnitudes_give_finite_phase(level: float, shape: tuple[int, int, int]) -> None:
     phase = phase_from_magnitude(torch.full(shape, level), GRID)
     assert phase.shape == shape
     assert bool(torch.isfinite(phase).all())
@@ -149,7 +149,7 @@ def test_constant_magnitudes_come_to_an_end(level: float, shape: tuple[int, int,
 
 @settings(max_examples=60, deadline=None)
 @given(shape=shapes, value=st.sampled_from([math.nan, math.inf, -1.0]), share=st.floats(0, 1), seed=st.integers(0, 999))
-def test_magnitudes_that_are_no_numbers_come_to_an_end(
+def test_non_finite_and_negative_magnitudes_terminate(
     shape: tuple[int, int, int], value: float, share: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -157,7 +157,7 @@ def test_magnitudes_that_are_no_numbers_come_to_an_end(
     assert phase_from_magnitude(magnitude, GRID).shape == shape
 
 
-def test_images_of_a_batch_do_not_touch() -> None:
+def test_images_of_a_batch_do_not_affect_each_other() -> None:
     magnitude = torch.rand(3, 20, 30, generator=torch.Generator().manual_seed(1))
     magnitude[1] *= 1e6
     magnitude[2, :, 10:] = 0
@@ -169,7 +169,7 @@ def test_images_of_a_batch_do_not_touch() -> None:
         assert turns_apart(shift.numpy(), float(shift[0, 0])).max() < 1e-3
 
 
-def test_the_number_of_threads_does_not_matter(crews: list[ThreadCrew]) -> None:
+def test_number_of_threads_does_not_change_the_phase(crews: list[ThreadCrew]) -> None:
     magnitude = torch.rand(2, 50, 30, generator=torch.Generator().manual_seed(1)) ** 4
     one, two, three = (phase_from_magnitude(magnitude, GRID, threads=crew) for crew in crews)
     for other in (two, three):
@@ -177,7 +177,7 @@ def test_the_number_of_threads_does_not_matter(crews: list[ThreadCrew]) -> None:
         assert turns_apart(shift, shift[:, :1, :1]).max() < 1e-3
 
 
-def test_a_gain_does_not_matter() -> None:
+def test_gain_does_not_change_the_phase() -> None:
     magnitude = torch.rand(1, 20, 30, generator=torch.Generator().manual_seed(1))
     quiet, loud = (phase_from_magnitude(gain * magnitude, GRID).numpy() for gain in (2.0**-20, 2.0**10))
     assert turns_apart(quiet, loud).max() < 1e-3
@@ -188,7 +188,7 @@ def test_a_gain_does_not_matter() -> None:
 
 @pytest.mark.parametrize("frames", [1, 3, 10, 19, 20])
 @pytest.mark.parametrize("size", [0, 1, 2])
-def test_known_frames_keep_their_phase_and_the_others_follow(crews: list[ThreadCrew], frames: int, size: int) -> None:
+def test_known_frames_keep_their_phase_and_anchor_the_others(crews: list[ThreadCrew], frames: int, size: int) -> None:
     rng = np.random.default_rng(frames)
     magnitude = rng.lognormal(0, 1.5, (2, 20, 9)).astype(np.float32)
     given_phase = rng.uniform(-9, 9, (2, frames, 9))
@@ -231,7 +231,7 @@ def error_where_loud(spectra: torch.Tensor, grid: FrameGrid, db: float) -> np.nd
 
 
 @pytest.mark.parametrize("frequency", [200.0, 203.0, 207.5, 611.0])
-def test_a_steady_sinusoid(frequency: float) -> None:
+def test_phase_of_a_steady_sinusoid_is_accurate(frequency: float) -> None:
     frames = 60
     time = np.arange((frames - 1) * 20) / 2000
     spectra = spectra_of(np.sin(2 * np.pi * frequency * time + 1.0), GRID, frames)[:, 8:-8]
@@ -239,7 +239,7 @@ def test_a_steady_sinusoid(frequency: float) -> None:
 
 
 @pytest.mark.parametrize(("position", "within"), [(600, 1e-3), (603, 1.0), (607, 1.5), (613, 1.5)])
-def test_a_click_is_where_it_was(position: int, within: float) -> None:
+def test_click_keeps_its_position(position: int, within: float) -> None:
     signal = np.zeros(59 * 20)
     signal[position] = 1.0
     magnitude = spectra_of(signal, GRID, 60).abs()
@@ -250,7 +250,7 @@ def test_a_click_is_where_it_was(position: int, within: float) -> None:
         assert frame * GRID.hop_length - GRID.half + delay == pytest.approx(position, abs=within)
 
 
-def test_a_gliding_tone() -> None:
+def test_phase_of_a_gliding_tone_is_accurate() -> None:
     frames = 80
     time = np.arange((frames - 1) * 20) / 2000
     spectra = spectra_of(np.sin(2 * np.pi * (150 * time + 400 * time**2)), GRID, frames)[:, 8:-8]

@@ -21,7 +21,7 @@ def working(params: SpectrogramParams) -> tuple[float, int]:
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_a_tone_keeps_its_level_and_its_time(rate: int) -> None:
+def test_resampled_tone_keeps_level_and_time(rate: int) -> None:
     params = SpectrogramParams(sample_rate=rate)
     lower, hop = working(params)
     count = 100 * hop
@@ -36,7 +36,7 @@ def test_a_tone_keeps_its_level_and_its_time(rate: int) -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_images_above_the_working_rate_are_silent(name: str) -> None:
+def test_aliases_above_the_working_rate_are_suppressed(name: str) -> None:
     params = PRESETS[name]
     lower, hop = working(params)
     count = 200 * hop
@@ -71,7 +71,7 @@ def test_lengths_are_exact_for_any_parameters(
     assert out == pytest.approx(1.0, abs=0.02)  # a steady value stays, up to both ends
 
 
-def test_channels_do_not_mix() -> None:
+def test_channels_are_resampled_independently() -> None:
     params = SpectrogramParams()
     signal = np.random.default_rng(1).standard_normal((2, 2100)).astype(np.float32)
     both = to_sample_rate(signal, params)

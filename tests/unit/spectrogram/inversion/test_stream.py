@@ -67,7 +67,7 @@ def test_streamed_pieces_equal_the_whole_for_any_piece_sizes(steps: list[int], r
     assert np.isfinite(whole).all()
 
 
-def test_large_steps_come_out_but_for_the_margin():
+def test_large_pieces_are_returned_up_to_the_margin():
     mel = tune(700)
     stream = SoundStream(TINY, device="cpu")
     for stop in (300, 450, 600):
@@ -75,7 +75,7 @@ def test_large_steps_come_out_but_for_the_margin():
         assert stream._given == stop - stream.margin
 
 
-def test_streamed_at_once_equals_the_song():
+def test_stream_in_one_piece_equals_the_whole_song():
     mel = tune(1400)
     source = Source(TINY, mel.shape[1], 1.0, (), slices(mel))
     song = source_to_audio(source, DecodeSettings(level="raw", device="cpu")).clip.samples
@@ -99,7 +99,7 @@ def test_resampled_pieces_equal_the_resampled_whole(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, atol=1e-6)
 
 
-def test_frames_in_the_margin_may_change_later():
+def test_frames_in_the_margin_may_still_change():
     mel = tune(500)
     other = mel.copy()
     other[:, 300:] *= 0.5
@@ -125,11 +125,11 @@ def test_seams_are_no_worse_than_the_rest():
     assert abs(level[near].mean() - level[~near].mean()) < 0.3, "no cancellation, in dB"
 
 
-def test_only_engines_that_go_on():
+def test_reference_engine_cannot_stream():
     with pytest.raises(RiffusionError, match="fast, best"):
         SoundStream(TINY, "reference")
 
 
-def test_stream_can_be_turned_into_a_clip():
+def test_streamed_samples_form_an_audible_clip():
     clip = AudioClip(np.concatenate(streamed(tune(120), [90]), axis=1), TINY.sample_rate)
     assert clip.peak > 0.05
