@@ -84,7 +84,7 @@ CHANGES: list[tuple[dict[str, Any], Any, Any]] = [
 
 
 @pytest.mark.parametrize(("change", "part", "expected"), CHANGES, ids=["-".join(change) for change, *_ in CHANGES])
-def test_each_control_does_what_it_says_and_comes_back(
+def test_each_control_sets_its_setting_and_is_restored(
     change: dict[str, Any], part: Any, expected: Any, values: dict[str, Any]
 ):
     assert part(settings_of(values)) != expected
@@ -93,11 +93,11 @@ def test_each_control_does_what_it_says_and_comes_back(
     assert settings_of(values | values_of(settings)) == settings
 
 
-def test_every_control_is_tried(values: dict[str, Any]):
+def test_every_control_is_tested(values: dict[str, Any]):
     assert {name for change, *_ in CHANGES for name in change} | {"batch", "engine", "format"} == set(values)
 
 
-def test_a_page_just_opened_keeps_the_song_recognisable(values: dict[str, Any]):
+def test_default_denoising_lies_within_the_riff_presets(values: dict[str, Any]):
     settings = settings_of(values)
     assert settings == RiffSettings(settings.keyframes)
     recipes = [recipe["denoise"] for recipe in PRESETS_RIFF.values()]
@@ -117,13 +117,13 @@ def test_a_page_just_opened_keeps_the_song_recognisable(values: dict[str, Any]):
         ({"channels": "stereo", "preset": "20khz-stereo"}, "needs images in mono"),
     ],
 )
-def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str, values: dict[str, Any]):
+def test_invalid_values_are_refused(change: dict[str, Any], words: str, values: dict[str, Any]):
     with pytest.raises(RiffusionError, match=words):
         settings_of(values | change)
 
 
 @pytest.mark.parametrize(("channels", "preset"), [("mono", "riffusion-v1"), ("stereo", "custom"), ("double", "custom")])
-def test_a_song_is_generated_over_and_stays_in_step(
+def test_riff_has_the_length_of_its_song_in_all_channel_modes(
     channels: str, preset: str, values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
 ):
     place = studio.place(tmp_path)
@@ -142,7 +142,7 @@ def test_a_song_is_generated_over_and_stays_in_step(
     assert settings_of(values | restored(str(path), "riff", values_of)[0]) == made
 
 
-def test_the_preview_generates_one_window_and_the_song_begins_with_it(
+def test_preview_generates_one_window_that_the_song_reuses(
     values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
 ):
     place = studio.place(tmp_path)
@@ -159,7 +159,7 @@ def test_the_preview_generates_one_window_and_the_song_begins_with_it(
     assert studio.generated == windows > 1, "the first window was not painted again"
 
 
-def test_stop_and_resume(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
+def test_stopped_riff_is_resumed(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
     place = studio.place(tmp_path)
     studio.fail_at = 2
     page = page_of(make(new_runs(), place, song, short, OPTIONS))
@@ -175,7 +175,7 @@ def test_stop_and_resume(short: RiffSettings, studio: Studio, song: Upload, tmp_
     assert "The song my &lt;song&gt;.wav is gone" in page_of(resume(new_runs(), place))["status"]
 
 
-def test_mixed_anew_and_compared_without_generating(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
+def test_result_is_remixed_without_generating(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
     place = studio.place(tmp_path)
     values = {"wet": "0", "law": "linear", "level": "recorded", "format": "wav"}
     assert "make one first" in mixed(place, {}, values)
@@ -193,7 +193,7 @@ def test_mixed_anew_and_compared_without_generating(short: RiffSettings, studio:
     assert "the share of the result" in mixed(place, done, values | {"wet": "loud"})
 
 
-def test_a_file_that_is_no_sound_is_a_sentence(short: RiffSettings, studio: Studio, tmp_path: Path):
+def test_file_that_is_not_audio_is_refused(short: RiffSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     (tmp_path / "bad.mp3").write_text("no music")
     page = page_of(make(new_runs(), place, Upload(tmp_path / "bad.mp3", "bad.mp3"), short, OPTIONS))

@@ -88,7 +88,7 @@ CHANGES: list[tuple[dict[str, Any], Any, Any]] = [
 
 
 @pytest.mark.parametrize(("change", "part", "expected"), CHANGES, ids=["-".join(change) for change, *_ in CHANGES])
-def test_each_control_does_what_it_says_and_comes_back(
+def test_each_control_sets_its_setting_and_is_restored(
     change: dict[str, Any], part: Any, expected: Any, values: dict[str, Any]
 ):
     assert part(settings_of(values)) != expected
@@ -97,11 +97,11 @@ def test_each_control_does_what_it_says_and_comes_back(
     assert settings_of(values | values_of(settings)) == settings
 
 
-def test_every_control_is_tried(values: dict[str, Any]):
+def test_every_control_is_tested(values: dict[str, Any]):
     assert {name for change, *_ in CHANGES for name in change} | {"score", "batch", "engine", "format"} == set(values)
 
 
-def test_a_page_just_opened_means_the_usual_settings(values: dict[str, Any]):
+def test_page_defaults_are_the_default_settings(values: dict[str, Any]):
     settings = settings_of(values)
     assert settings == SongSettings(settings.score)
     assert [frame.seed for frame in settings.score.keyframes] == [-1, 5]
@@ -118,12 +118,12 @@ def test_a_page_just_opened_means_the_usual_settings(values: dict[str, Any]):
         ({"seed": -7}, "a seed must lie between"),
     ],
 )
-def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str, values: dict[str, Any]):
+def test_invalid_values_are_refused(change: dict[str, Any], words: str, values: dict[str, Any]):
     with pytest.raises(RiffusionError, match=words):
         settings_of(values | change)
 
 
-def test_a_song_is_heard_before_its_end_and_then_whole(tall: SongSettings, studio: Studio, tmp_path: Path):
+def test_song_can_be_played_during_generation_and_then_whole(tall: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     seen: list[Shown] = list(make(new_runs(), place, tall, OPTIONS, {}))
     heard = [index for index, shown in enumerate(seen) if any(sources(html) for html in shown.stretches.values())]
@@ -150,14 +150,14 @@ def test_a_song_is_heard_before_its_end_and_then_whole(tall: SongSettings, studi
 
 
 @pytest.mark.parametrize("ending", ["flac", "mp3"])
-def test_files_of_other_formats(ending: str, short: SongSettings, studio: Studio, tmp_path: Path):
+def test_song_is_saved_in_other_formats(ending: str, short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     page_of(make(new_runs(), place, short, OPTIONS | {"format": ending}, {}))
     (path,) = tmp_path.glob(f"songs/*-*-*/*.{ending}")
     assert settings_in(path)[0] == "song"
 
 
-def test_stop_keeps_what_is_there_and_resume_goes_on(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_stopped_song_keeps_its_part_and_is_resumed(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     runs = new_runs()
     assert runs.stop() == ""
@@ -183,7 +183,7 @@ def test_stop_keeps_what_is_there_and_resume_goes_on(short: SongSettings, studio
     assert "There is nothing to resume" in page_of(resume(runs, place))["status"]
 
 
-def test_a_random_seed_is_the_same_after_a_stop(values: dict[str, Any], studio: Studio, tmp_path: Path):
+def test_random_seed_is_kept_when_resuming(values: dict[str, Any], studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     settings = settings_of(values | QUICK | {"score": "4 | a", "width": 128, "overlap": 32})
     studio.fail_at = 2
@@ -197,7 +197,7 @@ def test_a_random_seed_is_the_same_after_a_stop(values: dict[str, Any], studio: 
     assert whole.score == part.score
 
 
-def test_images_go_into_the_song_and_into_its_resumption(values: dict[str, Any], studio: Studio, tmp_path: Path):
+def test_images_are_used_by_the_song_and_when_resuming(values: dict[str, Any], studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     settings = settings_of(values | {"score": "2 | a | seed 1", "width": 128, "overlap": 32, "denoise": 0.5})
     images = {
@@ -216,7 +216,7 @@ def test_images_go_into_the_song_and_into_its_resumption(values: dict[str, Any],
     assert studio.generated == len(list((tmp_path / "songs" / "windows").rglob("0*.png"))), "none is painted twice"
 
 
-def test_files_have_the_resolution_of_the_place(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_files_have_the_configured_sample_format(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path, subtype=lambda: "float")
     page_of(make(new_runs(), place, short, OPTIONS, {}))
     (path,) = tmp_path.glob("songs/*-*-*/*.wav")
@@ -224,7 +224,7 @@ def test_files_have_the_resolution_of_the_place(short: SongSettings, studio: Stu
         assert read_layout(file).is_float
 
 
-def test_a_resumption_by_another_model_is_a_sentence(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_resuming_with_another_model_is_refused(short: SongSettings, studio: Studio, tmp_path: Path):
     """It would begin from the beginning, with nothing said."""
     place = studio.place(tmp_path)
     studio.fail_at = 3
@@ -253,7 +253,7 @@ def test_checkpoint_that_is_not_riffusion_is_warned_about_at_once(short: SongSet
     assert not any("cats" in str(shown.status) for shown in steps[:-1]), "it would be read aloud all the time"
 
 
-def test_a_resumption_whose_image_is_gone_is_a_sentence(studio: Studio, tmp_path: Path):
+def test_resuming_without_a_stored_image_is_refused(studio: Studio, tmp_path: Path):
     unfinished = ResumeState(tmp_path / "songs")
     unfinished.save({"settings": {}}, {"mask": Image.new("L", (8, 8))})
     for path in (tmp_path / "songs" / "pictures").iterdir():
@@ -265,7 +265,7 @@ def test_a_resumption_whose_image_is_gone_is_a_sentence(studio: Studio, tmp_path
         unfinished.load()
 
 
-def test_a_second_press_is_refused_and_leaves_the_players(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_second_run_is_refused_and_keeps_the_players(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     runs = new_runs()
     studio.go_on.clear()
@@ -279,7 +279,7 @@ def test_a_second_press_is_refused_and_leaves_the_players(short: SongSettings, s
     assert "Saved as" in page_of(first)["status"]
 
 
-def test_a_closed_page_stops_the_generating(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_closing_the_page_stops_the_generation(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     runs = new_runs()
     studio.go_on.clear()
@@ -335,7 +335,7 @@ def test_own_files_restore_the_page_and_foreign_files_do_not(
     assert restored(None, "song", values_of) == ({}, "")
 
 
-def test_a_file_brings_the_images_back_that_it_began_with(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_file_restores_the_images_it_was_made_from(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     seed = Image.effect_noise((100, 64), 50).convert("RGB")
     page_of(make(new_runs(), place, short, OPTIONS, {"seed_picture": seed, "mask": None, "before": None}))
@@ -355,14 +355,14 @@ def test_a_file_brings_the_images_back_that_it_began_with(short: SongSettings, s
     assert "Choose its init image: that is not kept here" in note
 
 
-def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str, Any], tmp_path: Path):
+def test_number_of_segments_is_limited_to_the_players(studio: Studio, values: dict[str, Any], tmp_path: Path):
     place = studio.place(tmp_path)
     settings = settings_of(values | QUICK | {"score": "11 | a | seed 1", "width": 64, "overlap": 16})
     page = page_of(make(new_runs(), place, settings, OPTIONS, {}))
     assert set(page["stretches"]) == set(range(STRETCHES))
 
 
-def test_a_run_that_ends_late_forgets_no_other(tmp_path: Path):
+def test_run_that_ends_late_does_not_delete_a_newer_resume_state(tmp_path: Path):
     """After the page was loaded anew, what runs yet and what was pressed since are two runs."""
     first, second = ResumeState(tmp_path), ResumeState(tmp_path)
     first.save({"settings": 1}, {})
@@ -375,7 +375,7 @@ def test_a_run_that_ends_late_forgets_no_other(tmp_path: Path):
 
 
 @pytest.mark.parametrize("build", [build_page, loop.build_page])
-def test_images_arrive_as_they_were_sent(build: Any, studio: Studio, tmp_path: Path):
+def test_image_components_transfer_images_losslessly(build: Any, studio: Studio, tmp_path: Path):
     """Between buttons, restored files and the work they pass the page, where gradio 4 would make lossy WebP of them."""
     gr = pytest.importorskip("gradio", exc_type=ImportError)
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
@@ -389,7 +389,7 @@ def test_images_arrive_as_they_were_sent(build: Any, studio: Studio, tmp_path: P
         assert np.array_equal(np.asarray(arrived.convert("RGB")), np.asarray(noise)), block.label
 
 
-def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_window_image_of_a_song_can_be_shown(short: SongSettings, studio: Studio, tmp_path: Path):
     assert "make one first" in window_image("", 1)[1]
     place = studio.place(tmp_path)
     folder = page_of(make(new_runs(), place, short, OPTIONS, {}))["extra"]["windows"]
@@ -400,7 +400,7 @@ def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Stud
     assert "Window 11 is not generated yet; there are 10." in window_image(folder, 11)[1]
 
 
-def test_a_song_goes_on_from_the_last_one(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_song_continues_from_the_end_of_the_last_one(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     assert "make one first" in last_end(place)[1]
     page_of(make(new_runs(), place, short, OPTIONS, {}))
@@ -433,7 +433,7 @@ def test_status_of_the_backend_is_shown(short: SongSettings, studio: Studio, tmp
     assert "Saved as" in said[-1]
 
 
-def test_styles_go_into_all_prompts(values: dict[str, Any]):
+def test_styles_are_applied_to_all_prompts(values: dict[str, Any]):
     def styled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
         return f"{prompt}, {' and '.join(styles)}", f"{negative}, noise"
 
@@ -447,7 +447,7 @@ def test_styles_go_into_all_prompts(values: dict[str, Any]):
 
 
 @pytest.mark.parametrize(("chosen", "named"), [("automatic", "DPM++ 2M"), ("Euler", "Euler")])
-def test_a_file_names_its_sampler(chosen: str, named: str, values: dict[str, Any], studio: Studio, tmp_path: Path):
+def test_file_names_its_sampler(chosen: str, named: str, values: dict[str, Any], studio: Studio, tmp_path: Path):
     settings = settings_of(values | QUICK | {"score": "1 | a", "width": 128, "overlap": 48, "sampler": chosen})
     place = studio.place(tmp_path, model=BackendModel(lambda: studio, usual="DPM++ 2M"))
     assert "Saved as" in page_of(make(new_runs(), place, settings, OPTIONS, {}))["status"]

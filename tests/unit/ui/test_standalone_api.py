@@ -79,7 +79,7 @@ def status(url: str, headers: dict[str, str] | None = None, body: bytes | None =
         return error.code, error.read()
 
 
-def test_with_the_flag_the_routes_are_there_beside_the_page(serve: Any, tmp_path: Path) -> None:
+def test_option_api_serves_routes_beside_the_page(serve: Any, tmp_path: Path) -> None:
     from PIL import Image
 
     url = serve("--api", "--api-auth", "ann:one")
@@ -98,7 +98,7 @@ def test_with_the_flag_the_routes_are_there_beside_the_page(serve: Any, tmp_path
     )
 
 
-def test_pages_of_other_sites_cannot_read_what_is_answered(named: Named) -> None:
+def test_other_origins_cannot_read_replies(named: Named) -> None:
     asked = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "POST"}
     for method, path in (("GET", "/riffusion/v1/jobs"), ("GET", "/config"), ("OPTIONS", "/riffusion/v1/loops")):
         with pytest.raises(urllib.error.HTTPError) as caught:
@@ -108,7 +108,7 @@ def test_pages_of_other_sites_cannot_read_what_is_answered(named: Named) -> None
             assert reply.headers["Access-Control-Allow-Origin"] is None, (method, path)
 
 
-def test_webuis_that_were_named_generate_for_the_routes_and_the_pages(named: Named) -> None:
+def test_named_webuis_generate_for_routes_and_pages(named: Named) -> None:
     url = named.url
     json_ = {"Content-Type": "application/json"}
     code, told = status(f"{url}/riffusion/v1/capabilities")
@@ -130,7 +130,7 @@ def test_webuis_that_were_named_generate_for_the_routes_and_the_pages(named: Nam
     assert (code, b"nothing listens on" in told) == (503, True)
 
 
-def test_webuis_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_webui_is_named_in_the_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ui", "--webui", "http://127.0.0.1:9", "--output-dir", str(tmp_path / "o")]) == 1
     assert capsys.readouterr().err == "riffusion-ext ui: nothing listens on http://127.0.0.1:9\n"
 
@@ -155,7 +155,7 @@ def test_password_of_the_routes_needs_the_routes(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.0.4", "my-machine"])
 @pytest.mark.parametrize("more", [[], ["--api", "--api-auth", "ann:one"]])
-def test_other_machines_come_in_by_a_password_only(
+def test_listening_on_other_addresses_needs_a_password(
     host: str, more: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ui", "--host", host, *more]) == 2
@@ -168,7 +168,7 @@ def test_invalid_names_and_origins_are_refused(option: str, text: str, capsys: p
     assert text in capsys.readouterr().err
 
 
-def test_one_password_stands_before_everything(serve: Any) -> None:
+def test_password_protects_every_path(serve: Any) -> None:
     url = serve("--api", "--auth", "ann:p,ss:w", "--api-auth", "bo:two")
     page = f"{url}/"
     both = [{"Authorization": "Basic " + base64.b64encode(text).decode()} for text in (b"ann:p,ss:w", b"bo:two")]
@@ -187,7 +187,7 @@ def test_one_password_stands_before_everything(serve: Any) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_server_that_is_stopped_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+def test_stopped_server_reports_it_and_removes_scratch_folders(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     port = free_port()

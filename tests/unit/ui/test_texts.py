@@ -29,7 +29,7 @@ class Styled(BackendModel):
         return []
 
 
-def test_there_are_translations() -> None:
+def test_translation_files_exist() -> None:
     assert len(LANGUAGES) >= 1
 
 
@@ -81,7 +81,7 @@ def _of_the_scripts() -> set[str]:
 
 
 @pytest.mark.filterwarnings("default")
-def test_the_tab_s_texts_are_found() -> None:
+def test_texts_of_the_tab_are_found() -> None:
     found = _of_the_tab()
     assert {"Inspect", "Convert to audio", "One song", "Whole song", "The clips appear here.", "png is exact."} <= found
     assert {"Choosing", "Check for silence", "sound chunks (WAV)", "music", "Previous page"} <= found
@@ -89,7 +89,7 @@ def test_the_tab_s_texts_are_found() -> None:
 
 @pytest.mark.filterwarnings("default")  # gradio's own, of its dependencies
 @pytest.mark.parametrize("path", LANGUAGES, ids=lambda path: path.stem)
-def test_every_visible_string_is_translated_and_nothing_is_left_over(path: Path) -> None:
+def test_translations_cover_exactly_the_visible_strings(path: Path) -> None:
     texts = json.loads(path.read_text("utf-8"))
     wanted = _visible()
     assert sorted(wanted - set(texts)) == []

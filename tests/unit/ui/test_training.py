@@ -87,12 +87,12 @@ CHANGES: list[tuple[dict[str, Any], Callable[[DatasetSettings], Any], Any]] = [
 ]
 
 
-def test_a_page_just_opened_means_the_defaults_of_the_command_line(values: dict[str, Any]):
+def test_page_defaults_are_those_of_the_command_line(values: dict[str, Any]):
     assert settings_of(values) == DatasetSettings()
 
 
 @pytest.mark.parametrize(("change", "part", "expected"), CHANGES, ids=["-".join(change) for change, *_ in CHANGES])
-def test_each_control_does_what_it_says_and_nothing_else(
+def test_each_control_sets_exactly_its_setting(
     change: dict[str, Any], part: Callable[[DatasetSettings], Any], expected: Any, values: dict[str, Any]
 ):
     assert part(settings_of(values)) != expected
@@ -102,7 +102,7 @@ def test_each_control_does_what_it_says_and_nothing_else(
     assert sum(before[group][name] != after[group][name] for group in before for name in before[group]) == 1
 
 
-def test_every_control_is_tried(values: dict[str, Any]):
+def test_every_control_is_tested(values: dict[str, Any]):
     assert {name for change, _, _ in CHANGES for name in change} == set(values)
 
 
@@ -116,7 +116,7 @@ def test_every_control_is_tried(values: dict[str, Any]):
         ({"preset": "custom", "custom": "max_frequency=high"}, "max_frequency must be a number"),
     ],
 )
-def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str, values: dict[str, Any]):
+def test_invalid_values_are_refused(change: dict[str, Any], words: str, values: dict[str, Any]):
     with pytest.raises(RiffusionError, match=re.escape(words)):
         settings_of({**values, **change})
 
@@ -153,7 +153,9 @@ def share(html: str) -> float:
     return float(re.findall(r'aria-valuenow="([\d.]+)"', html)[0])
 
 
-def test_songs_become_a_set_step_by_step(songs: Path, place: PageContext, narrow: DatasetSettings, tmp_path: Path):
+def test_run_reports_progress_and_makes_a_training_set(
+    songs: Path, place: PageContext, narrow: DatasetSettings, tmp_path: Path
+):
     shown = list(make(new_runs(), f' "{songs}" ', "", place, narrow))
     bars = [share(html) for html, _ in shown if "progressbar" in html]
     assert bars[0] == 0.0
@@ -169,16 +171,14 @@ def test_songs_become_a_set_step_by_step(songs: Path, place: PageContext, narrow
     assert len(open_set(out)[1].kept) == 8
 
 
-def test_a_folder_of_ones_own_and_other_settings(
-    songs: Path, place: PageContext, narrow: DatasetSettings, tmp_path: Path
-):
+def test_chosen_folder_and_settings_are_used(songs: Path, place: PageContext, narrow: DatasetSettings, tmp_path: Path):
     settings = replace(narrow, captions=CaptionSettings("{trigger} {title}", "rfx"), export=ExportSettings(("kohya",)))
     *_, (_, made) = make(new_runs(), str(songs), f"'{tmp_path}/mine'", place, settings)
     assert made == str(tmp_path / "mine")
     assert len(list((tmp_path / "mine" / "kohya").rglob("*.txt"))) == 8
 
 
-def test_a_bad_song_costs_one_line_with_its_name(songs: Path, place: PageContext, narrow: DatasetSettings):
+def test_bad_song_is_reported_in_one_line_by_its_name(songs: Path, place: PageContext, narrow: DatasetSettings):
     (songs / "<b>bad & ugly.mp3").write_text("no music")
     *_, (html, made) = make(new_runs(), str(songs), "", place, narrow)
     assert html.count('role="alert"') == 1
@@ -188,7 +188,7 @@ def test_a_bad_song_costs_one_line_with_its_name(songs: Path, place: PageContext
     assert made
 
 
-def test_names_that_are_no_text_can_be_shown(songs: Path, place: PageContext, narrow: DatasetSettings):
+def test_undecodable_names_are_shown(songs: Path, place: PageContext, narrow: DatasetSettings):
     name = b"caf\xe9.wav".decode("utf-8", "surrogateescape")
     try:
         shutil.copy(songs / "one.wav", songs / name)
@@ -200,7 +200,7 @@ def test_names_that_are_no_text_can_be_shown(songs: Path, place: PageContext, na
     assert "bad caf?.wav" in html
 
 
-def test_many_failures_are_cut_short(songs: Path, place: PageContext, narrow: DatasetSettings):
+def test_list_of_failures_is_truncated(songs: Path, place: PageContext, narrow: DatasetSettings):
     for number in range(15):
         (songs / f"bad{number}.mp3").write_text("no music")
     *_, (html, _) = make(new_runs(), str(songs), "", place, narrow)
@@ -234,7 +234,7 @@ def test_invalid_settings_are_reported_before_the_work(songs: Path, place: PageC
     assert not (tmp_path / "results").exists()
 
 
-def test_a_set_inside_a_file_and_an_unforeseen_error_are_sentences(
+def test_invalid_output_folder_and_unexpected_error_are_reported(
     songs: Path, place: PageContext, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ):
     *_, (html, _) = make(new_runs(), str(songs), str(songs / "one.wav"), place, narrow)
@@ -256,7 +256,7 @@ def test_empty_training_set_is_reported(songs: Path, place: PageContext, narrow:
     assert made
 
 
-def test_a_target_that_is_not_reached_is_said(songs: Path, place: PageContext, narrow: DatasetSettings):
+def test_unreached_target_is_reported(songs: Path, place: PageContext, narrow: DatasetSettings):
     settings = replace(narrow, curation=replace(narrow.curation, target=1000))
     *_, (html, _) = make(new_runs(), str(songs), "", place, settings)
     assert "8 windows are kept, 1,000 were wanted; the most were left out as endings of songs (2)" in html
@@ -266,7 +266,7 @@ def test_a_target_that_is_not_reached_is_said(songs: Path, place: PageContext, n
     assert "were wanted" not in html
 
 
-def test_a_check_that_fails_keeps_the_summary(
+def test_failed_verification_keeps_the_summary(
     songs: Path, place: PageContext, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ):
     def fail(*args: Any) -> Iterator[Any]:
@@ -316,7 +316,7 @@ def free(runs: BackgroundTask) -> bool:
     return False
 
 
-def test_stop_ends_the_run_and_says_so(songs: Path, place: PageContext, narrow: DatasetSettings, held: Held):
+def test_stopping_ends_the_run_with_a_message(songs: Path, place: PageContext, narrow: DatasetSettings, held: Held):
     runs = new_runs()
     assert runs.stop() == ""
     steps = make(runs, str(songs), "", place, narrow)
@@ -337,7 +337,7 @@ def test_stop_ends_the_run_and_says_so(songs: Path, place: PageContext, narrow: 
     assert "8 of 12 windows kept" in html
 
 
-def test_a_second_press_is_refused_while_the_first_works(
+def test_second_run_is_refused_while_the_first_is_active(
     songs: Path, place: PageContext, narrow: DatasetSettings, held: Held
 ):
     runs = new_runs()
@@ -352,9 +352,7 @@ def test_a_second_press_is_refused_while_the_first_works(
     assert "8 of 12 windows kept" in html
 
 
-def test_a_page_that_is_closed_in_the_middle_stops_the_work(
-    songs: Path, place: PageContext, narrow: DatasetSettings, held: Held
-):
+def test_closed_generator_stops_the_run(songs: Path, place: PageContext, narrow: DatasetSettings, held: Held):
     runs = new_runs()
     with closing(make(runs, str(songs), "", place, narrow)) as steps:
         next(steps), next(steps), next(steps)
@@ -366,7 +364,7 @@ def test_a_page_that_is_closed_in_the_middle_stops_the_work(
     assert free(runs)
 
 
-def test_work_stops_when_the_page_is_closed(
+def test_run_stops_when_nobody_reads_its_progress(
     songs: Path, place: PageContext, narrow: DatasetSettings, held: Held, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("riffusion_ext.ui.layout.background_task._PATIENCE", 1.5)
@@ -381,9 +379,7 @@ def test_work_stops_when_the_page_is_closed(
     steps.close()
 
 
-def test_a_run_from_elsewhere_in_the_same_folder_is_refused(
-    songs: Path, place: PageContext, narrow: DatasetSettings, tmp_path: Path
-):
+def test_run_into_a_locked_folder_is_refused(songs: Path, place: PageContext, narrow: DatasetSettings, tmp_path: Path):
     from riffusion_ext.dataset.store import Store
 
     with Store(tmp_path / "mine").locked():

@@ -77,7 +77,7 @@ def outside(uploads: Path) -> list[Any]:
     ]
 
 
-def test_an_upload_is_taken(uploads: Path) -> None:
+def test_upload_is_accepted(uploads: Path) -> None:
     path = image(uploads / "0a1b" / "my song.png")
     assert upload_folder() == uploads
     assert accepted(str(path)) == path
@@ -87,9 +87,7 @@ def test_an_upload_is_taken(uploads: Path) -> None:
     assert uploaded(None) == []
 
 
-def test_a_folder_of_uploads_that_is_reached_by_a_link_is_no_obstacle(
-    uploads: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_linked_upload_folder_is_accepted(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = image(uploads / "0a1b" / "a.png")
     link = uploads.parent / "by-link"
     link.symlink_to(uploads, target_is_directory=True)
@@ -107,7 +105,9 @@ def test_other_paths_are_refused(uploads: Path) -> None:
         assert str(uploads.parent) not in str(caught.value), "where it looked is nobody's business"
 
 
-def test_every_page_refuses_in_a_sentence(uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_refuses_other_paths_with_a_message(
+    uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = str(image(tmp_path / "secret.png"))
     place = PageContext(output_dir=lambda: tmp_path / "out")
     monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("the file was opened"))
@@ -181,7 +181,7 @@ def one_image() -> Any:
 
 
 @pytest.mark.parametrize("mounted", [True, False])
-def test_a_file_component_takes_uploads_and_refuses_other_paths(uploads: Path, mounted: bool) -> None:
+def test_file_component_accepts_uploads_and_refuses_other_paths(uploads: Path, mounted: bool) -> None:
     page = Pressed(files, mounted=mounted)
     path = image(uploads / "0a1b" / "a.png")
     (upload,) = uploaded(page.press([sent(str(path))]))
@@ -207,7 +207,7 @@ def test_an_image_component_refuses_other_paths(uploads: Path, mounted: bool) ->
 
 
 @pytest.mark.skipif(GRADIO == 3, reason="gradio 3 sends images themselves, no paths")
-def test_a_value_without_its_mark_is_no_way_around(uploads: Path) -> None:
+def test_values_without_the_file_marker_are_refused(uploads: Path) -> None:
     secret = str(image(uploads.parent / "secret.png"))
     for component in (files, one_image):
         page = Pressed(component)
@@ -216,13 +216,13 @@ def test_a_value_without_its_mark_is_no_way_around(uploads: Path) -> None:
 
 
 @pytest.mark.skipif(GRADIO < 6, reason="earlier ones ask always, or never")
-def test_our_check_applies_when_gradio_has_none(uploads: Path) -> None:
+def test_own_check_applies_when_gradio_has_none(uploads: Path) -> None:
     secret = str(image(uploads.parent / "secret.png"))
     Pressed(files, mounted=False).refuses([sent(secret)], ours=True)
     Pressed(one_image, mounted=False).refuses(sent(secret), ours=True)
 
 
-def test_the_components_are_gradio_s_own_to_the_page() -> None:
+def test_components_have_the_block_names_of_gradio() -> None:
     with gr.Blocks(analytics_enabled=False):
         assert files().get_block_name() == "file"
         assert one_image().get_block_name() == "image"
