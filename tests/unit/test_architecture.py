@@ -93,7 +93,7 @@ def outside(found: set[str], *allowed: str) -> list[str]:
     return sorted(path for path in found if not path.startswith(allowed))
 
 
-def test_only_host_knows_the_webui() -> None:
+def test_only_host_imports_the_webui() -> None:
     webui = ("modules", "modules_forge", "backend", "ldm_patched", "ldm", "launch", "webui", "k_diffusion")
     assert outside(importers(*webui), "riffusion_ext/host/") == []
 
@@ -111,7 +111,7 @@ def test_torchaudio_is_never_needed_to_import_anything() -> None:
 
 
 @pytest.mark.parametrize("package", ["librosa", "numba", "pydub", "matplotlib", "cv2", "requests"])
-def test_packages_that_no_host_promises_are_not_used(package: str) -> None:
+def test_packages_missing_from_some_host_are_not_imported(package: str) -> None:
     assert importers(package) == set()
 
 
@@ -198,7 +198,7 @@ def find_circle(arrows: dict[str, set[str]]) -> list[str] | None:
     return next((found for module in sorted(arrows) if (found := visit(module, []))), None)
 
 
-def test_a_circle_is_found_with_its_chain() -> None:
+def test_import_circle_is_found_with_its_chain() -> None:
     assert find_circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert find_circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
 
@@ -218,7 +218,7 @@ CORE = {"spectrogram", "audio", "analysis", "generate", "dataset", "convert"}
 ABOVE_THE_CORE = {"options", "services", "ui", "api", "commands", "host", "cli"}
 
 
-def test_the_core_imports_nothing_of_what_is_built_on_it() -> None:
+def test_core_imports_none_of_the_packages_above_it() -> None:
     guilty = [
         f"{module} -> {other}"
         for module, found in graph().items()
@@ -229,7 +229,7 @@ def test_the_core_imports_nothing_of_what_is_built_on_it() -> None:
     assert guilty == []
 
 
-def test_commands_use_of_the_pages_only_what_opens_them() -> None:
+def test_commands_import_from_ui_only_the_app() -> None:
     guilty = [
         f"{module} -> {other}"
         for module, found in graph().items()
@@ -240,7 +240,7 @@ def test_commands_use_of_the_pages_only_what_opens_them() -> None:
     assert guilty == []
 
 
-def test_no_package_has_more_modules_than_one_can_look_over() -> None:
+def test_number_of_modules_per_package_is_limited() -> None:
     folders = {path.parent for path in PACKAGE_SOURCES}
     counts = {
         name(folder): len([path for path in folder.glob("*.py") if path.stem != "__init__"]) for folder in folders
@@ -271,12 +271,12 @@ def loaded_after(statement: str) -> set[str]:
         "\n".join(f"import {dotted(path)}" for path in sorted((PACKAGE / "options").glob("*.py"))),
     ],
 )
-def test_importing_the_package_and_asking_for_help_are_cheap(statement: str) -> None:
+def test_importing_the_package_and_building_the_parser_load_no_heavy_package(statement: str) -> None:
     heavy = {"torch", "torchaudio", "gradio", "fastapi", "scipy", "soundfile", "joblib", "tinytag"}
     assert loaded_after(statement) & heavy == set()
 
 
-def test_the_webui_s_script_is_a_few_lines_and_defines_nothing() -> None:
+def test_webui_script_is_a_few_lines_and_defines_nothing() -> None:
     """The webui runs it again on every Reload UI and registers each Script class it finds in its namespace."""
     path = ROOT / "scripts" / "riffusion.py"
     text = path.read_text("utf-8")
@@ -290,7 +290,7 @@ def test_the_webui_s_script_is_a_few_lines_and_defines_nothing() -> None:
     assert all(module.startswith("riffusion_ext.host") for module in ours)
 
 
-def test_no_top_level_name_that_another_extension_may_have() -> None:
+def test_top_level_names_cannot_clash_with_other_extensions() -> None:
     """Forge leaves the extension's folder on sys.path for good, beside those of all other extensions."""
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert packages <= {"riffusion_ext", "bench"}  # bench is run from the checkout; nothing in the package imports it
@@ -299,7 +299,7 @@ def test_no_top_level_name_that_another_extension_may_have() -> None:
     assert not (ROOT / "utils").exists()
 
 
-def test_files_of_users_are_opened_where_they_are_known_to_be_files() -> None:
+def test_user_files_are_opened_only_through_the_check_for_regular_files() -> None:
     """A named pipe called x.wav would block whoever opens it: riffusion_ext.files.regular looks first."""
     own = {  # what the program has written itself, under names that nobody gives it, or that it was installed with
         *("riffusion_ext/api/", "riffusion_ext/generate/live/chunk_store.py", "riffusion_ext/ui/app.py"),
@@ -326,7 +326,7 @@ def _opens(node: ast.Call) -> bool:
     return called.endswith(".open") and first == "'rb'"
 
 
-def test_json_of_others_and_numbers_in_texts_are_read_by_one_function_each() -> None:
+def test_foreign_json_and_numbers_are_parsed_by_one_function_each() -> None:
     """See riffusion_ext.validation.json_text, which ends in a sentence where json.loads ends in a RecursionError."""
     calls = {
         (name(path), ast.unparse(node.args[0]))
@@ -361,7 +361,7 @@ def test_no_file_mentions_the_machine_it_was_written_on() -> None:
     assert found == []
 
 
-def test_no_file_leaves_work_for_later() -> None:
+def test_no_file_contains_todo_marks() -> None:
     marks = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
     others = [path for path in SOURCES if path != Path(__file__).resolve()]
     found = [name(path) for path in others if marks.search(path.read_text("utf-8"))]

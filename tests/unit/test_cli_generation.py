@@ -51,7 +51,7 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != "served")
 
 
-def test_a_song_of_two_webuis(serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_song_is_generated_by_two_webuis(serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = [Model(delay=0.05), Model(delay=0.05)]
     urls = [option for model in models for option in ("--webui", serve(model))]
     assert main(["song", *SONG_OPTIONS, *SMALL, "--seed", "7", *urls, "-o", "song.wav"]) == 0
@@ -69,7 +69,7 @@ def test_a_song_of_two_webuis(serve: Serve, tmp_path: Path, capsys: pytest.Captu
     assert "--overwrite replaces it" in capsys.readouterr().err
 
 
-def test_the_same_song_from_a_file_with_images_and_a_password(
+def test_song_is_generated_from_a_file_with_images_and_a_password(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Model()
@@ -88,7 +88,7 @@ def test_the_same_song_from_a_file_with_images_and_a_password(
     assert files(tmp_path) == ["a.flac", "a.windows", "score.txt", "seed.png"]
 
 
-def test_a_riff_and_its_preview(serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_riff_and_its_preview_are_generated(serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     time_ = np.arange(4 * 8000) / 8000
     wave = 0.3 * np.sin(2 * np.pi * 330 * time_) * (np.sin(2 * np.pi * time_) > 0)
     write_audio(AudioClip(wave[None].astype(np.float32), 8000), tmp_path / "tune.wav")
@@ -107,7 +107,7 @@ def test_a_riff_and_its_preview(serve: Serve, tmp_path: Path, capsys: pytest.Cap
     assert files(tmp_path) == ["riff.wav", "tune.wav"]
 
 
-def test_a_loop(serve: Serve, tmp_path: Path) -> None:
+def test_loop_is_generated_with_its_exact_length(serve: Serve, tmp_path: Path) -> None:
     model = Model()
     options = ["--prompt", "bass", "--bars", "1", "--bpm", "130", "--beat", "backbeat", "--quiet"]
     assert main(["loop", *options, *SMALL, "--webui", serve(model), "-o", "loop.wav"]) == 0
@@ -165,7 +165,7 @@ def test_numbers_that_the_core_refuses_are_refused_by_the_parser(
     assert said in capsys.readouterr().err
 
 
-def test_foreign_folders_and_songs_of_another_checkpoint_are_left_alone(
+def test_foreign_folders_and_songs_of_another_checkpoint_are_not_touched(
     serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Model()
@@ -196,7 +196,7 @@ def test_foreign_folders_and_songs_of_another_checkpoint_are_left_alone(
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_kindly_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_stops_the_command_and_the_same_command_resumes(tmp_path: Path) -> None:
     servers = [Process(0.7), Process(0.7)]
     try:
         urls = [part for server in servers for part in ("--webui", server.ready())]

@@ -57,7 +57,7 @@ def commands(page: Path) -> list[str]:
     return [line for line in lines if line.startswith("riffusion-ext ")]
 
 
-def test_readme_can_be_read_in_two_minutes() -> None:
+def test_readme_has_at_most_150_lines() -> None:
     assert len(text_of(README).splitlines()) <= 150
 
 
@@ -83,7 +83,7 @@ def test_every_page_is_linked_from_the_home_page() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_line_is_understood(page: Path) -> None:
+def test_every_documented_command_line_is_valid(page: Path) -> None:
     parser = build_parser()
     for line in commands(page):
         try:
@@ -92,7 +92,7 @@ def test_every_command_line_is_understood(page: Path) -> None:
             pytest.fail(f"{page.name}: {line}")
 
 
-def test_command_lines_are_found() -> None:
+def test_documented_command_lines_are_found() -> None:
     assert len(commands(README)) == 6
     assert sum(len(commands(page)) for page in PAGES) > 20
 
@@ -164,7 +164,7 @@ def test_every_screenshot_is_shown_and_can_be_taken_anew() -> None:
     assert images == set(re.findall(r'take\(page, "([\w.]+)"', script))
 
 
-def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
+def test_links_and_anchors_are_extracted(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# One heading\n[a](#one-heading) [b](#other) ![c](none.png)\n```\n[d](gone.md)\n```\n")
     assert list(links(page)) == [("", "one-heading"), ("", "other"), ("none.png", "")]

@@ -195,11 +195,11 @@ def package() -> dict[str, Source]:
     return {path.relative_to(ROOT).as_posix(): read(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def test_no_run_of_lines_stands_twice(package: dict[str, Source]) -> None:
+def test_no_code_is_duplicated_without_an_excuse(package: dict[str, Source]) -> None:
     assert [str(pair) for pair in pairs(package) if not excuses_of(pair, package)] == []
 
 
-def test_no_comment_excuses_a_pair_that_does_not_exist(package: dict[str, Source]) -> None:
+def test_every_excuse_belongs_to_an_existing_duplicate(package: dict[str, Source]) -> None:
     needed = {excuse for pair in pairs(package) for excuse in excuses_of(pair, package)}
     written = {(path, excuse) for path, source in package.items() for excuse in source.excuses}
     assert written - needed == set()
@@ -227,19 +227,19 @@ def found(**texts: str) -> list[str]:
     return [str(pair) for pair in pairs(sources) if not excuses_of(pair, sources)]
 
 
-def test_the_same_lines_are_found() -> None:
+def test_identical_lines_are_found() -> None:
     assert found(a=LINES, b="import os\n\n\n" + LINES) == [
         "13 lines, words: riffusion_ext/a.py:1-13 and riffusion_ext/b.py:4-16"
     ]
 
 
-def test_the_same_lines_are_found_within_a_file() -> None:
+def test_identical_lines_are_found_within_a_file() -> None:
     assert found(a=LINES + "\n\nNUMBER = 1\n\n\n" + LINES) == [
         "13 lines, words: riffusion_ext/a.py:1-13 and riffusion_ext/a.py:19-31"
     ]
 
 
-def test_the_same_shape_with_other_names_and_values_is_found() -> None:
+def test_same_shape_with_other_names_and_values_is_found() -> None:
     other = LINES.replace("total", "amount").replace("names", "words").replace('"one"', '"three"').replace("10", "20")
     assert found(a=LINES, b=other) == ["13 lines, shape: riffusion_ext/a.py:1-13 and riffusion_ext/b.py:1-13"]
 
@@ -251,24 +251,24 @@ def test_comments_docstrings_and_wrapped_lines_make_no_difference() -> None:
     assert len(found(a=LINES, b=other)) == 1
 
 
-def test_fewer_lines_are_not_found() -> None:
+def test_shorter_runs_are_not_found() -> None:
     eleven = LINES.replace('    with open("file") as file:\n        file.write(str(result))\n', "")
     assert len(eleven.splitlines()) == 11
     assert found(a=eleven, b=eleven) == []
 
 
-def test_a_table_is_not_found() -> None:
+def test_tables_are_not_found() -> None:
     table = "def table():\n    return {\n" + "".join(f'        "a{n}": f(b, {n}),\n' for n in range(20)) + "    }\n"
     other = table.replace("f(b", "g(c")
     assert found(a=table, b=other) == []
 
 
 @pytest.mark.parametrize("line", ["def add", "    while total:"])
-def test_a_comment_above_or_within_a_run_excuses_it(line: str) -> None:
+def test_comment_above_or_within_a_run_excuses_it(line: str) -> None:
     excused = LINES.replace(line, f"    # same shape as b: for good\n{line}")
     assert found(a=excused, b=LINES) == []
 
 
 @pytest.mark.parametrize("comment", ["# same shape as c: for good", "# same shape as a", "# same shape as a:"])
-def test_a_comment_excuses_only_what_it_names_and_with_a_reason(comment: str) -> None:
+def test_comment_excuses_only_the_named_code_and_needs_a_reason(comment: str) -> None:
     assert len(found(a=LINES, b=f"{comment}\n{LINES}")) == 1

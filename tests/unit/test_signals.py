@@ -46,7 +46,7 @@ def spin(seconds: float = 60.0) -> None:
 
 
 @pytest.mark.parametrize("number", ALL)
-def test_each_of_them_raises_a_keyboard_interrupt(number: signal.Signals) -> None:
+def test_each_stop_signal_raises_a_keyboard_interrupt(number: signal.Signals) -> None:
     with stopping_signals(), pytest.raises(KeyboardInterrupt) as caught:
         signal.raise_signal(number)
         spin()
@@ -56,7 +56,7 @@ def test_each_of_them_raises_a_keyboard_interrupt(number: signal.Signals) -> Non
     assert exit_code(KeyboardInterrupt()) == exit_code() == 130
 
 
-def test_nothing_is_changed_by_an_import_or_outside_the_main_thread() -> None:
+def test_handlers_are_unchanged_by_import_and_outside_the_main_thread() -> None:
     seen: list[object] = []
 
     def look() -> None:
@@ -83,7 +83,7 @@ def test_signals_ignored_or_handled_by_others_are_left_alone() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-def test_two_within_a_moment_are_one() -> None:
+def test_repeated_signals_within_a_moment_count_once() -> None:
     reached = []
     with stopping_signals():
         with pytest.raises(Stop):
@@ -107,7 +107,7 @@ def test_signal_during_an_import_is_deferred(tmp_path: Path, monkeypatch: pytest
     assert slowly_imported.whole
 
 
-def test_a_callback_whose_errors_are_lost_is_finished_first() -> None:
+def test_signal_inside_a_destructor_is_raised_after_it() -> None:
     finished = []
 
     class Held:
@@ -125,7 +125,7 @@ def test_a_callback_whose_errors_are_lost_is_finished_first() -> None:
     assert finished == [True]
 
 
-def test_one_that_was_lost_all_the_same_comes_again() -> None:
+def test_signal_lost_in_a_c_callback_is_raised_again() -> None:
     import ctypes
 
     @ctypes.CFUNCTYPE(None)
@@ -137,7 +137,7 @@ def test_one_that_was_lost_all_the_same_comes_again() -> None:
         spin()
 
 
-def test_saving_by_libsndfile_is_not_left_inside_its_calls_back(tmp_path: Path) -> None:
+def test_signal_while_libsndfile_writes_is_raised_afterwards(tmp_path: Path) -> None:
     np = pytest.importorskip("numpy")
     soundfile = pytest.importorskip("soundfile")
 
@@ -154,7 +154,7 @@ def test_saving_by_libsndfile_is_not_left_inside_its_calls_back(tmp_path: Path) 
     assert len(file.getvalue()) > 0, "and what is said to be written, is"
 
 
-def test_a_shield_holds_until_its_end() -> None:
+def test_shielded_block_is_finished_before_the_signal_is_raised() -> None:
     steps = []
     with stopping_signals(), pytest.raises(Stop):
         with shielded():
@@ -282,7 +282,7 @@ def test_commands_stop_at_any_moment(name: str, song: Path, tmp_path: Path) -> N
     assert stopped
 
 
-def test_nohup_is_heeded(song: Path, tmp_path: Path) -> None:
+def test_hangup_ignored_by_nohup_stays_ignored(song: Path, tmp_path: Path) -> None:
     with Program(
         "-m", "riffusion_ext", *COMMANDS["audio-to-image"](song), folder=tmp_path, ignored=(signal.SIGHUP,)
     ) as program:

@@ -52,7 +52,7 @@ def test_messages_and_labels_in_the_source_say_image_and_generate() -> None:
     assert found == []
 
 
-def test_the_help_of_every_command_says_image_and_generate() -> None:
+def test_help_of_every_command_says_image_and_generate() -> None:
     assert [place for text in helps(build_parser()) for place in forbidden(text)] == []
 
 
@@ -69,7 +69,7 @@ def test_documentation_says_image_and_generate(page: Path) -> None:
 
 
 @pytest.mark.filterwarnings("default")  # gradio's own, of its dependencies
-def test_the_pages_say_image_and_generate() -> None:
+def test_pages_say_image_and_generate() -> None:
     pytest.importorskip("gradio", exc_type=ImportError)
     from riffusion_ext.ui.pages.tab import build_tab
     from tests.unit.ui.studio import Studio
@@ -83,10 +83,10 @@ def test_the_pages_say_image_and_generate() -> None:
 
 
 @pytest.mark.parametrize("text", ["a picture", "Painted", "repainted", "Pictures to audio", "paints it"])
-def test_the_words_are_noticed(text: str) -> None:
+def test_forbidden_words_are_detected(text: str) -> None:
     assert forbidden(text)
 
 
 @pytest.mark.parametrize("text", ["inpainted", "outpaint", "the choice from the picture", "depict"])
-def test_other_words_are_not_noticed(text: str) -> None:
+def test_similar_words_are_allowed(text: str) -> None:
     assert not forbidden(text)
