@@ -262,7 +262,7 @@ def handing(chromium: Any) -> Iterator[Any]:
     ],
 )
 @pytest.mark.parametrize("used", [False, True])
-def test_the_list_of_concepts_arrives_in_the_dreambooth_tab(handing: Any, folder: str, path: str, used: bool):
+def test_list_of_concepts_is_filled_into_the_dreambooth_tab(handing: Any, folder: str, path: str, used: bool):
     page = handing(TAB.replace('id="use"', 'id="use" checked' if used else 'id="use"') + OURS.format(folder=folder))
     page.click("#riffusion_to_dreambooth")
     assert page.input_value("#list") == path

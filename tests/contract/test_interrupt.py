@@ -86,7 +86,7 @@ def test_interrupt_stops_the_running_generation(generating: tuple[Generation, An
     assert host.state.job == ""
 
 
-def test_interrupted_waiting_job_leaves_the_running_one_alone(generating: tuple[Generation, Any]) -> None:
+def test_interrupting_a_waiting_job_does_not_affect_the_running_one(generating: tuple[Generation, Any]) -> None:
     host, backend = generating
     with host.lock:
         thread, images = _started(backend)

@@ -33,7 +33,7 @@ def start(bench: Bench) -> START:
     return started
 
 
-def test_without_the_host_s_api_only_the_pages_have_routes(bench: Bench, start: START) -> None:
+def test_only_the_pages_have_routes_without_the_host_api(bench: Bench, start: START) -> None:
     client = start()
     for path in (f"{V1}/health", f"{V1}/clips/x", f"{V1}/openapi.json"):
         assert client.get(path).status_code == 404
@@ -48,7 +48,7 @@ def test_without_the_host_s_api_only_the_pages_have_routes(bench: Bench, start: 
 
 
 @pytest.mark.parametrize("flag", ["api", "nowebui"])
-def test_with_the_host_s_api_all_routes_are_served(bench: Bench, start: START, flag: str) -> None:
+def test_all_routes_are_served_with_the_host_api(bench: Bench, start: START, flag: str) -> None:
     client = start(**{flag: True})
     assert client.get(f"{V1}/version").json()["host"] == "webui"
     _, info = bench.generate("On")

@@ -432,7 +432,7 @@ def test_players_and_links_use_ids_instead_of_file_names(bench: Bench) -> None:
     assert bench.host.served == []
 
 
-def test_a_generated_image_carries_its_parameters_and_no_level(bench: Bench) -> None:
+def test_generated_image_stores_its_parameters_but_no_level(bench: Bench) -> None:
     from riffusion_ext.metadata import read_record
 
     processed, payload = bench.generate({"mode": "On", "preset": "20khz-stereo"}, batch_size=2)

@@ -85,7 +85,7 @@ def test_output_folder_is_inside_that_of_the_host(sdnext: Bench) -> None:
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
-def test_images_carry_their_parameters(sdnext: Bench, ending: str) -> None:
+def test_images_store_their_parameters(sdnext: Bench, ending: str) -> None:
     sdnext.host.opts.samples_format = ending
     _, payload = sdnext.generate({"mode": "On", "preset": "20khz-stereo"})
     (path,) = (sdnext.host.folder / "outputs").glob(f"*.{ending}")

@@ -67,12 +67,12 @@ def oracle() -> ModuleType:
 # -- recipes
 
 
-def test_the_filters_are_torchaudios_to_the_bit(oracle: ModuleType) -> None:
+def test_filters_equal_torchaudio_to_the_bit(oracle: ModuleType) -> None:
     theirs = oracle.functional.melscale_fbanks(8821, 0.0, 10000.0, 512, 44100, norm=None, mel_scale="htk")
     assert torch.equal(recipes.filterbank(), theirs)
 
 
-def test_the_encoder_is_torchaudios(oracle: ModuleType, waveform: torch.Tensor) -> None:
+def test_encoder_equals_torchaudio(oracle: ModuleType, waveform: torch.Tensor) -> None:
     spectrogram = oracle.transforms.Spectrogram(n_fft=17640, win_length=4410, hop_length=441, power=None)
     scale = oracle.transforms.MelScale(
         n_mels=512, sample_rate=44100, f_min=0.0, f_max=10000.0, n_stft=8821, norm=None, mel_scale="htk"
@@ -81,7 +81,7 @@ def test_the_encoder_is_torchaudios(oracle: ModuleType, waveform: torch.Tensor) 
     torch.testing.assert_close(recipes.encode_mel(waveform), theirs, rtol=1e-5, atol=1e-5 * float(theirs.max()))
 
 
-def test_least_squares_and_griffin_lim_are_torchaudios(oracle: ModuleType, waveform: torch.Tensor) -> None:
+def test_least_squares_and_griffin_lim_equal_torchaudio(oracle: ModuleType, waveform: torch.Tensor) -> None:
     mel = recipes.encode_mel(waveform)[:, :24].contiguous()
     unmel = oracle.transforms.InverseMelScale(
         n_stft=8821, n_mels=512, sample_rate=44100, f_min=0.0, f_max=10000.0, norm=None, mel_scale="htk"
@@ -167,7 +167,7 @@ def _song(seconds: float) -> np.ndarray:
     return (0.2 * np.sin(2 * np.pi * 440 * time) + 0.1 * np.sin(2 * np.pi * 990 * time)).astype(np.float32)
 
 
-def test_a_break_in_the_waveform_is_a_click() -> None:
+def test_break_in_the_waveform_counts_as_a_click() -> None:
     song = _song(3)
     broken = song.copy()
     seam = 150
@@ -177,7 +177,7 @@ def test_a_break_in_the_waveform_is_a_click() -> None:
     assert split.error > 2 * split.elsewhere
 
 
-def test_a_change_of_level_is_a_step() -> None:
+def test_change_of_level_counts_as_a_step() -> None:
     song = _song(3)
     louder = song.copy()
     louder[150 * recipes.HOP_LENGTH :] *= 10 ** (2 / 20)
@@ -204,7 +204,7 @@ def test_gates_compare_by_their_relation(measured: float, relation: str, limit: 
     assert report.Gate("gate", measured, relation, limit).ok is ok
 
 
-def test_tables_say_the_same_in_text_and_markdown() -> None:
+def test_tables_have_the_same_cells_in_text_and_markdown() -> None:
     table = report.gate_table([report.Gate("speed", 20.0, ">=", 15, "x"), report.Gate("size", 2.0, "<", 1, "MB")])
     assert "| speed | must | >= 15 x | 20 x | ok |" in report.as_markdown(table)
     assert report.as_text(table).splitlines()[-1].split() == ["size", "must", "<", "1", "MB", "2", "MB", "NO"]

@@ -210,7 +210,7 @@ def test_files_of_the_folder_are_chosen_by_glob_and_limit(tmp_path: Path, capsys
     assert "no file of" in capsys.readouterr().err
 
 
-def test_existing_files_are_refused_skipped_or_overwritten_as_told(
+def test_existing_files_are_refused_skipped_or_overwritten_by_option(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_sounds(tmp_path / "in", "a.wav")
@@ -245,7 +245,7 @@ def test_long_names_are_shortened(tmp_path: Path) -> None:
 # --- audio-to-images-batch -------------------------------------------------------------------------------------------
 
 
-def test_images_are_mono_png_unless_asked(tmp_path: Path) -> None:
+def test_images_are_mono_png_by_default(tmp_path: Path) -> None:
     make_sounds(tmp_path / "in", "a.wav", "b.flac", seconds=0.5)
     args = ["audio-to-images-batch", "--audio-dir", f"{tmp_path}/in", "-q", "--output-dir"]
     assert main([*args, f"{tmp_path}/out"]) == 0

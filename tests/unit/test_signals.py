@@ -69,7 +69,7 @@ def test_handlers_are_unchanged_by_import_and_outside_the_main_thread() -> None:
     assert seen == [signal.SIG_DFL, signal.SIG_DFL, signal.default_int_handler]
 
 
-def test_signals_ignored_or_handled_by_others_are_left_alone() -> None:
+def test_handlers_set_by_others_are_not_replaced() -> None:
     def theirs(number: int, frame: object) -> None:
         raise AssertionError("not here")
 

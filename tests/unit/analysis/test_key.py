@@ -167,7 +167,7 @@ def test_silence_has_no_pitch() -> None:
     assert not chroma_of_mel(np.zeros((0, 512), np.float32), PARAMS).any()
 
 
-def test_a_spectrogram_without_those_frequencies_has_no_pitch() -> None:
+def test_spectrogram_outside_the_pitch_range_has_no_pitch() -> None:
     low = PARAMS.replace(max_frequency=150)
     assert not chroma_of_mel(np.ones((10, 512), np.float32), low).any()
 
@@ -221,7 +221,7 @@ def test_drums_do_not_change_the_key() -> None:
 
 
 @pytest.mark.parametrize("seconds", [1, 10])
-def test_noise_is_in_no_key(seconds: int) -> None:
+def test_noise_has_no_key(seconds: int) -> None:
     generator = np.random.default_rng(1)
     for _ in range(5):
         assert heard(0.1 * generator.standard_normal(seconds * RATE)).confidence < 0.2

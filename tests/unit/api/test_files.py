@@ -144,7 +144,7 @@ def test_uploaded_file_name_never_becomes_a_path_or_header(
     assert "\n" not in reply.headers["content-disposition"]
 
 
-def test_uploads_that_are_no_audio_or_image_are_removed(client: TestClient, image: bytes, tmp_path: Path) -> None:
+def test_uploads_that_are_neither_audio_nor_image_are_removed(client: TestClient, image: bytes, tmp_path: Path) -> None:
     for kind, data in (("clips", image), ("pictures", sound_bytes(0.5)), ("clips", b"RIFF"), ("pictures", b"x")):
         sentence(client.post(f"{V1}/{kind}", content=data), 422)
     assert "empty" in sentence(client.post(f"{V1}/clips"), 422)

@@ -305,7 +305,7 @@ def test_nan_written_into_a_clip_later_is_refused(tmp_path: Path, tone, form: st
 
 @pytest.mark.parametrize("read", [read_audio, read_tags])
 @pytest.mark.usefixtures("no_ffmpeg")
-def test_files_that_are_no_audio_are_refused(tmp_path: Path, read) -> None:
+def test_files_that_are_not_audio_are_refused(tmp_path: Path, read) -> None:
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("not a sound, only words " * 20)
     (tmp_path / "text.raw").write_text("not a sound, only words " * 20)

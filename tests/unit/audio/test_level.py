@@ -38,7 +38,7 @@ def sounds(draw: st.DrawFn) -> AudioClip:
 
 @every_level
 @given(sounds())
-def test_no_sample_passes_the_ceiling_and_the_length_stays(level: str, clip: AudioClip) -> None:
+def test_levelled_samples_stay_below_the_ceiling_and_keep_their_length(level: str, clip: AudioClip) -> None:
     before = clip.samples.copy()
     out = apply_level(clip, level)
     assert out.samples.shape == clip.samples.shape
@@ -107,7 +107,7 @@ def test_recorded_changes_only_sound_above_full_scale(clip: AudioClip) -> None:
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("kind", ["sine", "noise", "bass and hits", "chord"])
 @pytest.mark.parametrize("rate", [8000, 44100])
-def test_loudness_is_reached(kind: str, channels: int, rate: int) -> None:
+def test_target_loudness_is_reached(kind: str, channels: int, rate: int) -> None:
     random = np.random.default_rng(3)
     time = np.arange(3 * rate) / rate
     wave = {

@@ -130,7 +130,7 @@ def test_sound_below_the_absolute_gate_has_no_loudness() -> None:
     assert measure(sine(5, (-69.9, -69.9))) == pytest.approx(-69.9, abs=0.01)
 
 
-def test_at_48_khz_the_coefficients_are_the_standard_s() -> None:
+def test_coefficients_at_48_khz_equal_those_of_the_standard() -> None:
     np.testing.assert_allclose(k_weighting(48000), TABLE, atol=1e-8)
 
 
@@ -166,7 +166,7 @@ def test_loudness_meets_ebu_case_6_with_five_channels() -> None:
     assert measure(sine(20, levels)) == pytest.approx(-23.0, abs=0.1)
 
 
-def test_the_low_frequency_channel_does_not_count() -> None:
+def test_lfe_channel_is_ignored() -> None:
     levels = [-28, -28, -24, -3, -30, -30]
     assert measure(sine(20, levels)) == pytest.approx(-23.0, abs=0.1)
 
@@ -235,7 +235,7 @@ def test_impossible_formats_are_refused(rate: int, channels: int, words: str) ->
         Loudness(rate, channels)
 
 
-def test_a_refused_piece_leaves_the_meter_as_it_was() -> None:
+def test_refused_piece_does_not_change_the_meter() -> None:
     sound = noise(5, 1)
     meter = Loudness(RATE, 2)
     meter.add(sound)

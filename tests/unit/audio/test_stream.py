@@ -51,7 +51,7 @@ def test_resampling_in_pieces_equals_resampling_the_whole(
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-def test_files_of_every_kind_come_in_pieces(tmp_path: Path, suffix: str) -> None:
+def test_every_file_format_is_read_in_pieces(tmp_path: Path, suffix: str) -> None:
     path = write_audio(noise(2, (2 * PIECE_SECONDS + 3) * 8000, 8000), tmp_path / f"a.{suffix}")
     pieces = list(read_pieces(path))
     assert [piece.samples.shape[1] for piece in pieces[:2]] == [PIECE_SECONDS * 8000] * 2
@@ -62,7 +62,7 @@ def test_files_of_every_kind_come_in_pieces(tmp_path: Path, suffix: str) -> None
 
 
 @pytest.mark.usefixtures("real_ffmpeg")
-def test_formats_that_only_ffmpeg_reads_come_in_pieces(tmp_path: Path) -> None:
+def test_formats_read_only_by_ffmpeg_are_read_in_pieces(tmp_path: Path) -> None:
     write_audio(noise(2, 25 * 44100, 44100), tmp_path / "a.wav")
     made = tmp_path / "a.m4a"
     subprocess.run(["ffmpeg", "-v", "error", "-i", str(tmp_path / "a.wav"), str(made)], check=True)

@@ -70,7 +70,7 @@ def test_joined_loops_stay_on_the_beat_at_any_crossfade(takes: list[Path], tmp_p
     assert drift(joined).max() < 0.02
 
 
-def test_uncut_clips_fall_off_the_beat(takes: list[Path], tmp_path: Path) -> None:
+def test_uncut_clips_drift_off_the_beat(takes: list[Path], tmp_path: Path) -> None:
     """The measure above is one: without the cut it fails."""
     joined = tmp_path / "joined.wav"
     run(takes, joined=joined)

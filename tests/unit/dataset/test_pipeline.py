@@ -94,7 +94,7 @@ def test_songs_become_a_training_set(collection: Path, out: Path, narrow: Datase
     assert told[-1].fresh == 3
 
 
-def test_images_of_the_model_s_size_pass_the_trainer_s_own_rules(make_song: MakeSong, tmp_path: Path) -> None:
+def test_images_of_the_model_size_meet_the_rules_of_the_trainer(make_song: MakeSong, tmp_path: Path) -> None:
     make_song(tmp_path / "songs" / "a.wav", 11.0, seed=1)
     make_song(tmp_path / "songs" / "b.wav", 11.0, seed=2)
     out = tmp_path / "out"

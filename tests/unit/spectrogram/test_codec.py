@@ -84,7 +84,7 @@ def test_best_is_more_accurate_than_fast(tune: Any, small: SpectrogramParams) ->
     assert best < 0.6 * fast
 
 
-def test_stereo_keeps_the_sides_apart(tune: Any, small: SpectrogramParams) -> None:
+def test_stereo_keeps_the_channels_separate(tune: Any, small: SpectrogramParams) -> None:
     params = small.replace(stereo=True)
     time = np.arange(24000) / 16000
     left, right = (0.3 * np.sin(2 * np.pi * frequency * time) for frequency in (440, 1500))

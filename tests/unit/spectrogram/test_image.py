@@ -88,7 +88,7 @@ def test_float_images_may_range_to_1_or_to_255() -> None:
         assert pixels_of(Image.fromarray(values))[..., 2] == pytest.approx(GREY, abs=1e-3)
 
 
-def test_floats_that_are_not_numbers_are_refused() -> None:
+def test_non_finite_pixels_are_refused() -> None:
     values = GREY.astype(np.float32)
     values[3, 3] = np.nan
     with pytest.raises(ImageError, match="not numbers"):
@@ -191,7 +191,7 @@ def test_orientation_is_undone(tmp_path: Path, orientation: int, suffix: str) ->
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 6.5, "6", b"\x00", (6, 1)])
-def test_an_orientation_that_makes_no_sense_is_ignored(orientation: object) -> None:
+def test_invalid_orientation_is_ignored(orientation: object) -> None:
     image = grey_image()
     image.getexif()[0x0112] = orientation
     assert np.array_equal(pixels_of(image)[..., 0], GREY)
@@ -372,20 +372,20 @@ def test_pixels_round_trip_through_magnitudes(power: float, peak: float, stereo:
     assert np.abs(again - (pixels * [0, 1, 1] if stereo else pixels)).max() <= 1
 
 
-def test_white_is_silence_black_is_the_largest_and_between_lies_the_fourth_power() -> None:
+def test_magnitude_is_the_fourth_power_of_the_darkness() -> None:
     for level, expected in ((255, 0.0), (0, 30e6), (127, 30e6 * (128 / 255) ** 4)):
         mel = pixels_to_mel(np.full((16, 2, 3), level, np.uint8), V1, 30e6)
         np.testing.assert_allclose(mel, expected, rtol=1e-6, equal_nan=False)
 
 
-def test_the_top_row_is_the_highest_band_and_left_is_early() -> None:
+def test_top_row_is_the_highest_band_and_left_column_the_earliest() -> None:
     pixels = np.full((16, 5, 3), 255, np.uint8)
     pixels[0, 3] = 0
     mel = pixels_to_mel(pixels, V1, 1.0)
     assert [tuple(index) for index in np.argwhere(mel)] == [(0, 3, 15)]
 
 
-def test_left_is_green_right_is_blue_and_red_is_empty() -> None:
+def test_left_channel_is_green_right_is_blue_and_red_is_zero() -> None:
     mel = np.zeros((2, 4, 16), np.float32)
     mel[0, 1, 0], mel[1, 2, 0] = 1.0, 1.0
     pixels = np.asarray(mel_to_image(mel, V1.replace(stereo=True), 1.0))
@@ -400,13 +400,13 @@ def test_fractional_pixel_values_are_used() -> None:
     assert mel == pytest.approx((154.5 / 255) ** 4, rel=1e-6)
 
 
-def test_magnitudes_above_black_are_black_and_silence_is_white() -> None:
+def test_magnitudes_above_max_value_are_black_and_silence_is_white() -> None:
     mel = np.array([[[2.0] * 16, [0.0] * 16]], np.float32)
     assert np.asarray(mel_to_image(mel, V1, 1.0))[0, :, 0].tolist() == [0, 255]
     assert (np.asarray(mel_to_image(np.zeros_like(mel), V1, 0.0)) == 255).all()
 
 
-def test_channels_must_be_as_many_as_the_parameters_say() -> None:
+def test_number_of_channels_must_match_the_parameters() -> None:
     with pytest.raises(ValueError, match="mel has 1 channels, the parameters say 2"):
         mel_to_image(np.zeros((1, 4, 16), np.float32), V1.replace(stereo=True), 1.0)
 

@@ -54,7 +54,7 @@ def test_mel_scale_is_that_of_htk() -> None:
     assert hz_to_mel(1000.0) == pytest.approx(999.9855, abs=1e-3)
 
 
-def test_triangles_have_their_corners_where_mel_is_equidistant() -> None:
+def test_filter_corners_are_equidistant_in_mel() -> None:
     n_mels, f_min, f_max = 40, 50.0, 7000.0
     mel = np.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2)
     corners = 700 * (10 ** (mel / 2595) - 1)

@@ -109,7 +109,7 @@ def test_settings_of_any_type_are_checked(value: object) -> None:
         ("7", "the rate must be a number, got '7'"),
     ],
 )
-def test_a_number_out_of_range_is_refused_with_its_unit_and_the_error_of_its_kind(value: Any, sentence: str) -> None:
+def test_number_out_of_range_is_refused_with_its_unit_and_error_type(value: Any, sentence: str) -> None:
     with pytest.raises(AudioError) as raised:
         in_range("the rate", value, 1, 40.5, unit="Hz", error=AudioError)
     assert str(raised.value) == sentence

@@ -230,7 +230,7 @@ def test_large_reply_is_sent_in_pieces_and_stops_at_a_stalled_client(
         ({"headers": {"x-many": "x" * 70000}}, 431),
     ],
 )
-def test_addresses_and_headers_have_a_limit(client: TestClient, more: Any, status: int) -> None:
+def test_addresses_and_headers_are_limited_in_length(client: TestClient, more: Any, status: int) -> None:
     sentence(client.get(f"{V1}/health", **more), status)
     sentence(client.post(f"{V1}/clips", **more), status)
 

@@ -164,7 +164,7 @@ def test_parsing_any_text_returns_a_host_or_raises(text: str) -> None:
 
 
 @pytest.mark.parametrize("origin", ["music.example", "https://music.example/path", "null", "https://"])
-def test_bad_settings_are_errors(origin: str) -> None:
+def test_invalid_settings_are_refused(origin: str) -> None:
     with pytest.raises(RiffusionError):
         Visitors.named([], [origin])
 

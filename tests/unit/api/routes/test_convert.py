@@ -21,7 +21,7 @@ from tests.unit.api.conftest import V1, MakeClient, ended, sentence, sound_bytes
 from tests.unit.small import SMALL, SMALL_TEXT
 
 
-def test_an_image_becomes_a_sound_that_can_be_fetched(client: TestClient, image: bytes) -> None:
+def test_image_is_converted_to_a_sound_that_can_be_fetched(client: TestClient, image: bytes) -> None:
     sent = upload(client, "pictures", image, "folder/funky bass.png")
     assert (sent["name"], sent["width"], sent["height"]) == ("funky bass.png", 64, 64)
     reply = client.post(f"{V1}/image-to-audio", json={"picture": sent["id"]})
@@ -122,7 +122,7 @@ def test_invalid_conversions_are_refused_in_one_sentence(
     ("body", "kind"),
     [(b"", None), (b"{", None), (b"[]", None), (b"null", None), (b"\xff\xfe", None), (b"[" * 100_000, None)],
 )
-def test_bodies_that_are_no_json_are_refused(client: TestClient, body: bytes, kind: str | None) -> None:
+def test_bodies_without_valid_json_are_refused(client: TestClient, body: bytes, kind: str | None) -> None:
     for route in ("image-to-audio", "audio-to-images", "songs", "datasets"):
         reply = client.post(f"{V1}/{route}", content=body, headers={"Content-Type": "application/json"})
         assert reply.status_code in (400, 422), (route, reply.text)
@@ -181,7 +181,7 @@ def test_decoded_size_is_limited_too(make_client: MakeClient, image: bytes) -> N
     assert "100 MB" in sentence(tight.post(f"{V1}/image-to-audio", json={"image": text}), 422)
 
 
-def test_a_request_that_failed_is_not_kept_with_its_job(client: TestClient) -> None:
+def test_failed_request_is_not_kept_with_its_job(client: TestClient) -> None:
     wanted = base64.b64encode(b"an image of 7919").decode()
 
     def kept() -> list[ImageToAudio]:

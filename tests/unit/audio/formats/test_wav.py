@@ -259,7 +259,7 @@ def test_tags_without_utf_8_are_decoded_as_cp1252() -> None:
     assert read_layout(riff(chunk(b"fmt ", fmt()), info, chunk(b"data", SIXTEEN))).tags == {"title": "Größe"}
 
 
-def test_numbers_that_are_not_finite_are_refused() -> None:
+def test_non_finite_samples_are_refused() -> None:
     raw = struct.pack("<2d", 1e300, -1e300)  # infinity in float32
     with pytest.raises(AudioError, match="finite"):
         read_wav(riff(chunk(b"fmt ", fmt(3, width=8)), chunk(b"data", raw)))

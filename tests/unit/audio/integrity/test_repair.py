@@ -59,7 +59,7 @@ def test_bad_samples_at_the_ends_repeat_their_neighbour(place: int) -> None:
 
 
 @pytest.mark.parametrize("scale", [1.0, 32.0, 100.0, 32768.0, 2.0**31])
-def test_floats_above_full_scale_stay_as_they_are(scale: float) -> None:
+def test_floats_above_full_scale_are_kept(scale: float) -> None:
     samples = tone() * np.float32(scale)
     clip = mended(samples.copy(), RATE)
     assert np.array_equal(clip.samples, samples)

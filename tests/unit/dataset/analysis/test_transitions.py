@@ -155,7 +155,7 @@ def test_transition_curve_in_parts_equals_the_whole() -> None:
     np.testing.assert_allclose(whole[part][inner], alone[inner], atol=1e-5)
 
 
-def test_an_hour_needs_little_memory() -> None:
+def test_memory_use_for_an_hour_is_small() -> None:
     columns = 360_000
     sketch = np.full((columns, 32), -30, np.float16)
     change = FineChange(*np.ones((5, columns // STRIDE), np.float32))

@@ -132,7 +132,7 @@ def test_unknown_fields_are_omitted_with_the_words_around_them(template: str, wi
     assert caption(template, without) == made
 
 
-def test_commas_within_a_name_stay_as_they_are() -> None:
+def test_commas_within_a_name_are_kept() -> None:
     assert caption("{title}, {year}", title="1,000 Years ,, Boom, Boom") == "1,000 Years, Boom, Boom, 2007"
 
 

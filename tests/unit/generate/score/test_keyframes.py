@@ -124,7 +124,7 @@ def test_score_lines_are_parsed_in_the_forms_that_users_type() -> None:
         ("0:10 | jazz | cfg nan", "line 2: cfg must be a number from 1 to 30, got 'nan'"),
     ],
 )
-def test_lines_that_are_not_understood_are_named(line: str, words: str) -> None:
+def test_invalid_lines_are_named(line: str, words: str) -> None:
     with pytest.raises(RiffusionError, match=words):
         parse_score(f"0:10 | fine\n{line}")
 

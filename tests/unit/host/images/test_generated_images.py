@@ -43,7 +43,7 @@ def test_generated_images_are_found_among_grids_masks_and_others(
     assert [infotexts[place] for place, _ in found] == texts
 
 
-def test_images_of_the_same_text_are_all_found() -> None:
+def test_images_with_the_same_infotext_are_all_found() -> None:
     images = [_image("same"), _image("same")]
     assert [image for _, image in pick(images, ["same", "same"], 0)] == images
 
