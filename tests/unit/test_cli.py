@@ -23,15 +23,7 @@ from riffusion_ext.cli import main
 from riffusion_ext.convert import decode
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram import codec
-
-HOP = 441
-
-
-def tones(width: int = 40, *, seed: int = 0) -> Image.Image:
-    """Make an image of a few steady tones, quick to invert."""
-    rows = np.full(512, 255, np.uint8)
-    rows[np.random.default_rng(seed).choice(np.arange(150, 500), 6)] = 20
-    return Image.fromarray(np.repeat(rows[:, None], width, axis=1)).convert("RGB")
+from tests.unit.tones import HOP, length, tones
 
 
 def make_images(folder: Path, *names: str, width: int = 40) -> list[Path]:
@@ -45,10 +37,6 @@ def make_sound(path: Path, seconds: float = 0.6, *, channels: int = 1) -> Path:
     t = np.arange(int(seconds * 44100)) / 44100
     wave = 0.4 * np.sin(2 * np.pi * 440 * t)
     return write_audio(AudioClip(np.tile(wave.astype(np.float32), (channels, 1)), 44100), path)
-
-
-def length(path: Path) -> int:
-    return read_audio(path).samples.shape[1]
 
 
 def leftovers(folder: Path, expected: Sequence[str]) -> list[str]:

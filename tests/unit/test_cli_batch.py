@@ -14,14 +14,7 @@ from riffusion_ext.audio import AudioClip, read_audio, write_audio
 from riffusion_ext.cli import main
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram import threads as crew
-
-HOP = 441
-
-
-def tones(width: int = 40, seed: int = 0) -> Image.Image:
-    rows = np.full(512, 255, np.uint8)
-    rows[np.random.default_rng(seed).choice(np.arange(150, 500), 6)] = 20
-    return Image.fromarray(np.repeat(rows[:, None], width, axis=1)).convert("RGB")
+from tests.unit.tones import HOP, length, tones
 
 
 def hits(width: int = 300, period: int = 50, first: int = 10) -> Image.Image:
@@ -47,10 +40,6 @@ def make_sounds(folder: Path, *names: str, seconds: float = 1.0, channels: int =
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def length(path: Path) -> int:
-    return read_audio(path).samples.shape[1]
 
 
 # --- images-to-audio -------------------------------------------------------------------------------------------------

@@ -29,8 +29,7 @@ from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.library import ClipLibrary
 from riffusion_ext.services.model_provider import BackendModel
-from tests.unit.generate.fake_backends import by_seed
-from tests.unit.ui.studio import Studio
+from tests.unit.generate.fake_backends import InterruptibleBackend, by_seed
 
 ROOT = Path(__file__).resolve().parents[2]
 importlib.import_module("anyio._backends._asyncio")  # which two servers in threads would import at the same time
@@ -45,7 +44,7 @@ def signed(request: Request) -> Image.Image:
     return image
 
 
-class Model(Studio):
+class Model(InterruptibleBackend):
     """Generates clouds in the place of a model, and signs them."""
 
     def __init__(self, *, name: str = "tiny", delay: float = 0.0, max_batch: int = 2) -> None:

@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -15,16 +14,12 @@ from hypothesis.extra.numpy import arrays
 from riffusion_ext.analysis.key import KEY_NAMES, Key, chroma_of_mel, estimate_key
 from riffusion_ext.errors import AudioError
 from riffusion_ext.params import PRESETS, SpectrogramParams
-from riffusion_ext.spectrogram.encode import mel_spectrogram
+from tests.unit.magnitudes import mel_of
 
 PARAMS = PRESETS["riffusion-v1"]
 RATE = 44100
 
 chromas = arrays(np.float64, 12, elements=st.just(0.0) | st.floats(1e-3, 1e6))
-
-
-def mel_of(sound: np.ndarray, params: SpectrogramParams = PARAMS) -> np.ndarray:
-    return mel_spectrogram(torch.from_numpy(sound.astype(np.float32))[None] * 32768, params)[0].numpy()
 
 
 @cache

@@ -9,7 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from riffusion_ext.jobs import Lane
-from tests.unit.api.conftest import V1, MakeClient, Studio, ended, sentence
+from tests.unit.api.conftest import V1, MakeClient, ended, sentence
+from tests.unit.generate.fake_backends import InterruptibleBackend
 
 LOOP = {"prompt": "bass", "bars": 1, "bpm": 360}
 SONG = {"score": "0:06 | funk", "width": 256, "overlap": 64}
@@ -44,7 +45,9 @@ def test_listeners_are_limited(make_client: MakeClient) -> None:
     assert "follow jobs" in sentence(client.get(f"{job['url']}/events"), 503)
 
 
-def test_waiting_job_is_cancelled_at_once_and_running_job_soon(client: TestClient, studio: Studio) -> None:
+def test_waiting_job_is_cancelled_at_once_and_running_job_soon(
+    client: TestClient, studio: InterruptibleBackend
+) -> None:
     studio.go_on.clear()
     first = client.post(f"{V1}/songs", json=SONG)
     assert studio.at_work.wait(20)
@@ -60,7 +63,7 @@ def test_waiting_job_is_cancelled_at_once_and_running_job_soon(client: TestClien
     ended(client, client.post(f"{V1}/loops", json=LOOP))  # the backend is free again
 
 
-def test_audio_generated_before_a_stop_is_available(client: TestClient, studio: Studio) -> None:
+def test_audio_generated_before_a_stop_is_available(client: TestClient, studio: InterruptibleBackend) -> None:
     studio.max_batch = 1
     generate = studio.draw
 
@@ -80,14 +83,14 @@ def test_audio_generated_before_a_stop_is_available(client: TestClient, studio: 
     assert 2.5 < view["result"]["clip"]["duration"] < 6.0
 
 
-def test_job_that_exceeds_its_time_limit_fails(make_client: MakeClient, studio: Studio) -> None:
+def test_job_that_exceeds_its_time_limit_fails(make_client: MakeClient, studio: InterruptibleBackend) -> None:
     client = make_client(lanes={"paint": Lane(seconds=0.3)})
     studio.go_on.clear()
     view = ended(client, client.post(f"{V1}/loops", json=LOOP), state="failed")
     assert "longer than the 0.3 s" in view["error"]
 
 
-def test_more_jobs_than_may_wait_are_refused(make_client: MakeClient, studio: Studio) -> None:
+def test_more_jobs_than_may_wait_are_refused(make_client: MakeClient, studio: InterruptibleBackend) -> None:
     client = make_client(lanes={"paint": Lane(waiting=2)})
     studio.go_on.clear()
     replies = [client.post(f"{V1}/loops", json=LOOP)]

@@ -17,6 +17,7 @@ from riffusion_ext.params import SpectrogramParams
 
 MakeItems = Callable[..., list[ExportItem]]
 MakeSong = Callable[..., Path]
+Tree = Callable[[Path], dict[str, str]]
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +67,7 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(name="tree", scope="session")
-def tree_fixture() -> Callable[[Path], dict[str, str]]:
+def tree_fixture() -> Tree:
     """Return :func:`tree`."""
     return tree
 

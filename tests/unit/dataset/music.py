@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-import torch
 
 from riffusion_ext.dataset.analysis.measure import BANDS
 from riffusion_ext.dataset.analysis.transitions import SpectralChange, transition_curve
 from riffusion_ext.params import PRESETS
-from riffusion_ext.spectrogram.encode import mel_spectrogram
+from tests.unit.magnitudes import mel_of
 
 RATE = 44100
 PARAMS = PRESETS["riffusion-v1"]
@@ -86,12 +85,6 @@ def drums(seed: int, length: float) -> np.ndarray:
 def song(seed: int, length: float) -> np.ndarray:
     """Mono samples of a song; another seed is another key, tempo, tune and sound."""
     return chords(seed, length) + tune(seed, length) + drums(seed, length)
-
-
-def mel_of(sound: np.ndarray) -> np.ndarray:
-    """Mel magnitudes [columns, 512] in 16-bit units."""
-    samples = torch.from_numpy(np.asarray(sound, np.float32))[None] * 32768
-    return mel_spectrogram(samples, PARAMS)[0].numpy()
 
 
 def sketch_of(mel: np.ndarray) -> np.ndarray:

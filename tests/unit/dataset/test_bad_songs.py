@@ -19,8 +19,7 @@ from riffusion_ext.dataset.pipeline import Built, build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
-
-MakeSong = Callable[..., Path]
+from tests.unit.dataset.conftest import MakeSong
 
 
 def failures(built: Built, root: Path) -> dict[str, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from riffusion_ext.cli import main
+from tests.unit.dataset.conftest import MakeSong, Tree
 
 pytest.importorskip("distributed", reason="needs the packages of the extra cluster, which the test environments have")
 
@@ -25,9 +26,6 @@ ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
     "OMP_NUM_THREADS": "1",
 }
-
-MakeSong = Callable[..., Path]
-Tree = Callable[[Path], dict[str, str]]
 
 
 @contextmanager

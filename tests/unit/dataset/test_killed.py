@@ -15,8 +15,7 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.cli import main
-
-Tree = Callable[[Path], dict[str, str]]
+from tests.unit.dataset.conftest import Tree
 
 DRIVER = """
 import json, os, signal, sys

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +20,8 @@ from riffusion_ext.dataset import executor
 from riffusion_ext.dataset.pipeline import Built, Progress, build
 from riffusion_ext.dataset.settings import CaptionSettings, CurateSettings, DatasetSettings, ExportSettings
 from riffusion_ext.errors import RiffusionError
+from tests.unit.dataset.conftest import MakeSong, Tree
 from tests.unit.dataset.export.dreambooth import dreambooth_problems
-
-MakeSong = Callable[..., Path]
-Tree = Callable[[Path], dict[str, str]]
 
 
 def with_slicing(settings: DatasetSettings, **values: object) -> DatasetSettings:

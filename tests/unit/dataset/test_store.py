@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from riffusion_ext.dataset.slicing.slice_song import SongRecord, cut_song
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.store import Store, record_key
 from riffusion_ext.errors import RiffusionError
+from tests.unit.dataset.conftest import MakeSong
 
-MakeSong = Callable[..., Path]
 KEY = "0" * 32
 
 

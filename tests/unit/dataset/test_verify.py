@@ -17,8 +17,7 @@ from riffusion_ext.dataset.store import Store
 from riffusion_ext.dataset.verify import Check, described, sample_of, verify
 from riffusion_ext.metadata import read_record, save_image
 from riffusion_ext.params import PRESETS
-
-MakeSong = Callable[..., Path]
+from tests.unit.dataset.conftest import MakeSong
 
 
 def write_songs(folder: Path, make_song: MakeSong) -> Path:

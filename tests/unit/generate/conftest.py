@@ -9,6 +9,7 @@ import pytest
 
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.params import SpectrogramParams
+from tests.unit.small import SMALL
 
 MakeSong = Callable[..., AudioClip]
 
@@ -16,9 +17,7 @@ MakeSong = Callable[..., AudioClip]
 @pytest.fixture
 def small() -> SpectrogramParams:
     """Return parameters of images that are quick to make: 64 bands up to 4 kHz."""
-    return SpectrogramParams(
-        sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000
-    )
+    return SMALL
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from riffusion_ext.spectrogram.codec import audio_to_image, song_to_audio
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.conftest import MakeSong
 from tests.unit.generate.fake_backends import FakeBackend, as_it_is, by_seed
+from tests.unit.small import SMALL
 
 NOTHING = (Keyframe("", seed=1, denoise=0.0, seconds=1.0),)
 RAW = DecodeSettings(level="raw")
@@ -66,13 +67,13 @@ def test_denoising_strength_zero_returns_the_song(
         assert ours[first : first + 20].mean() <= codec[first : first + 20].mean() + 1.5
 
 
-TINY = SpectrogramParams(
-    sample_rate=8000, window_duration_ms=20, padded_duration_ms=40, num_frequencies=64, max_frequency=4000
-)
+SHORT_WINDOWS = SMALL.replace(window_duration_ms=20, padded_duration_ms=40)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("minutes", "params"), [(0.5, PRESETS["riffusion-v1"]), (11, TINY)], ids=["model", "long"])
+@pytest.mark.parametrize(
+    ("minutes", "params"), [(0.5, PRESETS["riffusion-v1"]), (11, SHORT_WINDOWS)], ids=["model", "long"]
+)
 def test_denoising_strength_zero_returns_a_long_song(
     tmp_path: Path, song: MakeSong, minutes: float, params: SpectrogramParams
 ) -> None:

@@ -20,7 +20,7 @@ def test_missing_model_raises_the_reason() -> None:
 def test_backend_model_provides_backend_and_samplers() -> None:
     model = BackendModel(lambda: FakeBackend(by_seed), ["Euler"], "Euler")
     assert model.available
-    assert model.backend().name == "painter"
+    assert model.backend().name == "fake"
     assert (model.samplers(), model.usual_sampler()) == (["Euler"], "Euler")
 
 

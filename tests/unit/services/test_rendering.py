@@ -9,12 +9,10 @@ import pytest
 from riffusion_ext.generate.loop import Loop, LoopSettings
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.song import Song, SongSettings
-from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.progress import Stage
 from riffusion_ext.services.rendering import render_piece, sound_of_piece
 from tests.unit.generate.fake_backends import FakeBackend, by_seed
-
-SMALL = SpectrogramParams(num_frequencies=64)
+from tests.unit.small import SMALL
 
 
 @pytest.fixture

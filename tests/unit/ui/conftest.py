@@ -28,6 +28,11 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         return {name: control.value for name, control in request.module.CONTROLS(place).items()}
 
 
+@pytest.fixture
+def studio() -> Studio:
+    return Studio()
+
+
 def plucked(path: Path, seconds: float, seed: int) -> Path:
     """Write a song of plucked notes over a little noise."""
     rng = np.random.default_rng(seed)

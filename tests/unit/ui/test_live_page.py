@@ -22,6 +22,7 @@ from riffusion_ext.options.live import settings_of
 from riffusion_ext.services.model_provider import BackendModel
 from riffusion_ext.ui.fields.live import live_controls
 from riffusion_ext.ui.pages import live
+from tests.unit.small import LOW_TEXT
 from tests.unit.ui.studio import Studio, sources
 from tests.unit.waiting import until
 
@@ -30,7 +31,6 @@ pytestmark = pytest.mark.filterwarnings("default")
 CONTROLS = live_controls  # of the page that `opened` lays out
 
 ROOT = Path(__file__).resolve().parents[3]
-SMALL = "sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_duration_ms=100"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def values(opened: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def small(values: dict[str, Any]) -> dict[str, Any]:
     """Return values of a jam that is quickly generated."""
-    return values | {"preset": "custom", "custom": SMALL, "width": 128, "overlap": 64, "ahead": 5}
+    return values | {"preset": "custom", "custom": LOW_TEXT, "width": 128, "overlap": 64, "ahead": 5}
 
 
 @pytest.fixture(autouse=True)

@@ -26,11 +26,6 @@ OPTIONS = {"engine": "fast", "format": "wav"}
 
 
 @pytest.fixture
-def studio() -> Studio:
-    return Studio()
-
-
-@pytest.fixture
 def values(opened: dict[str, Any]) -> dict[str, Any]:
     return deepcopy(opened) | {"prompt": "techno"}
 

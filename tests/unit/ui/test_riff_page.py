@@ -19,6 +19,7 @@ from riffusion_ext.ui.fields.riff import riff_controls
 from riffusion_ext.ui.layout.page_context import Upload
 from riffusion_ext.ui.layout.result_panel import restored
 from riffusion_ext.ui.pages.riff import difference, make, mixed, new_runs, resume
+from tests.unit.small import SMALL_TEXT
 from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -27,14 +28,8 @@ CONTROLS = riff_controls  # of the page that `opened` lays out
 
 OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
 SECONDS = 4.0
-RATE = 8000
-SMALL = f"sample_rate={RATE}, max_frequency=4000, num_frequencies=64, window_duration_ms=50, padded_duration_ms=100"
-QUICK = {"preset": "custom", "custom": SMALL, "width": 128, "overlap": 48}
-
-
-@pytest.fixture
-def studio() -> Studio:
-    return Studio()
+RATE = 8000  # that of SMALL_TEXT
+QUICK = {"preset": "custom", "custom": SMALL_TEXT, "width": 128, "overlap": 48}
 
 
 @pytest.fixture

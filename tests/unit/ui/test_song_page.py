@@ -30,6 +30,7 @@ from riffusion_ext.ui.layout.result_panel import restored
 from riffusion_ext.ui.layout.resume_state import ResumeState
 from riffusion_ext.ui.pages import loop
 from riffusion_ext.ui.pages.song import build_page, last_end, make, new_runs, restored_images, resume, window_image
+from tests.unit.small import SMALL_TEXT
 from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -38,13 +39,7 @@ CONTROLS = song_controls  # of the page that `opened` lays out
 
 OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
 SCORE = "6 | funky bass | seed 3\n2 | <b>piano</b>"
-SMALL = "sample_rate=8000, max_frequency=4000, num_frequencies=64, window_duration_ms=50, padded_duration_ms=100"
-QUICK = {"preset": "custom", "custom": SMALL}
-
-
-@pytest.fixture
-def studio() -> Studio:
-    return Studio()
+QUICK = {"preset": "custom", "custom": SMALL_TEXT}
 
 
 @pytest.fixture

@@ -26,13 +26,9 @@ from riffusion_ext.api.requests.receive import Transfers
 from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.jobs import Lane
 from riffusion_ext.library import ClipLibrary
-from tests.unit.api.conftest import V1, MakeClient, image_bytes, sentence, sound_bytes, upload
+from tests.unit.api.conftest import V1, MakeClient, basic, image_bytes, sentence, sound_bytes, upload
 
 USERS = {"ann": "one:two", "bo": "drei"}
-
-
-def basic(text: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
 
 
 WRONG: list[dict[str, str]] = [

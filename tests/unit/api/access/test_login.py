@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
@@ -13,10 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 from riffusion_ext.api.access.auth import parse_credential, parse_credentials
 from riffusion_ext.api.access.login import Login
 from riffusion_ext.errors import RiffusionError
-
-
-def basic(text: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+from tests.unit.api.conftest import basic
 
 
 @pytest.fixture

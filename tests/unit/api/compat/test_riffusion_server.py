@@ -17,7 +17,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_image, seed_picture
-from tests.unit.api.conftest import MakeClient, Studio
+from tests.unit.api.conftest import MakeClient
+from tests.unit.generate.fake_backends import InterruptibleBackend
 
 ROUTE = "/run_inference/"
 
@@ -33,7 +34,7 @@ def recorded(**changes: Any) -> dict[str, Any]:
     return {**json.loads(RECORDED), **changes}
 
 
-def test_recorded_request_gets_the_reply_of_the_original(client: TestClient, studio: Studio) -> None:
+def test_recorded_request_gets_the_reply_of_the_original(client: TestClient, studio: InterruptibleBackend) -> None:
     # The app's proxy sends text: the content type is not asked for.
     reply = client.post(ROUTE, content=RECORDED, headers={"Content-Type": "text/plain"})
     assert reply.status_code == 200, reply.text
@@ -59,7 +60,7 @@ def test_recorded_request_gets_the_reply_of_the_original(client: TestClient, stu
 @pytest.mark.parametrize("kind", ["text/plain", "text/plain;x=application/json", "multipart/form-data; boundary=a", ""])
 @pytest.mark.parametrize("route", [ROUTE, "/run_vst/"])
 def test_cross_site_requests_without_json_are_refused(
-    client: TestClient, studio: Studio, route: str, kind: str
+    client: TestClient, studio: InterruptibleBackend, route: str, kind: str
 ) -> None:
     """What a browser sends for them without asking the server first."""
     headers = {"Origin": "https://elsewhere.example", **({"Content-Type": kind} if kind else {})}
@@ -68,12 +69,12 @@ def test_cross_site_requests_without_json_are_refused(
     assert studio.requests == []
 
 
-def test_allowed_origin_gets_cors_headers(client: TestClient, studio: Studio) -> None:
+def test_allowed_origin_gets_cors_headers(client: TestClient, studio: InterruptibleBackend) -> None:
     headers = {"Origin": "http://localhost:3000", "Content-Type": "application/json; charset=utf-8"}
     assert client.post(ROUTE, content=RECORDED, headers=headers).status_code == 200
 
 
-def test_defaults_are_those_of_the_original(client: TestClient, studio: Studio) -> None:
+def test_defaults_are_those_of_the_original(client: TestClient, studio: InterruptibleBackend) -> None:
     body = {"start": {"prompt": "a", "seed": 1}, "end": {"prompt": "b", "seed": 2}, "alpha": 0, "worklet": 1}
     assert client.post("/run_inference", json=body).status_code == 200  # also without the slash
     (request,) = studio.requests
@@ -89,7 +90,7 @@ def test_every_seed_image_and_mask_exists(seed: str) -> None:
         assert (mask_image(mask).mode, mask_image(mask).size) == ("L", (512, 512))
 
 
-def test_negative_prompts_masks_and_seeds_reach_the_backend(client: TestClient, studio: Studio) -> None:
+def test_negative_prompts_masks_and_seeds_reach_the_backend(client: TestClient, studio: InterruptibleBackend) -> None:
     end = {"prompt": "b", "seed": -5, "negative_prompt": "noise"}
     start = {"prompt": "a", "seed": 2**40 + 3, "negative_prompt": None}
     body = recorded(start=start, end=end, seed_image_id="motorway", mask_image_id="mask_gradient_top_70")
@@ -132,7 +133,9 @@ def test_errors_are_plain_text(client: TestClient, changes: dict[str, Any], said
     assert reply.text.startswith(said)
 
 
-def test_guidance_below_1_disables_guidance_as_in_the_original(client: TestClient, studio: Studio) -> None:
+def test_guidance_below_1_disables_guidance_as_in_the_original(
+    client: TestClient, studio: InterruptibleBackend
+) -> None:
     start, end = ({"prompt": "a", "seed": 1, "guidance": guidance} for guidance in (0, 0.5))
     assert client.post(ROUTE, content=json.dumps(recorded(start=start, end=end))).status_code == 200
     assert studio.requests[0].cfg == 1.0
@@ -144,13 +147,13 @@ def test_inference_without_a_model_answers_an_error(make_client: MakeClient) -> 
     assert "webui" in reply.text
 
 
-def test_job_does_not_keep_image_and_sound(client: TestClient, studio: Studio) -> None:
+def test_job_does_not_keep_image_and_sound(client: TestClient, studio: InterruptibleBackend) -> None:
     assert client.post(ROUTE, content=RECORDED).status_code == 200
     (job,) = client.service.jobs.all()  # type: ignore[attr-defined]
     assert job.result == {"complete": True}
 
 
-def test_disconnected_client_causes_no_generation(client: TestClient, studio: Studio) -> None:
+def test_disconnected_client_causes_no_generation(client: TestClient, studio: InterruptibleBackend) -> None:
     studio.go_on.clear()
     arrives = [{"type": "http.request", "body": RECORDED.encode(), "more_body": False}, {"type": "http.disconnect"}]
 

@@ -17,8 +17,8 @@ from starlette.testclient import TestClient
 
 from riffusion_ext.api.compat.vst import read_plugin_audio
 from riffusion_ext.errors import RiffusionError
-from tests.unit.api.conftest import MakeClient, Studio
-from tests.unit.generate.fake_backends import as_it_is
+from tests.unit.api.conftest import MakeClient
+from tests.unit.generate.fake_backends import InterruptibleBackend, as_it_is
 
 ROUTE = "/run_vst/"
 
@@ -77,7 +77,7 @@ def ask(sound: bytes, **changes: Any) -> str:
 @pytest.mark.parametrize("count", [220500, 240000])
 @pytest.mark.parametrize("frames", [None, 0])
 def test_plugin_gets_its_own_sound_back_from_an_identity_backend(
-    client: TestClient, studio: Studio, count: int, frames: int | None
+    client: TestClient, studio: InterruptibleBackend, count: int, frames: int | None
 ) -> None:
     studio.draw = as_it_is
     samples = tune(count)
@@ -99,7 +99,7 @@ def test_plugin_gets_its_own_sound_back_from_an_identity_backend(
     assert {request.seeds for request in studio.requests} == {(2**32 - 123456789,) * 2}
 
 
-def test_mask_id_adds_a_mask_to_the_request(client: TestClient, studio: Studio) -> None:
+def test_mask_id_adds_a_mask_to_the_request(client: TestClient, studio: InterruptibleBackend) -> None:
     reply = client.post(ROUTE, content=ask(wav(tune(44100)), mask_image_id="mask_top_third_95"))
     assert reply.status_code == 200
     assert studio.requests[0].mask is not None
@@ -144,7 +144,7 @@ def test_samples_are_found_with_any_header() -> None:
         read_plugin_audio({})
 
 
-def test_white_images_come_back_as_silence(client: TestClient, studio: Studio) -> None:
+def test_white_images_come_back_as_silence(client: TestClient, studio: InterruptibleBackend) -> None:
     studio.draw = lambda request: Image.new("RGB", (request.width, request.height), "white")
     reply = client.post(ROUTE, content=ask(wav(np.zeros(44100))))
     assert reply.status_code == 200

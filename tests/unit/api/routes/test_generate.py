@@ -14,7 +14,8 @@ from starlette.testclient import TestClient
 
 from riffusion_ext.api.openapi import EXAMPLES
 from riffusion_ext.metadata import read_record
-from tests.unit.api.conftest import V1, MakeClient, Studio, ended, sentence, sound_bytes, upload
+from tests.unit.api.conftest import V1, MakeClient, ended, sentence, sound_bytes, upload
+from tests.unit.generate.fake_backends import InterruptibleBackend
 
 SONG = {"score": "0:03 | funk -- vocals | cfg 8\n0:03 | jazz", "width": 256, "overlap": 64, "seed": 7, "steps": 2}
 END = {"prompt": "bells", "seed": 1}
@@ -25,7 +26,7 @@ def seconds_of(client: TestClient, url: str) -> float:
         return file.getnframes() / file.getframerate()
 
 
-def test_song_has_its_exact_length_and_can_be_continued(client: TestClient, studio: Studio) -> None:
+def test_song_has_its_exact_length_and_can_be_continued(client: TestClient, studio: InterruptibleBackend) -> None:
     view = ended(client, client.post(f"{V1}/songs", json=SONG))
     result = view["result"]
     assert view["kind"] == "song"
@@ -48,7 +49,7 @@ def test_song_has_its_exact_length_and_can_be_continued(client: TestClient, stud
     assert studio.requests[generated].mask is not None
 
 
-def test_song_can_be_made_from_keyframes_and_a_seed_image(client: TestClient, studio: Studio) -> None:
+def test_song_can_be_made_from_keyframes_and_a_seed_image(client: TestClient, studio: InterruptibleBackend) -> None:
     file = io.BytesIO()
     Image.new("RGB", (512, 512), "gray").save(file, "PNG")
     seed = upload(client, "pictures", file.getvalue())["id"]
@@ -65,7 +66,7 @@ def test_song_can_be_made_from_keyframes_and_a_seed_image(client: TestClient, st
     assert all(request.init is not None for request in studio.requests)
 
 
-def test_riff_is_as_long_as_its_song(client: TestClient, studio: Studio) -> None:
+def test_riff_is_as_long_as_its_song(client: TestClient, studio: InterruptibleBackend) -> None:
     song = upload(client, "clips", sound_bytes(3.0, rate=44100), "tune.wav")
     body = {"clip": song["id"], "prompt": "brass band", "denoise": "0:00 0.2, 0:02 0.4", "width": 256, "overlap": 64}
     view = ended(client, client.post(f"{V1}/riffs", json=body))
@@ -86,7 +87,7 @@ def test_riff_with_invalid_window_sizes_is_refused_at_once(client: TestClient, c
     assert said in sentence(reply, 422)
 
 
-def test_loop_has_its_exact_length(client: TestClient, studio: Studio) -> None:
+def test_loop_has_its_exact_length(client: TestClient, studio: InterruptibleBackend) -> None:
     body = {"prompt": "bass", "bars": 1, "bpm": 130, "beat": "backbeat", "steps": 3, "sampler": "Euler"}
     view = ended(client, client.post(f"{V1}/loops", json=body))
     assert view["result"]["samples"] == round(4 * 60 / 130 * 44100)
@@ -94,7 +95,7 @@ def test_loop_has_its_exact_length(client: TestClient, studio: Studio) -> None:
     assert b"smpl" in client.get(view["result"]["clip"]["url"]).content
 
 
-def test_interpolation_goes_from_start_to_end(client: TestClient, studio: Studio) -> None:
+def test_interpolation_goes_from_start_to_end(client: TestClient, studio: InterruptibleBackend) -> None:
     body = {"start": END, "end": {"prompt": "drums", "seed": -1, "cfg": 9}, "count": 3, "seed_image": "vibes"}
     body |= {"mask_image": "mask_top_third_75", "steps": 4}
     view = ended(client, client.post(f"{V1}/interpolations", json=body))
@@ -172,7 +173,7 @@ def test_request_without_a_model_is_refused(make_client: MakeClient) -> None:
     assert client.get(f"{V1}/capabilities").json()["paints"] is False
 
 
-def test_backend_errors_are_reported_by_the_job(client: TestClient, studio: Studio) -> None:
+def test_backend_errors_are_reported_by_the_job(client: TestClient, studio: InterruptibleBackend) -> None:
     def fail(request: object) -> Image.Image:
         raise RuntimeError("/home/me/models/x.safetensors: out of paint")
 

@@ -11,8 +11,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from riffusion_ext.generate.backends.base import Request
-from tests.unit.api.conftest import V1, MakeClient, Studio, ended, sentence, upload
-from tests.unit.generate.fake_backends import by_seed
+from tests.unit.api.conftest import V1, MakeClient, ended, sentence, upload
+from tests.unit.generate.fake_backends import InterruptibleBackend, by_seed
 
 ONE = {"prompts": ["a", "b"], "width": 64, "height": 64}
 
@@ -31,7 +31,7 @@ def body_of(request: Request, init: str | None, mask: str | None) -> dict[str, A
     return {**values, **lists, "init": init, "mask": mask}
 
 
-def test_request_and_image_are_transferred_unchanged(client: TestClient, studio: Studio) -> None:
+def test_request_and_image_are_transferred_unchanged(client: TestClient, studio: InterruptibleBackend) -> None:
     studio.draw = lambda request: signed(by_seed(request))
 
     def signed(image: Image.Image) -> Image.Image:
@@ -55,7 +55,7 @@ def test_request_and_image_are_transferred_unchanged(client: TestClient, studio:
         assert got.info["parameters"] == "café\nSteps: 3"
 
 
-def test_compatible_requests_are_generated_in_batches(client: TestClient, studio: Studio) -> None:
+def test_compatible_requests_are_generated_in_batches(client: TestClient, studio: InterruptibleBackend) -> None:
     requests = [{**ONE, "seeds": [number, 0], "cfg": 7 if number < 3 else 8} for number in range(4)]
     ended(client, client.post(f"{V1}/paintings", json={"requests": requests}))
     assert [[request.seeds[0] for request in batch] for batch in studio.batches] == [[0, 1], [2], [3]]
@@ -108,7 +108,7 @@ def test_requests_are_limited_in_number_and_pixels(make_client: MakeClient) -> N
     assert "webui" in sentence(make_client(generates=False).post(f"{V1}/paintings", json={"requests": [ONE]}), 501)
 
 
-def test_request_for_another_model_is_refused(client: TestClient, studio: Studio) -> None:
+def test_request_for_another_model_is_refused(client: TestClient, studio: InterruptibleBackend) -> None:
     body = {"requests": [ONE], "model": "riffusion"}
     assert "from riffusion to studio" in sentence(client.post(f"{V1}/paintings", json=body), 409)
     studio.go_on.clear()  # and while it waits for its turn
@@ -120,7 +120,7 @@ def test_request_for_another_model_is_refused(client: TestClient, studio: Studio
     assert "from studio to other" in ended(client, reply, state="failed")["error"]
 
 
-def test_cancelling_a_job_interrupts_the_backend(client: TestClient, studio: Studio) -> None:
+def test_cancelling_a_job_interrupts_the_backend(client: TestClient, studio: InterruptibleBackend) -> None:
     studio.go_on.clear()
     reply = client.post(f"{V1}/paintings", json={"requests": [ONE] * 3})
     assert studio.at_work.wait(20)
@@ -129,7 +129,9 @@ def test_cancelling_a_job_interrupts_the_backend(client: TestClient, studio: Stu
     assert view["result"] == {"pictures": [], "model": "studio", "complete": False}
 
 
-def test_interrupt_by_the_user_of_the_server_differs_from_a_timeout(client: TestClient, studio: Studio) -> None:
+def test_interrupt_by_the_user_of_the_server_differs_from_a_timeout(
+    client: TestClient, studio: InterruptibleBackend
+) -> None:
     studio.go_on.clear()
     reply = client.post(f"{V1}/paintings", json={"requests": [ONE]})
     assert studio.at_work.wait(20)

@@ -12,10 +12,11 @@ from starlette.testclient import TestClient
 
 from riffusion_ext import __version__
 from riffusion_ext.api.openapi import EXAMPLES
-from tests.unit.api.conftest import V1, Studio, ended, sound_bytes, upload
+from tests.unit.api.conftest import V1, ended, sound_bytes, upload
+from tests.unit.generate.fake_backends import InterruptibleBackend
 
 
-def test_health_version_and_capabilities_are_reported(client: TestClient, studio: Studio) -> None:
+def test_health_version_and_capabilities_are_reported(client: TestClient, studio: InterruptibleBackend) -> None:
     assert client.get(f"{V1}/health").json() == {"status": "ok", "jobs": {"waiting": 0, "running": 0}}
     assert client.get(f"{V1}/version").json() == {"version": __version__, "api": "v1", "host": "standalone"}
     can = client.get(f"{V1}/capabilities").json()
@@ -58,7 +59,9 @@ def _parts(value: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES))
-def test_every_example_of_the_description_is_accepted(client: TestClient, path: str, studio: Studio) -> None:
+def test_every_example_of_the_description_is_accepted(
+    client: TestClient, path: str, studio: InterruptibleBackend
+) -> None:
     body = dict(EXAMPLES[path])
     file = io.BytesIO()
     Image.linear_gradient("L").resize((64, 512)).save(file, "PNG")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,10 +15,10 @@ from riffusion_ext.dataset.analysis import measure as measuring
 from riffusion_ext.dataset.analysis.measure import BANDS, SongMeasure, measure_song, mel_of_song
 from riffusion_ext.errors import AudioError
 from riffusion_ext.params import PRESETS
+from tests.unit.dataset.conftest import MakeSong
 
 V1 = PRESETS["riffusion-v1"]
 STEREO = V1.replace(stereo=True)
-MakeSong = Callable[..., Path]
 
 
 def in_pieces(monkeypatch: pytest.MonkeyPatch, clip: AudioClip, seconds: float) -> None:

@@ -20,7 +20,8 @@ from riffusion_ext.dataset.analysis.transitions import (
     largest_transition,
     transition_curve,
 )
-from tests.unit.dataset.music import RATE, chords, curve_of, drums, mel_of, seconds, sketch_of, song, tune
+from tests.unit.dataset.music import RATE, chords, curve_of, drums, seconds, sketch_of, song, tune
+from tests.unit.magnitudes import mel_of
 
 THRESHOLD = 0.5
 

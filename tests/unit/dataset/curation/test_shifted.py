@@ -9,7 +9,8 @@ import pytest
 
 from riffusion_ext.dataset.analysis.levels import BANDS, HOP, window_levels
 from riffusion_ext.dataset.curation.shifted import Shifted, find_shifted
-from tests.unit.dataset.music import RATE, drums, mel_of, sketch_of, song, tune
+from tests.unit.dataset.music import RATE, drums, sketch_of, song, tune
+from tests.unit.magnitudes import mel_of
 
 COLUMNS = 512
 LIMIT = 0.5

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +20,9 @@ from riffusion_ext.dataset.export.audio import Chunk, chunks, read_chunk
 from riffusion_ext.dataset.export.formats import FORMATS, ExportItem, check_export_settings, export
 from riffusion_ext.dataset.settings import ExportSettings
 from riffusion_ext.errors import AudioError, RiffusionError
+from tests.unit.dataset.conftest import MakeItems
 from tests.unit.dataset.export.dreambooth import dreambooth_problems
 
-MakeItems = Callable[..., list[ExportItem]]
 ALL = ExportSettings(formats=FORMATS, kohya_repeats=7, kohya_name="my band")
 
 

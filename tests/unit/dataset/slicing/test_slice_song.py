@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,8 +19,8 @@ from riffusion_ext.errors import AudioError
 from riffusion_ext.metadata import read_record
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.codec import audio_to_image
+from tests.unit.dataset.conftest import MakeSong
 
-MakeSong = Callable[..., Path]
 EDGE = 6  # columns at both ends, in which the window reaches over the end of an excerpt
 
 

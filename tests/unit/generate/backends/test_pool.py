@@ -45,7 +45,7 @@ class Actor:
         self.activity: Activity | None = None
         self.got: list[list[int]] = []
         self.checks = 0
-        self.wish = threading.Event()
+        self.interrupt_requested = threading.Event()
         self.at_work = threading.Lock()
 
     def check(self) -> None:
@@ -54,7 +54,7 @@ class Actor:
             raise BackendUnavailableError("still away")
 
     def interrupt(self) -> None:
-        self.wish.set()
+        self.interrupt_requested.set()
 
     def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         assert 1 <= len(requests) <= self.max_batch
@@ -67,7 +67,7 @@ class Actor:
 
     def _play(self, word: str, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         self.interrupted = False
-        self.wish.clear()
+        self.interrupt_requested.clear()
         self.got.append([request.seeds[0] for request in requests])
         if word == "lose":
             raise BackendUnavailableError("the connection broke off")
@@ -81,7 +81,7 @@ class Actor:
             return []
         images = []
         for index, request in enumerate(requests):
-            if self.wish.wait(self.seconds) if word != "hang" else self.wish.wait(120):
+            if self.interrupt_requested.wait(self.seconds) if word != "hang" else self.interrupt_requested.wait(120):
                 self.interrupted = True
                 break
             if word == "part" and index:
@@ -261,7 +261,7 @@ def test_error_in_the_callback_interrupts_every_backend() -> None:
 
     with pytest.raises(RiffusionError, match="disk"):
         several(Actor(seconds=0.2), hanging).generate(asked(6), full)
-    assert hanging.wish.wait(60)
+    assert hanging.interrupt_requested.wait(60)
 
 
 def test_backend_interrupted_by_its_own_user_is_not_retried() -> None:

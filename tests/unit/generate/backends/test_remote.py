@@ -117,7 +117,7 @@ def test_remote_reports_steps_and_interrupt_stops_the_server(serve: Serve) -> No
             time.sleep(0.02)
     remote.interrupt()
     thread.join(20)
-    assert model.wish.is_set()
+    assert model.interrupt_requested.is_set()
     assert generated == [[]]
     assert remote.interrupted
     model.go_on.set()
@@ -139,7 +139,7 @@ def test_remote_work_stops_when_the_caller_disconnects(serve: Serve) -> None:
     remote._view_of_the_end = broken  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         remote.generate([PLAIN], lambda *_: None)
-    assert model.wish.wait(20)
+    assert model.interrupt_requested.wait(20)
 
 
 def test_passwords_are_checked_and_never_shown(

@@ -26,19 +26,17 @@ from riffusion_ext.generate.live.settings import JamSettings
 from riffusion_ext.generate.score.keyframes import Keyframe, Moment
 from riffusion_ext.generate.windows.masks import soft_mask
 from riffusion_ext.generate.windows.rolling_blend import HOLD, RollingBlend
-from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from tests.unit.generate.fake_backends import FakeBackend, as_it_is, by_seed
-from tests.unit.ui.studio import Studio
+from tests.unit.generate.fake_backends import FakeBackend, InterruptibleBackend, as_it_is, by_seed
+from tests.unit.small import LOW
 from tests.unit.waiting import until
 
-TINY = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_duration_ms=100)
 CPU = DecodeSettings(device="cpu")
 STEP = 192 - 64  # columns that each window adds
 
 
 def settings_of(**more: Any) -> JamSettings:
-    values: dict[str, Any] = {"prompt": "funk", "seed": 3, "ahead": 6.0, "width": 192, "overlap": 64, "params": TINY}
+    values: dict[str, Any] = {"prompt": "funk", "seed": 3, "ahead": 6.0, "width": 192, "overlap": 64, "params": LOW}
     return JamSettings(**values | more)
 
 
@@ -93,7 +91,7 @@ def test_each_window_continues_the_previous_one(start: Callable[..., Jam]):
 
 def test_beat_image_continues_through_all_windows(start: Callable[..., Jam]):
     backend = FakeBackend(by_seed)
-    jam = start(backend, beat="four on the floor", denoise=0.6, params=TINY.replace(max_frequency=3500))
+    jam = start(backend, beat="four on the floor", denoise=0.6, params=LOW.replace(max_frequency=3500))
     until(lambda: jam.resting)
     first, second = backend.requests[:2]
     assert (first.denoise, second.denoise) == (0.6, 0.6)
@@ -106,7 +104,7 @@ def test_beat_image_continues_through_all_windows(start: Callable[..., Jam]):
 
 def test_queued_prompts_are_reached_in_order(start: Callable[..., Jam]):
     backend = FakeBackend(by_seed)
-    studio = Studio(max_batch=1)
+    studio = InterruptibleBackend(max_batch=1)
     studio.draw = backend.draw
     studio.go_on.clear()
     jam = start(studio, travel=2, ahead=12)
@@ -215,11 +213,11 @@ def test_seams_have_the_level_of_the_rest_and_no_click(start: Callable[..., Jam]
 
 def test_louder_image_is_matched_to_the_level_of_the_previous_one():
     moment = Moment(Keyframe("a", seed=1, seconds=1), Keyframe("a", seed=1, seconds=1), 0.0, 0.7, 7.0)
-    ribbon = RollingBlend(TINY, 192, 64)
+    ribbon = RollingBlend(LOW, 192, 64)
     for grey in (100, 115):
         ribbon.add(Image.new("RGB", (192, 64), (grey,) * 3), moment)
     levels = [20 * np.log10(ribbon.mel(column, column + 1).mean()) for column in (10, 300)]
-    plain = RollingBlend(TINY, 192, 64)
+    plain = RollingBlend(LOW, 192, 64)
     plain.add(Image.new("RGB", (192, 64), (115, 115, 115)), moment)
     before = 20 * np.log10(plain.mel(10, 11).mean())
     assert levels[0] - before > 2
@@ -230,7 +228,7 @@ def test_louder_image_is_matched_to_the_level_of_the_previous_one():
 @given(st.integers(1, 4), st.integers(3, 8))
 def test_forgetting_columns_does_not_change_the_rolling_blend(part: int, count: int):
     moment = Moment(Keyframe("a", seed=1, seconds=1), Keyframe("a", seed=1, seconds=1), 0.0, 0.7, 7.0)
-    long, short = (RollingBlend(TINY, 128, 16 * part) for _ in range(2))
+    long, short = (RollingBlend(LOW, 128, 16 * part) for _ in range(2))
     rng = np.random.default_rng(count)
     for number in range(count):
         image = Image.fromarray(rng.integers(0, 255, (64, 128, 3), np.uint8))
@@ -254,7 +252,7 @@ def test_an_image_of_another_size_is_refused(start: Callable[..., Jam]):
 
 
 def test_stop_takes_effect_during_an_image(start: Callable[..., Jam]):
-    studio = Studio(max_batch=1, delay=60)
+    studio = InterruptibleBackend(max_batch=1, delay=60)
     jam = start(studio)
     until(studio.at_work.is_set)
     began = time.monotonic()
@@ -294,7 +292,7 @@ def test_external_interrupt_is_reported(start: Callable[..., Jam]):
 
 
 def test_speed_of_a_slow_backend_is_measured(start: Callable[..., Jam]):
-    jam = start(Studio(max_batch=1, delay=2.0), ahead=20)
+    jam = start(InterruptibleBackend(max_batch=1, delay=2.0), ahead=20)
     until(lambda: jam.pace.speed is not None, 30)
     assert jam.pace.speed is not None
     assert jam.pace.speed < 1
@@ -302,7 +300,7 @@ def test_speed_of_a_slow_backend_is_measured(start: Callable[..., Jam]):
 
 
 def test_activity_shows_waiting_for_the_webui(start: Callable[..., Jam]):
-    studio = Studio(max_batch=1, delay=1.0)
+    studio = InterruptibleBackend(max_batch=1, delay=1.0)
     studio.activity = Activity(waiting=True)
     jam = start(studio)
     until(lambda: jam.activity is not None and jam.activity.waiting)
@@ -479,7 +477,7 @@ def test_number_of_sessions_is_limited(tmp_path: Path):
 def test_stopping_session_does_not_count_towards_the_limit(tmp_path: Path):
     """Start stops the page's own jam and starts another: the one may still be in the middle of an image."""
     jams = JamRegistry(most=1)
-    studio = Studio(max_batch=1)
+    studio = InterruptibleBackend(max_batch=1)
     studio.go_on.clear()
     studio.interrupt = lambda: None  # type: ignore[method-assign]
     made = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -20,18 +19,11 @@ from riffusion_ext.spectrogram.inversion.blocks import reconstruct_long
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, Program, reconstruct
 from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.stft import working_rate
+from tests.unit.magnitudes import mel_of_clip, slices
+from tests.unit.small import TINY
 
 FAST = PROGRAMS["fast"]
 ROUGH = Program(updates=1, start=1, stages=())  # no iterations: lengths and order do not need them
-TINY = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=24, padded_duration_ms=100)
-
-
-def mel_of(clip: AudioClip, params: SpectrogramParams) -> torch.Tensor:
-    return mel_spectrogram(torch.from_numpy(clip.samples * np.float32(32768)), params)
-
-
-def slices(mel: torch.Tensor) -> Callable[[int, int], torch.Tensor]:
-    return lambda start, stop: mel[:, start:stop]
 
 
 def seams(frames: int, scale: int = 1) -> list[int]:
@@ -68,7 +60,7 @@ def excess(
 
 
 def test_spectrogram_that_fits_is_reconstructed_in_one_block(tune: Any, small: SpectrogramParams) -> None:
-    mel = mel_of(tune(1.0, rate=16000), small)
+    mel = mel_of_clip(tune(1.0, rate=16000), small)
     long = reconstruct_long(slices(mel), mel.shape[1], small, FAST)
     assert np.array_equal(long, reconstruct(mel, small, FAST).numpy())
 
@@ -106,7 +98,7 @@ def test_steady_tone_has_no_gap_or_step_at_block_borders(monkeypatch: pytest.Mon
     monkeypatch.setattr(blocks, "BLOCK", 100)
     time = np.arange(8000 * 4) / 8000
     clip = AudioClip(0.5 * np.sin(2 * np.pi * 440 * time)[None].astype(np.float32), 8000)
-    mel = mel_of(clip, TINY)
+    mel = mel_of_clip(clip, TINY)
     signal = to_sample_rate(reconstruct_long(slices(mel), mel.shape[1], TINY, FAST), TINY)[0] / 32768
     loudness = np.sqrt((signal[: len(signal) // 80 * 80].reshape(-1, 80) ** 2).mean(axis=1))[5:-5]
     steps = np.abs(np.diff(20 * np.log10(np.convolve(loudness, np.ones(4) / 4, "valid"))))
@@ -124,7 +116,7 @@ def test_seams_are_no_worse_than_the_rest(
     params = small.replace(step_size_ms=step)
     scale = 10 // step
     monkeypatch.setattr(blocks, "BLOCK", 160)
-    mel = mel_of(tune(15.0 / scale, rate=16000), params)
+    mel = mel_of_clip(tune(15.0 / scale, rate=16000), params)
     frames, places = mel.shape[1], seams(mel.shape[1], scale)
     assert len(places) >= 6
     signal = reconstruct_long(slices(mel), frames, params, FAST)
@@ -142,7 +134,7 @@ def test_default_parameters_give_no_click_or_step_at_block_borders(tune: Any, mo
     monkeypatch.setattr(blocks, "BLOCK", 192)
     params = SpectrogramParams()
     clip = tune(8.0)
-    mel = mel_of(clip, params)
+    mel = mel_of_clip(clip, params)
     frames = mel.shape[1]
     one_pass, streamed = reconstruct(mel, params, FAST).numpy(), reconstruct_long(slices(mel), frames, params, FAST)
     assert excess(mel, streamed, one_pass, params, seams(frames), 6) <= 1.10

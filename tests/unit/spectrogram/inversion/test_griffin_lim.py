@@ -16,12 +16,9 @@ from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, Known, rec
 from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.stft import working_rate
 from riffusion_ext.spectrogram.threads import ThreadCrew
+from tests.unit.magnitudes import mel_of_clip
 
 FAST, BEST = PROGRAMS["fast"], PROGRAMS["best"]
-
-
-def mel_of(clip: AudioClip, params: SpectrogramParams) -> torch.Tensor:
-    return mel_spectrogram(torch.from_numpy(clip.samples * np.float32(32768)), params)
 
 
 def error(mel: torch.Tensor, signal: torch.Tensor, params: SpectrogramParams) -> float:
@@ -34,7 +31,7 @@ def error(mel: torch.Tensor, signal: torch.Tensor, params: SpectrogramParams) ->
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_image_is_restored_and_best_is_more_accurate_than_fast(tune: Any, small: SpectrogramParams, seed: int) -> None:
-    mel = mel_of(tune(2.0, rate=16000, seed=seed), small)
+    mel = mel_of_clip(tune(2.0, rate=16000, seed=seed), small)
     fast = error(mel, reconstruct(mel, small, FAST), small)
     best = error(mel, reconstruct(mel, small, BEST), small)
     assert fast < 3.6
@@ -43,7 +40,7 @@ def test_image_is_restored_and_best_is_more_accurate_than_fast(tune: Any, small:
 
 def test_default_parameters_restore_the_image(tune: Any) -> None:
     params = SpectrogramParams()
-    mel = mel_of(tune(1.5), params)
+    mel = mel_of_clip(tune(1.5), params)
     signal = reconstruct(mel, params, FAST)
     assert signal.shape == (1, (mel.shape[1] - 1) * 210)
     assert error(mel, signal, params) < 1.5
@@ -53,19 +50,19 @@ def test_level_is_kept_at_any_window_and_padding(tune: Any, small: SpectrogramPa
     for window, padded in ((100, 200), (100, 100), (100, 150), (60, 400)):
         params = small.replace(window_duration_ms=window, padded_duration_ms=padded)
         clip = tune(2.0, rate=16000)
-        signal = to_sample_rate(reconstruct(mel_of(clip, params), params, FAST).numpy(), params)
+        signal = to_sample_rate(reconstruct(mel_of_clip(clip, params), params, FAST).numpy(), params)
         ours = AudioClip(signal / np.float32(32768), 16000)
         assert abs(20 * np.log10(ours.rms / clip.rms)) < 0.4
 
 
 def test_reconstruction_is_deterministic(tune: Any, small: SpectrogramParams) -> None:
-    mel = mel_of(tune(1.2, rate=16000), small)
+    mel = mel_of_clip(tune(1.2, rate=16000), small)
     assert torch.equal(reconstruct(mel, small, FAST), reconstruct(mel, small, FAST))
 
 
 @pytest.mark.parametrize("exponent", [-100, -24, -1, 1, 10, 60])
 def test_gain_by_power_of_two_is_exact_to_the_bit(exponent: int, tune: Any, small: SpectrogramParams) -> None:
-    mel, gain = mel_of(tune(1.2, rate=16000), small), 2.0**exponent
+    mel, gain = mel_of_clip(tune(1.2, rate=16000), small), 2.0**exponent
     one, other = reconstruct(mel, small, FAST), reconstruct(gain * mel, small, FAST)
     assert torch.equal(other, gain * one)
 
@@ -74,7 +71,7 @@ def test_gain_by_power_of_two_is_exact_to_the_bit(exponent: int, tune: Any, smal
 def test_gain_by_power_of_two_is_exact_with_a_known_beginning(
     exponent: int, tune: Any, small: SpectrogramParams
 ) -> None:
-    mel, gain = mel_of(tune(1.2, rate=16000), small), 2.0**exponent
+    mel, gain = mel_of_clip(tune(1.2, rate=16000), small), 2.0**exponent
     signal = reconstruct(mel, small, FAST)
     share = torch.linspace(1.0, 0.0, 4800)
     one, other = (
@@ -84,7 +81,7 @@ def test_gain_by_power_of_two_is_exact_with_a_known_beginning(
 
 
 def test_images_of_a_batch_do_not_affect_each_other(tune: Any, small: SpectrogramParams) -> None:
-    mels = [mel_of(tune(1.2, rate=16000, seed=seed), small) * 4**seed for seed in range(3)]
+    mels = [mel_of_clip(tune(1.2, rate=16000, seed=seed), small) * 4**seed for seed in range(3)]
     mels.append(torch.zeros_like(mels[0]))
     together = reconstruct(torch.cat(mels), small, FAST)
     for alone, item in zip(mels[:3], together, strict=False):
@@ -94,7 +91,7 @@ def test_images_of_a_batch_do_not_affect_each_other(tune: Any, small: Spectrogra
 
 
 def test_input_magnitudes_are_not_changed(tune: Any, small: SpectrogramParams) -> None:
-    mel = mel_of(tune(1.2, rate=16000), small)
+    mel = mel_of_clip(tune(1.2, rate=16000), small)
     before = mel.clone()
     reconstruct(mel, small, FAST)
     assert torch.equal(mel, before)
@@ -129,7 +126,7 @@ def test_bands_between_the_bins_of_the_encoder_give_finite_sound() -> None:
 
 
 def test_known_samples_are_kept_and_continued(tune: Any, small: SpectrogramParams) -> None:
-    mel = mel_of(tune(2.4, rate=16000), small)
+    mel = mel_of_clip(tune(2.4, rate=16000), small)
     up, down = working_rate(small)
     hop = small.hop_length * up // down
     whole = reconstruct(mel, small, FAST)
@@ -163,7 +160,7 @@ def test_every_iteration_reports_progress(name: str, small: SpectrogramParams) -
 
 
 def test_number_of_threads_changes_the_result_by_rounding_only(tune: Any, small: SpectrogramParams) -> None:
-    mel = mel_of(tune(2.0, rate=16000), small)
+    mel = mel_of_clip(tune(2.0, rate=16000), small)
     alone = reconstruct(mel, small, FAST)
     with ThreadPoolExecutor(3) as pool:
         shared, again = (reconstruct(mel, small, FAST, threads=ThreadCrew(pool, 3)) for _ in range(2))

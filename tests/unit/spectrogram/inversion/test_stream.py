@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
@@ -19,13 +17,10 @@ from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.inversion.stream import SoundStream
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import Source
+from tests.unit.magnitudes import slices
+from tests.unit.small import TINY
 
-TINY = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=24, padded_duration_ms=100)
 STEREO = TINY.replace(stereo=True)
-
-
-def slices(mel: np.ndarray) -> Callable[[int, int], np.ndarray]:
-    return lambda start, stop: mel[:, start:stop]
 
 
 def tune(frames: int, params: SpectrogramParams = TINY) -> np.ndarray:
