@@ -1,4 +1,4 @@
-"""Pages of another site, in a real browser, against the server by itself: nothing is read, and nothing is done."""
+"""Pages of another site in a real browser: they can neither read from the server nor start anything."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_requests_from_another_site_are_refused_and_start_no_job(chromium: Any, 
     got = page.evaluate(ATTACKS, server)
     blind = {name: what for name, what in got.items() if what == "sent"}
     assert set(got.values()) <= {"refused", "sent"}, got
-    for name in blind:  # the browser sends these without asking; what counts is what they met
+    for name in blind:  # the browser sends these without a preflight; the server must refuse them
         assert set(replies[name.partition(" ")[2]]) == {403}, name
     assert jobs(server) == []
     assert page.evaluate(FRAMED, server) == "refused"

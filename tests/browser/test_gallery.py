@@ -1,4 +1,4 @@
-"""The gallery and the players below it play together: on the gradio that is installed, and in a running webui."""
+"""The gallery and the players below it, with the installed gradio and in a running webui."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STRIP = ".riffusion-strip:visible"
 MARKED = "() => [...document.querySelectorAll('.riffusion-selected .riffusion-title')].map(t => t.textContent)"
 AREA = "#txt2img_riffusion_players"
 TIMES = f"() => [...document.querySelectorAll('{AREA} audio')].map(a => [a.paused, a.currentTime])"
-# Frames asked for by our script. The page's own do not count.
+# Animation frames requested by our script; those of the page are not counted.
 COUNT = """() => {
     window.frames_asked = 0;
     const ask = window.requestAnimationFrame;
@@ -42,7 +42,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class Gallery:
-    """A page with a gallery, and what a user does there."""
+    """A page with a gallery, and the actions of a user."""
 
     def __init__(self, page: Any) -> None:
         self.page = page
@@ -58,7 +58,7 @@ class Gallery:
         self.page.wait_for_function(
             "id => [...document.querySelectorAll(id + ' audio')].every(a => a.readyState > 0)", arg=AREA
         )
-        self.page.wait_for_function(  # small and large
+        self.page.wait_for_function(  # thumbnail and preview
             "number => new Set([...document.querySelectorAll('#txt2img_gallery img')].map(i => i.src)).size === number",
             arg=len(SCENES[name][0]),
         )
@@ -97,14 +97,14 @@ class Gallery:
         self.page.wait_for_timeout(1000 * seconds)
 
     def becomes(self, what: Callable[[], Any], wanted: Any) -> None:
-        """Wait until something is as wanted; a busy machine takes a while."""
+        """Wait until a value is as expected, which may take a while on a busy machine."""
         end = time.monotonic() + 15
         while (now := what()) != wanted and time.monotonic() < end:
             self.wait(0.05)
         assert now == wanted
 
     def playhead(self) -> float:
-        """Return where the playhead is, as a share of the image's width."""
+        """Return the position of the playhead as a fraction of the image's width."""
         head = self.page.locator(".riffusion-playhead:visible").bounding_box()
         box = self.page.locator(".riffusion-timeline:visible").bounding_box()
         return float((head["x"] + head["width"] / 2 - box["x"]) / box["width"])
@@ -484,7 +484,7 @@ def test_starting_a_player_pauses_the_others_and_those_of_the_tab(gallery: Galle
 
 @pytest.fixture
 def made(open_page: Any) -> Gallery:
-    """Make a batch of two in a running webui. A grid comes first."""
+    """Generate a batch of two in a running webui; the grid is the first image."""
     page = open_page()
     page.prepare("txt2img", "funky bass")
     page.number("txt2img_batch_size", 2)

@@ -1,4 +1,4 @@
-"""The page "Live" in a real browser: what reaches the loudspeaker, sample by sample."""
+"""The page "Live" in a real browser: its audio output, sample by sample."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL = "sample_rate=44100, max_frequency=10000, num_frequencies=64"
 
 @contextmanager
 def page_of(chromium: Any, results: Path, seconds: float, **options: Any) -> Iterator[Any]:
-    """Serve the tab, each window generated in so many seconds, and open the page "Live" of it."""
+    """Serve the tab with a backend that takes some seconds per window, and open the page "Live"."""
     results.mkdir()
     program = ("-m", "tests.browser.live_server", "PORT", str(results), str(seconds))
     with serving(results, *program) as url:
@@ -51,7 +51,7 @@ def fill(page: Any, element: str, text: str) -> None:
 
 
 def small_windows(page: Any, width: int = 256) -> None:
-    """Choose images that are quickly made into sound."""
+    """Choose small images, which are quickly decoded."""
     page.locator("#riffusion_page_live .label-wrap", has_text="Beat and windows").click()
     fill(page, "riffusion_live_width", str(width))
     fill(page, "riffusion_live_overlap", "64")
@@ -82,13 +82,13 @@ def ahead(page: Any) -> float:
 
 
 def recorded(page: Any) -> int:
-    """Return how many seconds the page says it has recorded; -1: it does not record."""
+    """Return how many seconds the page shows as recorded; -1 if it is not recording."""
     told = re.search(r"recording (\d+):(\d\d)", said(page, "ahead"))
     return 60 * int(told[1]) + int(told[2]) if told else -1
 
 
 def well_ahead(page: Any, seconds: float) -> None:
-    """Wait until it plays with so much in hand that a busy moment of the machine does not make it pause."""
+    """Wait until enough audio is buffered to play without a pause on a busy machine."""
     until(page, lambda: said(page) == "Playing.")
     page.click(".riffusion-live-row button")
     until(page, lambda: ahead(page) >= seconds)
@@ -99,7 +99,7 @@ def well_ahead(page: Any, seconds: float) -> None:
 
 @pytest.mark.player
 def test_playback_is_gapless_and_sample_exact(chromium: Any, tmp_path: Path):
-    """Seven borders of chunks and more: what is heard is what the server made, sample for sample."""
+    """The played audio equals the generated audio sample for sample, over at least seven chunk borders."""
     results = tmp_path / "results"
     with page_of(chromium, results, 0.3) as page:
         small_windows(page)
@@ -111,7 +111,7 @@ def test_playback_is_gapless_and_sample_exact(chromium: Any, tmp_path: Path):
         page.wait_for_timeout(16_000)
         crossed = 0
         end = time.monotonic() + 120
-        while crossed < 7:  # it pauses where the machine is too busy to generate
+        while crossed < 7:  # playback pauses when the machine is too busy to generate
             assert time.monotonic() < end, f"no more than {crossed} borders were played over"
             page.wait_for_timeout(1000)
             heard, lost = tapped(page.evaluate)
@@ -144,7 +144,7 @@ def test_recording_equals_the_played_audio(chromium: Any, tmp_path: Path):
         samples = take.samples[0]
         at = place_of(samples[1000:2000], heard) - 1000
         np.testing.assert_array_equal(heard[at : at + len(samples)], samples)
-        # The player of the recording makes the jam pause, and the other way round.
+        # Playing the recording pauses the session, and vice versa.
         page.wait_for_function("() => document.querySelector('.riffusion-live-takes audio').readyState >= 1")
         page.eval_on_selector(".riffusion-live-takes audio", "audio => { audio.loop = true; audio.play(); }")
         until(page, lambda: said(page) == "Paused.")
@@ -166,7 +166,7 @@ def test_recording_equals_the_played_audio(chromium: Any, tmp_path: Path):
 
 @pytest.mark.player
 def test_slow_backend_is_buffered_and_reported(chromium: Any, tmp_path: Path):
-    """Generation at less than half the speed: it buffers, plays on, runs dry at the end of a chunk, and goes on."""
+    """At less than half the playback speed it buffers, plays, runs empty at the end of a chunk, and continues."""
     results = tmp_path / "results"
     with page_of(chromium, results, 4.0) as page:
         small_windows(page)
@@ -297,7 +297,7 @@ def test_speed_below_1_is_never_rounded_up_to_1(chromium: Any):
 
 @pytest.mark.player
 def test_blocked_playback_is_reported_and_can_be_continued(chromium: Any, tmp_path: Path):
-    """As it does where no press allowed it, or a phone call comes in."""
+    """Browsers do so before the first user action, or during a phone call."""
     with page_of(chromium, tmp_path / "results", 0.2) as page:
         small_windows(page)
         start(page)

@@ -1,4 +1,4 @@
-"""Generate is pressed in a real webui, and a player appears by itself."""
+"""Players in a real webui: they appear after Generate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tab by itself with webuis that generate for it, in a real browser; one of them is lost on the way."""
+"""The standalone tab in a real browser with two remote webuis, one of which fails during the song."""
 
 from __future__ import annotations
 

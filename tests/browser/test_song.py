@@ -1,4 +1,4 @@
-"""The pages Song, Riff and Loop in a real browser, with a backend in place of a model."""
+"""The pages Song, Riff and Loop in a real browser, with a fake backend."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def open_page(page: Any, name: str) -> None:
 
 
 def until_window(page: Any, first: int) -> None:
-    """Wait until a song has come to a window, or is past it."""
+    """Wait until a song has reached a window."""
     page.wait_for_function(
         "first => { const said = document.getElementById('riffusion_song_status').innerText.match(/Window (\\d+) of/);"
         " return said && Number(said[1]) >= first; }",

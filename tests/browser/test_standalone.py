@@ -1,4 +1,4 @@
-"""The tab by itself in a real browser: files go in, players that play come out."""
+"""The standalone tab in a real browser: from uploaded files to working players."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def image(path: Path) -> Path:
 
 def upload(page: Any, element: str, *paths: Path) -> None:
     page.set_input_files(f"#{element} input[type=file]", [str(path) for path in paths])
-    page.wait_for_selector(f"#{element} a[href]")  # the name alone is there before the file is
+    page.wait_for_selector(f"#{element} a[href]")  # the name appears before the file has arrived
 
 
 def open_page(page: Any, name: str) -> None:

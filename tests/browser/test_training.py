@@ -1,4 +1,4 @@
-"""The page "Training set" in a real browser: songs become a set that is looked at, heard, and put right."""
+"""The page "Training set" in a real browser: a set is built, reviewed, played and edited."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(chromium: Any, url: str, songs: Path, results: Path) -> Path:
-    """Make a set of the songs, watching; returns its folder."""
+    """Build a set of the songs on the page; return its folder."""
     page = at_home(chromium.new_page(), url)
     fill(page, "riffusion_training_songs", f'"{songs}"')
     page.click("#riffusion_training_go")
@@ -166,7 +166,7 @@ def test_find_and_replace_reaches_all_pages(sheet: tuple[Any, Path]):
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    """More songs than are worked through while somebody looks for the button."""
+    """Enough songs that a run can still be stopped by the button."""
     first = plucked(tmp_path / "many" / "0.wav", 60.0, 9)
     for number in range(1, MANY):
         shutil.copy(first, first.with_name(f"{number}.wav"))
@@ -197,7 +197,7 @@ def test_closing_the_page_ends_the_run(chromium: Any, url: str, many: Path, tmp_
     other = at_home(chromium.new_page(), url)
     begin(other, many, tmp_path / "out")
     other.close()
-    for _ in range(160):  # the set is written once the work has ended
+    for _ in range(160):  # the set is written when the run has ended
         if (tmp_path / "out" / "manifest.json").exists():
             break
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""The strict stand-in of tests/contract against the sources of the real hosts: what it offers, they offer too.
+"""The fake webui of tests/contract has only what the sources of the real hosts have.
 
 RIFFUSION_A1111_ROOT, RIFFUSION_FORGE_ROOT and RIFFUSION_REFORGE_ROOT name checkouts of A1111 v1.10.1, Forge and
 reForge. Nothing in them is run.
@@ -38,7 +38,7 @@ def root(request: pytest.FixtureRequest) -> Path:
 
 
 def _compare_call(ours: Callable[..., Any], theirs: FunctionFacts, where: str, *, method: bool) -> None:
-    """Whatever call our stand-in takes, the host must take too."""
+    """Check that the host accepts every call that the fake accepts."""
     parameters = list(inspect.signature(ours).parameters.values())
     parameters = parameters[1:] if method else parameters
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -105,7 +105,7 @@ def _all_names(root: Path, module: str, cls: str) -> set[str]:
 def test_fields_of_a_job_exist(root: Path) -> None:
     theirs = _all_names(root, "processing", "StableDiffusionProcessing")
     ours = set(fake_webui.StableDiffusionProcessing.__annotations__)
-    # Set by the host on the job from outside of the class.
+    # Set on the job by the host, outside of the class.
     source = (root / "modules" / "processing.py").read_text("utf-8")
     theirs |= set(re.findall(r"\bp\.(\w+) = ", source)) | set(re.findall(r"for i, .*:\n\s+p\.(\w+) = i", source))
     assert ours - theirs == set()
@@ -152,7 +152,7 @@ def test_image_hook_runs_before_saving_and_not_for_masks_and_grids(root: Path) -
 
 
 def test_png_files_take_added_texts_and_lossy_files_do_not(root: Path) -> None:
-    """PNG files take every text that a callback adds; JPEG, WebP and AVIF only the host's own."""
+    """PNG files get every text that a callback adds; JPEG, WebP and AVIF only the host's own."""
     source = (root / "modules" / "images.py").read_text("utf-8")
     asked = source.index("script_callbacks.before_image_saved_callback(params)")
     assert asked < source.index("info = params.pnginfo.get(pnginfo_section_name, None)")

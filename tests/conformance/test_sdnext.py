@@ -1,4 +1,4 @@
-"""The stand-in for SD.Next against its sources (058a7f0c), named by RIFFUSION_SDNEXT_ROOT. Nothing in them is run."""
+"""The fake SD.Next has what its sources (058a7f0c) have; RIFFUSION_SDNEXT_ROOT names them. Nothing in them is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stop reaches what is generated for us, and nothing of others."""
+"""Stop interrupts our own generation and no other job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.contract.fake_webui import FakeWebui
 
 
 class Generation:
-    """The parts of the host that the backend waits for and runs."""
+    """The parts of the host that the backend uses."""
 
     def __init__(self, state: Any) -> None:
         self.state = state
@@ -25,7 +25,7 @@ class Generation:
         self.generated = 0
 
     def process(self, requests: list[Request]) -> list[Image.Image]:
-        """Generate until interrupted, as a sampler does, for at most some seconds."""
+        """Generate until interrupted, as a sampler does, with a time limit."""
         self.began.set()
         for _ in range(200):
             if self.state.interrupted:
@@ -112,7 +112,7 @@ def test_interrupt_does_not_affect_the_next_job(generating: tuple[Generation, An
 def test_interrupt_at_the_end_does_not_affect_the_next_job(
     generating: tuple[Generation, Any], fake: FakeWebui, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The host's next job begins as soon as this one has ended."""
+    """The next job of the host starts as soon as this one has ended."""
     made, backend = generating
     over = threading.Event()
     thread, _ = _started(backend)
@@ -152,7 +152,7 @@ def test_activity_shows_waiting_then_only_the_steps_of_its_own_job(generating: t
 
 
 def test_backend_name_is_the_chosen_checkpoint_before_it_is_loaded(generating: tuple[Generation, Any], fake: FakeWebui):
-    """A song that was begun before the model was loaded goes on afterwards."""
+    """A song started before the model was loaded can be resumed afterwards."""
     _, backend = generating
     assert backend.name == "riffusion-tiny"
     fake.opts.data["sd_model_checkpoint"] = "away.safetensors"
@@ -161,7 +161,7 @@ def test_backend_name_is_the_chosen_checkpoint_before_it_is_loaded(generating: t
 
 
 def test_changed_checkpoint_is_refused_before_generation(generating: tuple[Generation, Any], fake: FakeWebui) -> None:
-    """Between two batches, anybody else who uses the webui may choose another one."""
+    """Between two batches, another user of the webui may choose another checkpoint."""
     host, backend = generating
     host.state.interrupted = True  # generate at once
 
@@ -180,7 +180,7 @@ def test_changed_checkpoint_is_refused_before_generation(generating: tuple[Gener
 
 
 def test_black_images_are_refused_also_after_inpainting(generating: tuple[Generation, Any]) -> None:
-    """What a host makes of numbers that are none; as sound it would be the loudest noise there is."""
+    """A host turns NaN into black images, which would be decoded as noise at full level."""
     from riffusion_ext.host.model import generation
 
     mask, kept = Image.new("L", (64, 64), 255), Image.new("RGB", (64, 64))

@@ -1,4 +1,4 @@
-"""The panel and the players' area, built by the real gradio as the host builds its page."""
+"""The panel and the area of the players, built with real gradio as the host builds its page."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_checkpoint_chooser_updates_the_status_line_of_the_page(bench: Bench) ->
 
 
 def test_checkpoint_chooser_created_off_the_page_gets_no_events(bench: Bench) -> None:
-    """Forge makes one each time a page is opened, to fill in its values; gradio allows it no events."""
+    """Forge creates one each time a page is opened, to fill in its values; gradio allows no events on it."""
     page, _ = _page(bench)
     before = len(page.get_config_file()["dependencies"])
     chooser = gr.Dropdown(["a"], label="Checkpoint", elem_classes=["model_selection"])
@@ -189,7 +189,7 @@ def test_host_without_generation_gives_one_sentence_why(bench: Bench) -> None:
 
 @pytest.fixture
 def generating(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let the host generate; returns the sizes of batches that were asked for."""
+    """Enable generation in the host; returns the sizes of the requested batches."""
     import riffusion_ext.host
 
     batches: list[int] = []
@@ -221,7 +221,7 @@ def test_host_with_generation_has_pages_with_its_samplers(bench: Bench, generati
 
 
 def test_controls_with_equal_labels_have_equal_defaults(bench: Bench, generating: list[int]) -> None:
-    """A webui keeps what a user prefers by label, for the whole tab: other controls of that label would take it."""
+    """A webui stores defaults by label for the whole tab, so all controls of a label share a default."""
     seen: dict[tuple[str, str], Any] = {}
     for block in _pages(bench).blocks.values():
         label = getattr(block, "label", None)

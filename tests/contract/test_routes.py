@@ -1,4 +1,4 @@
-"""Our routes in the host's server, by its flags."""
+"""Our routes in the host's server, depending on its command-line flags."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START = Callable[..., TestClient]
 
 @pytest.fixture
 def start(bench: Bench) -> START:
-    """Return what starts the host's server with some flags, as at its start and at each Reload UI."""
+    """Return a function that starts the host's server with some flags, as at startup and at each Reload UI."""
 
     def started(**flags: Any) -> TestClient:
         sys.modules["modules.shared"].cmd_opts = SimpleNamespace(  # type: ignore[attr-defined]
@@ -53,9 +53,9 @@ def test_all_routes_are_served_with_the_host_api(bench: Bench, start: START, fla
     assert client.get(f"{V1}/version").json()["host"] == "webui"
     _, info = bench.generate("On")
     (clip,) = info["clips"]
-    assert client.get(f"{V1}/clips/{clip['id']}").status_code == 200  # the ids that the host's own API gives
+    assert client.get(f"{V1}/clips/{clip['id']}").status_code == 200  # the ids in replies of the host's own API
     reply = client.post(f"{V1}/loops", json={"prompt": "a"})
-    assert reply.status_code == 501  # the stand-in has no model
+    assert reply.status_code == 501  # the fake host has no model
     assert "cannot be made in this webui" in reply.json()["detail"]
     assert bench.host.log == []
 

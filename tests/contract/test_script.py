@@ -1,4 +1,4 @@
-"""The Script against a strict stand-in for webui: every event, in the host's order."""
+"""The Script in a strict fake of webui, which calls every event in the host's order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def quick_sound(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Stand in for the inversion, which has tests of its own, with a tone; returns the sizes of its batches."""
+    """Replace the inversion, which has tests of its own, by a tone; returns the sizes of its batches."""
     import numpy as np
 
     from riffusion_ext.audio.clip import AudioClip
@@ -421,7 +421,7 @@ def test_players_can_be_turned_off(bench: Bench) -> None:
 
 
 def test_players_and_links_use_ids_instead_of_file_names(bench: Bench) -> None:
-    """Ids only: neither gradio's file= nor a folder, also where the folder's name begins with a dot."""
+    """Neither gradio's file= nor a folder appears, even if the folder's name starts with a dot."""
     import re
 
     processed, payload = bench.generate("On", batch_size=2)
@@ -615,7 +615,7 @@ with FakeWebui(Path()).installed():
 
 
 def test_startup_imports_no_heavy_package() -> None:
-    """What the host loads at its start must not wait for torch, scipy, gradio or the inversion."""
+    """The host's startup must not import torch, scipy, gradio or the inversion."""
     done = subprocess.run([sys.executable, "-c", _START], cwd=ROOT, capture_output=True, text=True, check=True)
     names, ours = done.stdout.splitlines()[:2]
     assert not {"torch", "scipy", "gradio", "soundfile", "torchaudio"} & set(names.split())
@@ -664,7 +664,7 @@ def test_placeholder_model_of_a_host_counts_as_no_model(bench: Bench) -> None:
 
 
 def test_list_of_clips_never_appears_in_infotext(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one that writes what is callable, and in the jobs that a script runs after the first."""
+    """Not even if the host writes callable values, and not in later jobs of a script."""
 
     def plain(p: Any, prompt: str, seed: int) -> str:
         return f"{prompt} {seed} {p.extra_generation_params}"
@@ -674,7 +674,7 @@ def test_list_of_clips_never_appears_in_infotext(bench: Bench, monkeypatch: pyte
     processed = bench.host.xyz(bench.script, p, [{"seed": 3}, {"seed": 4}], "On")
     assert [clip["seed"] for clip in processed.extra_generation_params["riffusion"]["clips"]] == [3, 4]
     assert not [text for text in processed.infotexts if "clips" in text]
-    again = bench.host.process_images(bench.script, p, "On")  # a loop runs the very same job again
+    again = bench.host.process_images(bench.script, p, "On")  # a loop runs the same job again
     assert not [text for text in again.infotexts if "clips" in text]
 
 

@@ -1,4 +1,4 @@
-"""The Script on the stand-in for SD.Next."""
+"""The Script in the fake SD.Next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images of a real webui become sound: every way of generating, and every way it can go wrong."""
+"""Images of a real webui are decoded to sound, in every way of generating and of failing."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_interrupted_images_get_no_sound(webui: Webui) -> None:
     answered = threading.Event()
 
     def press_interrupt() -> None:
-        while not answered.wait(0.1):  # a slow machine takes minutes to come to the second image
+        while not answered.wait(0.1):  # a slow machine takes minutes to reach the second image
             state = webui.call("progress?skip_current_image=true")["state"]
             if state["job_no"] >= 1 and state["sampling_step"] >= 2:
                 webui.call("interrupt", {})

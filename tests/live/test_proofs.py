@@ -1,4 +1,4 @@
-"""What songs rely on, shown on the model of a real webui, in which the extension of tests/live/probe generates."""
+"""Properties that songs rely on, checked with the model of a real webui through the extension tests/live/probe."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ pytestmark = pytest.mark.live
 
 WIDTH, HEIGHT = 128, 64
 STEPS = 3
-# A checkpoint of random numbers knows words that it answers with NaN; these are none of them.
+# A checkpoint of random numbers gives NaN for some words; these are safe.
 SAX, BELLS = "funky sax, loud", "jazz bells"
 LONG = "very long prompt with many words, " * 20  # more than one chunk of tokens
 EDITED = "[slow strings:funky bass:0.5], loud"
 BOTH = "jazz bells AND slow strings, loud"
-LEAST = 1  # of 255: images are rounded
-BATCHED = 4  # the same, where the parts of a batch are computed in one go: that rounds otherwise, and random weights
-# make much of it
+LEAST = 1  # of 255, because images are rounded
+BATCHED = 4  # in a batch: rounding differs, and random weights
+# amplify it
 
 Fields = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Generated:
-    """Answer of the probe."""
+    """Reply of the probe."""
 
     images: list[np.ndarray]
     reported: list[int]
@@ -46,7 +46,7 @@ class Generated:
 
 
 class Probe:
-    """Generates in the webui as the Riffusion tab does, and by its ordinary API."""
+    """Generates in the webui as the Riffusion tab does, or by the host's API."""
 
     def __init__(self, webui: Webui) -> None:
         self.webui = webui
@@ -66,7 +66,7 @@ class Probe:
         return image
 
     def plain(self, prompt: str, seed: int, negative: str = "", **fields: Any) -> np.ndarray:
-        """Generate by the API of the host, without anything of ours."""
+        """Generate by the API of the host, without the extension."""
         size = {"width": WIDTH, "height": HEIGHT, "steps": STEPS, "sampler_name": "Euler a", "cfg_scale": 7}
         texts = {"prompt": prompt, "negative_prompt": negative, "seed": seed}
         reply = self.webui.generate(riffusion=["Off"], save_images=False, **{**size, **texts, **fields})
@@ -78,7 +78,7 @@ def probe(webui: Webui) -> Probe:
     probe = Probe(webui)
     try:
         if not probe.state()["patches"]["convolutions"]:
-            probe.plain(SAX, 1, steps=1)  # Forge loads its model only now
+            probe.plain(SAX, 1, steps=1)  # Forge loads its model at the first generation
     except urllib.error.HTTPError as error:
         if error.code != 404:
             raise
@@ -169,7 +169,7 @@ def test_ends_of_an_img2img_interpolation_equal_the_images_of_its_prompts(probe:
     init = _png(colourful())
     fields = {"route": "img2img", "init_images": [init], "denoising_strength": 0.5, "steps": 4}
     for alpha, text in ((0.0, (SAX, 1)), (1.0, (BELLS, 2, "noise"))):
-        # An encoder of random numbers is noisy, by a noise that the host seeds with the job before.
+        # The encoder of a random checkpoint adds noise, which the host seeds by the previous job.
         probe.plain(BELLS, 3, steps=1)
         wanted = probe.plain(*text, **fields)
         probe.plain(BELLS, 3, steps=1)
@@ -274,7 +274,7 @@ def test_interrupt_and_skip_buttons_of_the_host_stop_the_generation(probe: Probe
 
 def test_sampler_error_restores_the_patched_host(probe: Probe) -> None:
     before, image = probe.state()["patches"], probe.plain(SAX, 1)
-    for call in (1, 3):  # before the first step, and between two
+    for call in (1, 3):  # before the first step, and between two steps
         generated = probe.generate(between(SAX, BELLS, 0.4, loop=True), fail_at_noise=call)
         assert "the noise failed" in generated.error
         assert len(generated.images) == len(generated.reported) == 0
@@ -294,7 +294,7 @@ def test_impossible_request_is_reported(probe: Probe) -> None:
 
 @contextmanager
 def another_job(probe: Probe, into: list[np.ndarray]) -> Iterator[None]:
-    """Let the host generate for somebody else meanwhile."""
+    """Run another job in the host meanwhile."""
     job = threading.Thread(target=lambda: into.append(probe.plain(BELLS, 9, steps=12)))
     job.start()
     try:

@@ -1,4 +1,4 @@
-"""A webui that generates for another program over HTTP makes the same images as for its own pages."""
+"""A webui generates the same images over HTTP as for its own pages."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_remote_image_equals_that_of_the_webui_page(webui: Webui, probe: Probe, 
     fields = {name: getattr(request, name) for name in Request.__dataclass_fields__}
     for name in ("init", "mask"):
         fields[name] = None if fields[name] is None else _png(np.asarray(fields[name]))
-    probe.plain(BELLS, 3, steps=1)  # seeds the noise of the host's encoder, which goes on from job to job
+    probe.plain(BELLS, 3, steps=1)  # seeds the noise of the host's encoder, whose state continues from job to job
     wanted = probe.image(fields)
     probe.plain(BELLS, 3, steps=1)
     (got,) = RemoteWebui(webui.url).generate([request], lambda *_: None)
@@ -69,7 +69,7 @@ def test_remote_image_equals_that_of_the_webui_page(webui: Webui, probe: Probe, 
 def test_remote_webui_reports_checkpoint_batch_size_and_samplers(webui: Webui) -> None:
     webuis = Webuis([webui.url])
     backend = webuis.backend()
-    # reForge's setting is None until somebody chooses; the first of its list is taken then.
+    # reForge's setting is None until the user chooses; it uses the first of its list then.
     chosen = webui.call("options")["sd_model_checkpoint"] or webui.call("sd-models")[0]["title"]
     assert backend.name in chosen
     assert backend.max_batch > 1
@@ -91,7 +91,7 @@ def test_interrupt_reaches_the_remote_sampler(webui: Webui) -> None:
     assert not thread.is_alive()
     assert remote.interrupted
     assert generated == []
-    end = time.monotonic() + 120  # it stops between two steps, for which a client does not wait for ever
+    end = time.monotonic() + 120  # generation stops between two steps; the client waits for a limited time
     while webui.call("health", api="riffusion/v1")["jobs"]["running"]:
         assert time.monotonic() < end
         time.sleep(0.5)
