@@ -1,4 +1,4 @@
-"""Beats: laws that hold for any onsets, then clicks, drums and what has no beat, all heard through a spectrogram."""
+"""Beats: properties for any onsets, then clicks, drums and sounds without a beat, all analysed from a spectrogram."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Beat = Callable[[float], float]
 
 
 def bands_of(sound: np.ndarray, params: SpectrogramParams = QUICK) -> np.ndarray:
-    """Energy [columns, 32] of a mono sound in 32 bands of mel."""
+    """Return the energy [columns, 32] of a mono sound in 32 mel bands."""
     mel = mel_spectrogram(torch.from_numpy(sound.astype(np.float32))[None] * 32768, params)[0].numpy()
     return (mel.reshape(len(mel), 32, 16) ** 2).sum(axis=2)
 
@@ -42,7 +42,7 @@ def full_scale(params: SpectrogramParams) -> float:
 
 
 def sketch_of(sound: np.ndarray, params: SpectrogramParams = QUICK) -> np.ndarray:
-    """Level [columns, 32] in dB: 0 for a sine at full scale, -120 and up."""
+    """Return the level [columns, 32] in dB: 0 for a full-scale sine, at least -120."""
     return np.maximum(10 * np.log10(bands_of(sound, params) / full_scale(params) + 1e-13), -120).astype(np.float16)
 
 
@@ -91,7 +91,7 @@ def place(sound: np.ndarray, times: Sequence[float] | np.ndarray, length: float)
 
 EIGHTHS = tuple(n / 2 for n in range(8))
 SWUNG = (0, 1, 1 + 2 / 3, 2, 3, 3 + 2 / 3)
-# Places in the bar, in beats, of bass drum, snare and cymbal.
+# Positions in the bar, in beats, of bass drum, snare and cymbal.
 PATTERNS: dict[str, tuple[Sequence[float], Sequence[float], Sequence[float]]] = {
     "rock": ((0, 2), (1, 3), EIGHTHS),
     "swing": ((0, 2), (1, 3), SWUNG),
@@ -139,7 +139,7 @@ def steady(bpm: float) -> Beat:
 
 
 def changing(bpm_at: Callable[[np.ndarray], np.ndarray]) -> Beat:
-    """Beats of a tempo that is a function of time in seconds."""
+    """Return the beats of a tempo that is a function of time in seconds."""
     t = np.arange(0, 120, 0.001)
     counted = np.concatenate([[0], np.cumsum(bpm_at(t) / 60 * 0.001)])[:-1]
     return lambda beat: 0.2 + float(np.interp(beat, counted, t))
@@ -150,7 +150,7 @@ def until(when: Beat, length: float) -> np.ndarray:
 
 
 def found(true: np.ndarray, times: np.ndarray, tolerance: float = 0.05) -> float:
-    """F-measure: 1 if every beat was found and nothing else."""
+    """Return the F-measure: 1 if every beat was found and nothing else."""
     distance = np.abs(true[:, None] - times)
     hits, right = (distance.min(axis=1) < tolerance).sum(), (distance.min(axis=0) < tolerance).sum()
     return (hits + right) / (len(true) + len(times))
@@ -224,7 +224,7 @@ def test_onsets_are_where_sounds_begin(sound: Callable[[], np.ndarray], backgrou
 
 @pytest.mark.parametrize("pattern", ["rock", "swing", "funk"])
 def test_onsets_agree_with_those_of_the_model_spectrogram(pattern: str) -> None:
-    """An FFT of half their length is quicker, and its bins lie close enough for bands as wide as these."""
+    """An FFT of half the length is faster, and its resolution suffices for such wide bands."""
     sound = drums(pattern, steady(100), 12) + chords(steady(100), 12)
     ours, model = sketch_of(sound), sketch_of(sound, PARAMS)
     assert np.abs(ours.astype(float) - model).mean() < 0.1
@@ -274,7 +274,7 @@ def test_beats_are_ordered_deterministic_and_include_the_downbeats(
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**32), columns=st.integers(1, 200), period=st.floats(4, 30))
 def test_chosen_beats_have_the_highest_score(seed: int, columns: int, period: float) -> None:
-    """The blocks are a shortcut: column by column, the best total is the same."""
+    """Working in blocks gives the same best total as column by column."""
     strength = np.random.default_rng(seed).exponential(1, columns)
     total = strength.copy()
     for t in range(columns):
@@ -343,7 +343,7 @@ def test_clicks_from_60_to_200_bpm_are_tracked(sound: Callable[[], np.ndarray], 
         times = np.arange(0.3, length - 0.2, 60 / bpm)
         result = beats_of(place(sound(), times, length))
         assert result.tempo == pytest.approx(bpm, rel=0.01)
-        if 66 <= bpm <= 185 and length > 10:  # nothing in a click tells 200 from 100
+        if 66 <= bpm <= 185 and length > 10:  # clicks alone do not distinguish 200 from 100
             assert result.confidence > 0.8
         assert np.abs(result.times[:, None] - times).min(axis=1).max() <= 0.02
         assert len(times) - 1 <= len(result.times) <= len(times)

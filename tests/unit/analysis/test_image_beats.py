@@ -1,4 +1,4 @@
-"""The beat finder on beats that are known, and on what has none."""
+"""The beat finder on images with known beats, and without a beat."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ periods = st.floats(32.0, 100.0)
 
 
 def off_beat(found: Beats, phase: float) -> float:
-    """Columns from a beat found to the nearest one that is there."""
+    """Return the columns from each found beat to the nearest true one."""
     return abs((found.first - EARLY - phase + found.period / 2) % found.period - found.period / 2)
 
 

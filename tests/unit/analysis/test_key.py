@@ -1,4 +1,4 @@
-"""Keys: laws of the profiles, and all 24 keys heard from sound."""
+"""Keys: properties of the profiles, and all 24 keys estimated from sound."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_two_keys_at_once_lower_the_confidence() -> None:
 
 
 def test_strong_fifth_is_not_taken_for_the_tonic() -> None:
-    """The overtones of C E G are strongest at G: without taking them into account the key would be G."""
+    """The overtones of C E G are strongest at G; without compensation the key would be G."""
     chroma = chroma_of_mel(mel_of(progression(0, "cadence")), PARAMS)
     assert chroma.argmax() == 7
     assert estimate_key(chroma).name == "C major"

@@ -1,4 +1,4 @@
-"""The tempo is right where it is said to be sure, and where it can be counted in two ways it is not sure."""
+"""The tempo is right where its confidence is high, and an ambiguous tempo has low confidence."""
 
 from __future__ import annotations
 
@@ -97,6 +97,6 @@ def test_song_with_two_tempi_has_low_tempo_confidence(first: float, then: float,
 
 
 def test_octave_ambiguity_does_not_lower_on_beats() -> None:
-    """A clear pulse of which nobody knows the octave can be cut at."""
+    """Songs can be cut at the beats of a clear pulse even if its octave is ambiguous."""
     beats = heard(strokes(np.arange(0.3, 24, 60 / 200), 90.0))
     assert beats.on_beats >= beats.confidence

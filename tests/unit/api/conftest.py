@@ -43,7 +43,7 @@ MakeClient = Callable[..., TestClient]
 
 @pytest.fixture
 def make_client(tmp_path: Path, studio: InterruptibleBackend) -> Iterator[MakeClient]:
-    """Return a maker of clients: ``credentials``, ``generates``, ``samplers``, and the fields of Limits."""
+    """Return a maker of clients: ``credentials``, ``generates``, ``lanes``, ``output``, and the fields of Limits."""
     opened: list[TestClient] = []
 
     def make(
@@ -118,7 +118,7 @@ def upload(client: TestClient, kind: str, data: bytes, name: str = "") -> dict[s
 
 
 def ended(client: TestClient, reply: Any, *, state: str = "done") -> dict[str, Any]:
-    """Follow a job to its end; returns its view."""
+    """Follow a job to its end and return its view."""
     assert reply.status_code == 202, reply.text
     view = reply.json()
     assert reply.headers["location"] == view["url"]
@@ -132,7 +132,7 @@ def ended(client: TestClient, reply: Any, *, state: str = "done") -> dict[str, A
 
 
 def sentence(reply: Any, status: int) -> str:
-    """Return the sentence of a refusal."""
+    """Check that a request was refused with one sentence, and return it."""
     assert reply.status_code == status, (reply.status_code, reply.text)
     body = reply.json()
     assert list(body) == ["detail"], body

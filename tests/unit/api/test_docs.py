@@ -1,4 +1,4 @@
-"""The lines in docs/api.md, against a server of its own."""
+"""The examples in docs/api.md, run against a server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def blocks(kind: str) -> list[str]:
 
 @pytest.fixture(params=[""])
 def address(make_client: MakeClient, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Serve the routes on a port of this machine, below the parameter, as --subpath and a proxy do."""
+    """Serve the routes on a local port below the path in the parameter, as with --subpath and a proxy."""
     client, app = make_client(), FastAPI()
     client.service.prefix = request.param  # type: ignore[attr-defined]
     app.mount(request.param, client.app)
@@ -52,7 +52,7 @@ def here(text: str, address: str) -> str:
 
 
 def run(command: list[str], folder: Path) -> str:
-    """Run a command in a folder; returns what it printed."""
+    """Run a command in a folder and return its output."""
     environment = {**os.environ, "no_proxy": "127.0.0.1"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120

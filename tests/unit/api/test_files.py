@@ -1,4 +1,4 @@
-"""Files by id: ranges, ETag, content types, names; nothing by its path."""
+"""Files by id: ranges, ETag, content types and names; never by path."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_media_route_serves_clips_of_the_pages_only(client: TestClient, tmp_path
         assert (reply.status_code, reply.content) == (206, data[4:8])
         sentence(client.get(url, headers={"Range": "bytes=999999-"}), 416)
     sentence(client.get("/riffusion/media/nothing"), 404)
-    sent = upload(client, "clips", data)["id"]  # what came by the API is none of the pages'
+    sent = upload(client, "clips", data)["id"]  # uploads of the API are not served to the pages
     sentence(client.get(f"/riffusion/media/{sent}"), 404)
 
 

@@ -1,4 +1,4 @@
-"""Our routes, asked for anything at all: one sentence and a status below 500, whatever comes."""
+"""Arbitrary requests to our routes: each gets a status below 500 and one sentence."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ JSON = st.recursive(
 
 @pytest.fixture
 def busy(make_client: MakeClient, tmp_path: Path) -> Iterator[TestClient]:
-    """Return a client of a place with an image and a sound, where no work that takes long is begun: 429."""
+    """Return a client of a server with an image and a clip, which refuses long jobs with 429."""
     full = Lane(threads=1, waiting=0)
     client = make_client(lanes={"paint": full, "dataset": full})
     client.image = upload(client, "pictures", image_bytes(path=tmp_path))["id"]  # type: ignore[attr-defined]
@@ -59,7 +59,7 @@ def busy(make_client: MakeClient, tmp_path: Path) -> Iterator[TestClient]:
 
 
 def named(client: Any, value: Any) -> Any:
-    """Put the ids of real files in the place of their names."""
+    """Replace names by the ids of real files."""
     if isinstance(value, dict):
         return {key: named(client, inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Jobs by their routes: followed, stopped, limited; they do not need the client that asked for them."""
+"""Routes of jobs: events, cancelling and limits; jobs do not depend on their client."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_events_follow_a_job_to_its_end(client: TestClient) -> None:
     assert shares == sorted(shares)
     assert events[-1][1]["state"] == "done"
     assert events[-1][1]["result"]["clip"]["url"].startswith(f"{V1}/clips/")
-    assert events_of(client.get(f"{job['url']}/events").text) == [events[-1]]  # also for one who comes too late
+    assert events_of(client.get(f"{job['url']}/events").text) == [events[-1]]  # also for a late client
     assert client.service.listeners == 0  # type: ignore[attr-defined]
 
 
@@ -123,7 +123,7 @@ def test_job_with_unserialisable_result_does_not_break_the_list(client: TestClie
     worse = jobs.submit("worse", "convert", lambda job: {"a": 1})
     assert bad.wait(10)
     assert worse.wait(10)
-    worse.result, worse.progress = {"a": float("inf"), "b": object()}, float("nan")  # whatever may come one day
+    worse.result, worse.progress = {"a": float("inf"), "b": object()}, float("nan")  # any result of a future version
     views = client.get(f"{V1}/jobs").json()["jobs"]
     assert [view["kind"] for view in views] == ["worse", "bad", "loop"]
     assert [view["state"] for view in views] == ["done", "failed", "done"]

@@ -1,4 +1,4 @@
-"""What a reply names can be fetched, whatever others ask for meanwhile; what could not be kept is never begun."""
+"""Storage: files of a reply can always be fetched, and jobs whose results would not fit are refused at once."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_long_job_waits_for_room_to_store_its_result(make_client: MakeClient, mo
     again = service.jobs.all()[-1]
     assert again.wait(10)
     assert again.result is not None
-    for kept in (job.result, again.result):  # nothing that took long is lost, and nothing that is young leaves for it
+    for kept in (job.result, again.result):  # expensive results are kept, and recent clips are not removed for them
         assert library.get(kept["id"]) is not None
 
 

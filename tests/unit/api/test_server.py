@@ -1,4 +1,4 @@
-"""Who may reach the server of the tab by itself, and where it listens."""
+"""Access to the standalone server, and the address it listens on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files are there whole or not at all, and the user learns in one sentence why not."""
+"""Files are written completely or not at all, and errors are reported in one sentence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def boom(code: int) -> OSError:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """Return a file that is there before."""
+    """Return an existing file."""
     path = tmp_path / "a.wav"
     path.write_bytes(b"old")
     return path

@@ -1,4 +1,4 @@
-"""A clip checks itself, and its arithmetic is that of sound."""
+"""Audio clips: validation, mixing, resampling and slicing."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_conversion_to_mono_and_stereo_agrees(array: np.ndarray) -> None:
     mono, stereo = clip.to_mono(), clip.to_channels(2)
     assert mono.channels == 1
     assert stereo.channels == 2
-    # Mixing never gets louder than the loudest channel, and what comes out is one mix at one length.
+    # A mix is never louder than the loudest channel, and keeps the length.
     assert stereo.peak <= clip.peak * (1 + 1e-6)
     assert mono.samples.shape[1] == stereo.samples.shape[1] == array.shape[1]
     np.testing.assert_allclose(mono.samples[0], stereo.samples.mean(axis=0), atol=1e-6)

@@ -1,4 +1,4 @@
-"""Joining: lengths to the sample, power through the fade."""
+"""Joining clips: exact lengths, and equal power in the fades."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All of a file is used, or it is said: wrong lengths, chains, files that break off or have holes."""
+"""Damaged files are used as far as possible, with a note: wrong lengths, chains, truncation and gaps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ID3V1 = b"TAG" + b"x" * 125
 
 
 def music(seconds: float = 4.0, rate: int = 44100, channels: int = 2, seed: int = 0) -> AudioClip:
-    """Return noise that grows louder and softer, so that the size of MP3 frames changes."""
+    """Return noise of changing level, so that the size of MP3 frames changes."""
     random = np.random.default_rng(seed)
     noise = random.uniform(-0.5, 0.5, (channels, round(seconds * rate)))
     swell = np.cos(np.arange(noise.shape[1]) / rate * 2.1) ** 8
@@ -58,7 +58,7 @@ def put(path: Path, data: bytes) -> Path:
 
 
 def samples_of(path: Path) -> npt.NDArray[np.float32]:
-    """Return all samples, having seen that every way of reading agrees."""
+    """Return all samples, after checking that all ways of reading agree."""
     whole = read_audio(path)
     count, rate = whole.samples.shape[1], whole.sample_rate
     pieces = list(read_pieces(path))
@@ -78,7 +78,7 @@ def samples_of(path: Path) -> npt.NDArray[np.float32]:
 
 
 def plainly(path: Path) -> npt.NDArray[np.float32]:
-    """Return the samples as soundfile by itself reads them."""
+    """Return the samples as read by soundfile alone."""
     import soundfile
 
     with soundfile.SoundFile(str(path)) as file:
@@ -176,7 +176,7 @@ def test_links_of_a_chain_are_converted_to_the_format_of_the_first(
 
 
 def test_multiplexed_streams_are_not_taken_for_a_chain(tmp_path: Path) -> None:
-    """A stream of images begins beside that of sound."""
+    """A video stream starts beside the audio stream."""
     from riffusion_ext.audio.formats.ogg_pages import walk
     from riffusion_ext.audio.integrity.byte_window import Window
 
@@ -355,7 +355,7 @@ def test_data_that_ffmpeg_skipped_is_reported(
     if words:
         assert words in clip.notes[0]
         assert "silence" not in clip.notes[0]
-    elif clip.duration < 7.5:  # versions differ in what they make of a chain of two codecs
+    elif clip.duration < 7.5:  # versions differ in reading a chain of two codecs
         assert clip.duration == pytest.approx(4.0, abs=0.2)
         assert all("read only as far as" in note for note in clip.notes)
     assert list(read_pieces(path))[-1].notes == clip.notes

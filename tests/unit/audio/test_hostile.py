@@ -32,7 +32,7 @@ MOST_READS = 250_000
 
 
 class Counted(io.BytesIO):
-    """A file that counts how often it is read."""
+    """A file that counts its reads."""
 
     reads = 0
 
@@ -108,7 +108,7 @@ def test_number_of_parsed_id3_frames_is_bounded(monkeypatch: pytest.MonkeyPatch)
 
 
 class Noting(dict[bytes, str]):
-    """A table that notes what is asked for."""
+    """A table that records look-ups."""
 
     def __init__(self, asked: list[bytes]) -> None:
         self.asked = asked
@@ -154,7 +154,7 @@ def sound(tmp_path: Path) -> Path:
 
 @contextmanager
 def shrinking(path: Path, monkeypatch: pytest.MonkeyPatch, reads: int, size: int) -> Iterator[None]:
-    """Cut the file off after so many reads of it."""
+    """Truncate the file after a number of reads."""
     left = [reads]
 
     class Shrinking(io.BufferedReader):
@@ -250,7 +250,7 @@ HEAD = b"RIFF\xff\xff\xff\xffWAVE"
 
 
 class Process:
-    """A program that has ended well."""
+    """A program that has exited with code 0."""
 
     def wait(self) -> int:
         return 0

@@ -1,4 +1,4 @@
-"""Sound files of every format, with soundfile and without."""
+"""Sound files of every format, with and without soundfile."""
 
 from __future__ import annotations
 
@@ -442,7 +442,7 @@ def test_the_tag_of_an_mp3_is_read_without_soundfile(monkeypatch, tmp_path: Path
 
 
 def test_encoding_returns_bytes_without_a_file(tone) -> None:
-    """The library never sees the file, so a full disk cannot be its business."""
+    """The file is never written by libsndfile itself, so a full disk cannot make it fail."""
     pytest.importorskip("soundfile")
     data = soundfile_io.encode(tone(), "flac", subtype="pcm16", tags={})
     assert io.BytesIO(data).read(4) == b"fLaC"

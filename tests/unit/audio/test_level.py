@@ -1,4 +1,4 @@
-"""Levels: numbers that hold for any sound."""
+"""Levels and the limiter: properties for any sound."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def decibels(value: float) -> float:
 
 @st.composite
 def sounds(draw: st.DrawFn) -> AudioClip:
-    """Noise with a few spikes, at any level: long enough for the limiter to have sides."""
+    """Draw noise with a few spikes at any level, longer than the reach of the limiter."""
     channels, length = draw(st.integers(1, 3)), draw(st.integers(1, 3000))
     noise = np.random.default_rng(draw(st.integers(0, 2**32))).standard_normal((channels, length))
     for place in draw(st.lists(st.integers(0, length - 1), max_size=4)):
@@ -170,7 +170,7 @@ def test_limiter_gain_is_smooth() -> None:
 
 
 def test_limiter_does_not_distort_a_low_tone() -> None:
-    """A steady 30 Hz sine far over the ceiling comes out as a sine: its shape is not followed."""
+    """A steady 30 Hz sine far over the ceiling stays a sine."""
     wave = 3 * np.sin(2 * np.pi * 30 * np.arange(44100) / 44100)
     out = limit(AudioClip(wave[None].astype(np.float32), 44100)).samples[0, 4410:-4410].astype(np.float64)
     sine = wave[4410:-4410] * CEILING / 3

@@ -1,4 +1,4 @@
-"""Loudness: laws that hold for any sound, the cases of EBU Tech 3341, and the standard written out a second time."""
+"""Loudness: properties for any sound, the cases of EBU Tech 3341, and a literal implementation of the standard."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sine(seconds: float, levels_db: Sequence[float], *, rate: int = RATE, hertz:
 
 
 def noise(seed: int, seconds: float, channels: int = 2, rate: int = RATE) -> np.ndarray:
-    """Return noise whose level wanders, so that some of it is under the gates."""
+    """Return noise of changing level, partly below the gates."""
     generator = np.random.default_rng(seed)
     length = round(seconds * rate)
     level = np.repeat(generator.uniform(-3.5, -0.3, max(1, round(seconds * 2))), rate)[:length]
@@ -56,7 +56,7 @@ def biquads(signal: list[float]) -> list[float]:
 
 
 def standard(samples: np.ndarray, weights: Sequence[float]) -> float:
-    """Work through BS.1770-4 at 48 kHz as its text has it, one step after another."""
+    """Measure loudness by BS.1770-4 at 48 kHz, literally step by step."""
     filtered = np.stack([biquads(channel.tolist()) for channel in samples])
     block, step = RATE * 4 // 10, RATE // 10
     powers = []
@@ -197,7 +197,7 @@ def test_loudness_does_not_depend_on_the_sample_rate(rate: int, hertz: float) ->
 
 
 def test_block_borders_do_not_drift_at_fractional_block_lengths() -> None:
-    """1102.5 samples are 100 ms there; the borders must not drift, nor a block go missing."""
+    """100 ms are 1102.5 samples; the borders must not drift and no block may be lost."""
     seconds = 600
     meter = Loudness(11025, 1)
     for _ in range(seconds):
@@ -212,7 +212,7 @@ def test_leading_silence_does_not_change_the_loudness() -> None:
     for _ in range(30):
         meter.add(np.zeros((2, RATE), np.float32))
     meter.add(song)
-    assert meter.integrated() == pytest.approx(measure(song), abs=0.05)  # three blocks lie across the border
+    assert meter.integrated() == pytest.approx(measure(song), abs=0.05)  # three blocks overlap the border
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Mixing keeps sounds sample on sample."""
+"""Mixing keeps sounds aligned to the sample."""
 
 from __future__ import annotations
 

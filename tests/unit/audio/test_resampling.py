@@ -1,4 +1,4 @@
-"""Resampling between any two rates: exact in length and time, clean, and in memory that the ratio does not decide."""
+"""Resampling between any two rates: exact length and time, no aliases, and memory independent of the ratio."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sine(frequency: float, rate: int, seconds: float) -> np.ndarray:
 
 
 def heard(samples: np.ndarray, frequency: float, rate: int) -> tuple[complex, float]:
-    """Amplitude of a sine in the middle of a sound, as a complex number, and the RMS of all that is not it."""
+    """Return the complex amplitude of a sine in the middle of a sound, and the RMS of the rest."""
     time = np.arange(samples.shape[1]) / rate
     inside = slice(len(time) // 4, -len(time) // 4)
     terms = np.stack([np.sin(2 * np.pi * frequency * time), np.cos(2 * np.pi * frequency * time)], axis=1)[inside]

@@ -1,4 +1,4 @@
-"""A clip's file records how it was made."""
+"""Files of clips store how they were made."""
 
 from __future__ import annotations
 

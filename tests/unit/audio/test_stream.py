@@ -1,4 +1,4 @@
-"""Sound piece by piece equals sound as a whole."""
+"""Sound read in pieces equals sound read as a whole."""
 
 from __future__ import annotations
 

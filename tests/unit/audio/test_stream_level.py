@@ -1,4 +1,4 @@
-"""The level of a sound that has no end."""
+"""The level of an endless sound."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_gain_has_no_jump_at_piece_borders():
 
 @pytest.mark.parametrize("cut", [RATE, RATE + limit_reach(RATE) + 40])
 def test_limiting_in_pieces_equals_limiting_the_whole(cut: int):
-    """The border of the pieces, or of what comes out of them, lies right at a peak."""
+    """The border of the input or output pieces is right at a peak."""
     rng = np.random.default_rng(2)
     wave = (0.1 * rng.standard_normal((1, 3 * RATE))).astype(np.float32)
     wave[:, RATE - 3 : RATE + 3] = 5.0

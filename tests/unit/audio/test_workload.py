@@ -1,4 +1,4 @@
-"""What is estimated holds: it is never less than what is really needed, and too much is refused before it begins."""
+"""Estimates of memory and work are upper bounds, and oversized work is refused before it starts."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_nested_allowance_cannot_widen_the_outer_one() -> None:
 
 @pytest.fixture
 def nothing_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail where more than 64 MB are asked of numpy at once."""
+    """Fail if more than 64 MB are allocated by numpy at once."""
     for name in ("empty", "zeros"):
         make = getattr(np, name)
 

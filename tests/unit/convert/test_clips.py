@@ -1,4 +1,4 @@
-"""Images to clips and one track: in time, each image for itself, nothing lost that was there before."""
+"""Images to clips and one track: in time, independent of each other, and without overwriting files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def save(path: Path, clip: AudioClip, max_value: float | None = None) -> Path:
 
 @pytest.fixture(scope="module")
 def takes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Four takes at 100 beats a minute, each beginning at another place of the beat."""
+    """Four images at 100 beats per minute, each starting at another position of the beat."""
     folder = tmp_path_factory.mktemp("takes")
     phases = (0.1, 0.23, 0.05, 0.55)
     return [save(folder / f"take{n}.png", drums(100, phase, 5.115, seed=n)) for n, phase in enumerate(phases)]
@@ -39,7 +39,7 @@ def takes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two takes of 128 columns."""
+    """Two images of 128 columns."""
     folder = tmp_path_factory.mktemp("short")
     return [save(folder / f"take{n}.png", drums(100, 0.1, 1.275, seed=n)) for n in range(2)]
 
@@ -50,7 +50,7 @@ def run(sources: list[Path], target: Path | None = None, **options: object) -> l
 
 
 def drift(path: Path) -> np.ndarray:
-    """How far each loud onset of a track lies from the nearest beat of one steady pulse through all of it, in s."""
+    """Return the distance in seconds of each loud onset of a track from the nearest beat of one steady pulse."""
     image = audio_to_image(read_audio(path).to_mono()).image
     beats = find_beats(darkness_of(image), BeatFinder())
     assert beats.period == pytest.approx(60.0, abs=0.3)
@@ -71,7 +71,7 @@ def test_joined_loops_stay_on_the_beat_at_any_crossfade(takes: list[Path], tmp_p
 
 
 def test_uncut_clips_drift_off_the_beat(takes: list[Path], tmp_path: Path) -> None:
-    """The measure above is one: without the cut it fails."""
+    """Shows that `drift` detects clips that are not cut."""
     joined = tmp_path / "joined.wav"
     run(takes, joined=joined)
     image = audio_to_image(read_audio(joined).to_mono()).image
@@ -141,7 +141,7 @@ def test_existing_files_are_refused_skipped_or_overwritten(short: list[Path], tm
     assert (there.read_bytes() == b"mine") == (existing != "overwrite")
     assert ("exists" in one.error, one.skipped) == (existing == "refuse", existing == "skip")
     assert two.outputs == (tmp_path / "take1.wav",)
-    assert track.details["pictures"] == 2  # a file that is there is no reason to leave its image out
+    assert track.details["pictures"] == 2  # images whose files exist are still part of the track
     again = run(short[:2], tmp_path, joined=tmp_path / "joined.wav", existing=existing)
     if existing == "refuse":
         assert all("exists" in result.error for result in again)

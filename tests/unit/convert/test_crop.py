@@ -1,4 +1,4 @@
-"""Where images are cut: whole bars, in time, without clicks."""
+"""Cutting images to whole bars, in time and without clicks."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_cut_has_whole_bars_of_the_image(period: float, share: float, rhythm: in
         assert "longer than the image" in why
         assert most == 0
         return
-    assert cut.bars == most  # no bar is lost for beginning on the beat
+    assert cut.bars == most  # starting on the beat loses no bar
     assert cut.beats == rhythm * cut.bars
     wanted = cut.beats * period * STEP
     assert cut.duration == pytest.approx(wanted, abs=0.0051 * length)
@@ -69,7 +69,7 @@ def test_cut_has_whole_bars_of_the_image(period: float, share: float, rhythm: in
         assert start + duration <= length + 1e-9
     assert sum(duration for _, duration in cut.bodies) == pytest.approx(cut.duration)
     bar = rhythm * period * STEP
-    early = (cut.start - found.first * STEP + bar / 2) % bar - bar / 2  # a whole bar sooner is on the beat as well
+    early = (cut.start - found.first * STEP + bar / 2) % bar - bar / 2  # one bar earlier is also on the beat
     # It begins on the beat: later only where that lies before the image, earlier where the end is near.
     assert -0.05 <= early <= 0.03 * period * STEP + 1e-9
 

@@ -1,4 +1,4 @@
-"""A batch of images becomes sound as a whole, or one by one where it fails."""
+"""A batch of images is decoded as a whole, or one by one if that fails."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from riffusion_ext.spectrogram.settings import DecodeSettings
 
 
 class StopNowError(Exception):
-    """What a caller raises to stop."""
+    """Raised by a caller to stop."""
 
 
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Sizes of the batches that are decoded; every batch of several fails, and so does each image 2 px wide."""
+    """Return the sizes of decoded batches; batches of several images and images 2 px wide fail."""
     sizes: list[int] = []
 
     def fake(images: Sequence[Image.Image], _settings: object, *, progress: Any = None) -> list[Any]:

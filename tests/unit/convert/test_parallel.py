@@ -1,4 +1,4 @@
-"""How many cores there are, and many files at once."""
+"""The number of cores, and work on several files in parallel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random clips: where the original library would cut them, and nowhere else."""
+"""Random clips are cut where the original library cuts them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from riffusion_ext.errors import AudioError
 
 
 def ramp(path: Path, seconds: float = 2.0, rate: int = 8000, channels: int = 1) -> Path:
-    """Write a sound whose every sample tells its place."""
+    """Write a sound whose samples encode their position."""
     wave = np.linspace(0, 1, round(seconds * rate), endpoint=False, dtype=np.float32)
     return write_audio(AudioClip(np.tile(wave, (channels, 1)), rate), path, subtype="pcm24")
 
@@ -30,7 +30,7 @@ def test_random_starts_equal_those_of_the_original(seed: int, length: int, durat
         return
     starts = random_starts(RandomState(seed), length, duration, count)
     assert all(0 <= start <= length - duration for start in starts)
-    if length > duration:  # the original fails where there is only one place to begin
+    if length > duration:  # the original fails if there is only one possible start
         theirs = RandomState(seed)
         assert starts == [theirs.randint(0, length - duration) for _ in range(count)]
 

@@ -136,7 +136,7 @@ def test_request_without_room_for_its_body_gets_503_with_retry_after(
     client = make_client(bodies_bytes=-1, uploads_bytes=-1)
     service = client.service  # type: ignore[attr-defined]
     for transfers in (service.bodies, service.uploads):
-        whole = transfers._admitted()  # a body that has come, and is worked on
+        whole = transfers._admitted()  # a body that was received and is being processed
         whole.receiving = False
     refused = client.post(path, content=b"x" * 100)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")

@@ -1,4 +1,4 @@
-"""Who may come in: an allow-list of hosts and origins, tried with what is not on it."""
+"""Allow-lists of hosts and origins: what they accept and refuse."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_requests_of_other_origins_are_refused(origin: str) -> None:
     for method in ("GET", "POST", "OPTIONS"):
         for visitors in (Visitors(), allowing):
             assert not may(visitors, ("host", HERE), ("origin", origin), method=method)
-            same = ("sec-fetch-site", "same-origin")  # the word of a browser about another address, or a lie
+            same = ("sec-fetch-site", "same-origin")  # sent by a browser for another address, or forged
             assert not may(visitors, ("host", HERE), ("origin", origin), same, method=method)
 
 
@@ -170,7 +170,7 @@ def test_invalid_settings_are_refused(origin: str) -> None:
 
 
 class Behind:
-    """An application behind a door, which counts who reached it."""
+    """An application behind the checks, which counts the requests that reach it."""
 
     def __init__(self, visitors: Visitors, *, cross_origin: bool = False) -> None:
         self.reached = 0

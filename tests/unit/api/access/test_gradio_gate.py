@@ -1,4 +1,4 @@
-"""What of gradio's server can be reached: its pages, and nothing by a path."""
+"""Which routes of gradio's server can be reached: its pages, and no files by path."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CALLED = ["/run/predict", "/api/predict/", "/queue/join", "/reset", "/gradio_api
 
 
 class Gradio:
-    """Stands for gradio: says what it got."""
+    """A fake gradio that records its requests."""
 
     def __init__(self) -> None:
         self.got: list[tuple[str, bytes]] = []
@@ -217,7 +217,7 @@ def test_cached_file_needs_an_absolute_name(cache: Path, monkeypatch: pytest.Mon
 
 
 class Leaving:
-    """As gradio: an upload becomes a file at the top of the folder, and moves away once it is whole."""
+    """Stores an upload as gradio does: in a file at the top of the folder, which is moved when complete."""
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache

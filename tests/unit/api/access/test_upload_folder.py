@@ -1,4 +1,4 @@
-"""The folder of uploads: what leaves it, and what never does."""
+"""The folder of uploads: which files are removed and which are kept."""
 
 from __future__ import annotations
 

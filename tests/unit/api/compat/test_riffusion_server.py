@@ -1,4 +1,4 @@
-"""``/run_inference/``: what the original server's clients send, and what they expect."""
+"""``/run_inference/``: requests of the original server's clients, and the replies they expect."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def recorded(**changes: Any) -> dict[str, Any]:
 
 
 def test_recorded_request_gets_the_reply_of_the_original(client: TestClient, studio: InterruptibleBackend) -> None:
-    # The app's proxy sends text: the content type is not asked for.
+    # The app's proxy sends text/plain, so the content type is not checked without an origin.
     reply = client.post(ROUTE, content=RECORDED, headers={"Content-Type": "text/plain"})
     assert reply.status_code == 200, reply.text
     values = reply.json()
@@ -62,7 +62,7 @@ def test_recorded_request_gets_the_reply_of_the_original(client: TestClient, stu
 def test_cross_site_requests_without_json_are_refused(
     client: TestClient, studio: InterruptibleBackend, route: str, kind: str
 ) -> None:
-    """What a browser sends for them without asking the server first."""
+    """Content types that a browser sends cross-site without a preflight."""
     headers = {"Origin": "https://elsewhere.example", **({"Content-Type": kind} if kind else {})}
     reply = client.post(route, content=RECORDED, headers=headers)
     assert (reply.status_code, "must send the content type application/json" in reply.text) == (415, True)
@@ -85,7 +85,7 @@ def test_defaults_are_those_of_the_original(client: TestClient, studio: Interrup
 def test_every_seed_image_and_mask_exists(seed: str) -> None:
     image = seed_picture(seed)
     assert (image.mode, image.size) == ("RGB", (512, 512))
-    assert np.asarray(image).min() < 60  # something is heard
+    assert np.asarray(image).min() < 60  # not silent
     for mask in MASKS:
         assert (mask_image(mask).mode, mask_image(mask).size) == ("L", (512, 512))
 
@@ -206,5 +206,5 @@ def test_arbitrary_bytes_are_refused_by_the_compatibility_routes(route: str, bod
 
 @pytest.fixture
 def nobody(make_client: MakeClient) -> TestClient:
-    """Return a client of a place where nothing generates: what is understood gets 501."""
+    """Return a client of a server without a model: valid requests get 501."""
     return make_client(generates=False)

@@ -1,4 +1,4 @@
-"""``/run_vst/``: what the plugin for music programs sends, and what its decoder takes."""
+"""``/run_vst/``: requests of the VST plugin, and the replies that its decoder accepts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROUTE = "/run_vst/"
 
 
 def wav(samples: np.ndarray, *, frames: int | None = None) -> bytes:
-    """Return a WAV file as the plugin writes it: always 44100 Hz, perhaps with no number of samples."""
+    """Return a WAV file as the plugin writes it: always 44100 Hz, with `frames` in its header."""
     data = samples.astype("<i2").tobytes()
     size = len(data) if frames is None else 2 * frames
     head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, 44100, 88200, 2, 16)
@@ -85,15 +85,15 @@ def test_plugin_gets_its_own_sound_back_from_an_identity_backend(
     assert reply.status_code == 200, reply.text
     values = reply.json()
     assert list(values) == ["audio"]
-    assert re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", values["audio"])  # one line; its decoder takes nothing else
+    assert re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", values["audio"])  # one line, because its decoder accepts nothing else
     data = base64.b64decode(values["audio"])
-    assert len(data) == 2 * count  # header and all: that is how long its buffer is
+    assert len(data) == 2 * count  # including the header, to fill the plugin's buffer
     with wave.open(io.BytesIO(data)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 44100)
         assert file.getnframes() == count - 22
         heard = np.frombuffer(file.readframes(count), "<i2").astype(float)
     kept = 10 * np.log10(np.mean(samples**2) / np.mean(heard**2))
-    assert abs(kept) < 2  # as loud as it came
+    assert abs(kept) < 2  # at the level of the input
     assert {request.width for request in studio.requests} == {512}
     assert len(studio.requests) == -(-(1 + count // 441) // 512)
     assert {request.seeds for request in studio.requests} == {(2**32 - 123456789,) * 2}

@@ -1,4 +1,4 @@
-"""Bodies of JSON: what is too much in them costs nothing, and no number is other than finite."""
+"""JSON bodies: excess is refused before it is parsed, and all numbers are finite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bodies must call themselves: pages of other sites may send some types without asking."""
+"""Content types of request bodies: some are refused because pages of other sites may send them without a preflight."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_body_without_a_json_content_type_is_refused(make_client: MakeClient, ki
     reply = client.post(f"{V1}/{path}", content=LOOP, headers=headers)
     assert reply.status_code == 415
     assert "application/json" in reply.json()["detail"]
-    reply = client.post(f"{V1}/{path}", content=iter([LOOP]), headers=headers)  # chunked: no length is named
+    reply = client.post(f"{V1}/{path}", content=iter([LOOP]), headers=headers)  # chunked, without a Content-Length
     assert reply.status_code == 415
 
 

@@ -1,4 +1,4 @@
-"""Bodies on their way: slow ones leave, no honest one is sent away for them, and all that is held is counted."""
+"""Receiving bodies: slow ones are dropped, others are not affected, and all held bytes are counted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def make(clock: Clock, *, most: int = 4, room: int = 1000, seconds: float = 1000
 
 
 def drip(clock: Clock, size: int, seconds: float, pieces: int | None = None) -> tuple[Callable[[], Any], list[int]]:
-    """Return a receive that gives so many bytes after so many seconds, again and again, and what it has given."""
+    """Return a receive function that repeatedly delivers bytes after some seconds, and a list of what it has delivered."""
     given: list[int] = []
 
     async def take() -> dict[str, Any]:

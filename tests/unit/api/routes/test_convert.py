@@ -1,4 +1,4 @@
-"""Routes that convert, through a real application."""
+"""Conversion routes in a real application."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_images_and_sounds_can_be_sent_and_returned_inline(client: TestClient, i
         assert head == f"data:{client.get(reply['url']).headers['content-type']};base64"
         assert base64.b64decode(body, validate=True) == client.get(reply["url"]).content
     (job, _) = client.get(f"{V1}/jobs").json()["jobs"]
-    assert "audio" not in job["result"]  # what is remembered stays small
+    assert "audio" not in job["result"]  # stored results stay small
 
 
 def test_tiles_of_a_sound_share_names_parameters_and_level(client: TestClient) -> None:

@@ -41,7 +41,7 @@ def test_songs_become_an_archive_of_images_and_captions(client: TestClient, tmp_
         captions = {archive.read(name.replace(".png", ".txt")).decode() for name in images}
         assert all(caption.startswith("mymusic, my song") for caption in captions)
         assert {"concepts_list.json", "manifest.json"} <= set(names)
-        for name in names:  # nothing tells where it was made
+        for name in names:  # no server path is revealed
             assert str(tmp_path).encode() not in archive.read(name), name
     assert list((tmp_path / "scratch" / "api" / "datasets").iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""Routes that generate, with a backend in the place of a model."""
+"""Generation routes, with a fake backend."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_song_has_its_exact_length_and_can_be_continued(client: TestClient, stud
     assert len(studio.requests) == generated
     assert again["result"]["clip"]["id"] != result["clip"]["id"]
 
-    # and another one goes on from its end
+    # another one continues from its end
     more = {**SONG, "score": "0:02 | soul", "before": result["end"]["id"]}
     ended(client, client.post(f"{V1}/songs", json=more))
     assert studio.requests[generated].mask is not None
@@ -142,7 +142,7 @@ def test_interpolation_goes_from_start_to_end(client: TestClient, studio: Interr
 def test_invalid_requests_are_refused_at_once(client: TestClient, route: str, body: dict, said: str) -> None:
     import json
 
-    text = json.dumps(body)  # which escapes half a character, as a client may
+    text = json.dumps(body)  # json.dumps escapes surrogates, as clients may
     reply = client.post(f"{V1}/{route}", content=text, headers={"Content-Type": "application/json"})
     assert reply.status_code in (404, 422)
     told = sentence(reply, reply.status_code)

@@ -1,4 +1,4 @@
-"""The route for single images, with a backend in the place of a model."""
+"""The route for single images, with a fake backend."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_requests_are_limited_in_number_and_pixels(make_client: MakeClient) -> N
 def test_request_for_another_model_is_refused(client: TestClient, studio: InterruptibleBackend) -> None:
     body = {"requests": [ONE], "model": "riffusion"}
     assert "from riffusion to studio" in sentence(client.post(f"{V1}/paintings", json=body), 409)
-    studio.go_on.clear()  # and while it waits for its turn
+    studio.go_on.clear()  # also while the request waits
     ahead = client.post(f"{V1}/paintings", json={"requests": [ONE]})
     reply = client.post(f"{V1}/paintings", json={**body, "model": "studio"})
     studio.name = "other"

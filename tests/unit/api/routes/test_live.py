@@ -1,4 +1,4 @@
-"""What the page "Live" asks for while a jam plays."""
+"""Routes that the page "Live" uses while a session plays."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_listening_needs_the_password_of_the_page(app: Any, url: str, jam: Jam, 
 
 
 def test_fetching_chunks_keeps_the_session_alive(client: TestClient, url: str, jam: Jam):
-    """Over a slow line it may fetch for longer than a closed page is waited for."""
+    """Over a slow line, fetching may take longer than the time after which a page counts as closed."""
     until(lambda: jam.resting)
     for piece in ("chunk/0", "strip/0"):
         jam._seen -= PATIENCE / 2

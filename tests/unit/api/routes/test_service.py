@@ -1,4 +1,4 @@
-"""What the service says of itself, and the description of its routes."""
+"""Health, version and capabilities of the service, and the OpenAPI description of its routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ffmpeg reads what nothing else can: with a stand-in that records what it is asked, and with the real one."""
+"""Decoding by ffmpeg: with a fake program that records its arguments, and with the real one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ stand_in = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script 
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Return a function that puts a program called ffmpeg, of the given Python lines, first and alone on PATH."""
+    """Return a function that makes a program called ffmpeg from Python lines and puts it alone on PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
 
@@ -41,7 +41,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def strange(tmp_path: Path) -> Path:
-    """Return a file that neither our reader nor libsndfile knows, with a name that could be taken for an option."""
+    """Return a file of unknown format, with a name that could be taken for an option."""
     path = tmp_path / "-y strange.m4a"
     path.write_bytes(b"\0\0\0\x18ftypM4A " + bytes(100))
     return path

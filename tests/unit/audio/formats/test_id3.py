@@ -1,4 +1,4 @@
-"""ID3 tags, built to the letter of the standard and read as others write them."""
+"""ID3 tags: written by the standard, and read as other programs write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole numbers are rounded and clipped, and come back as they were."""
+"""PCM integers: rounded, clipped, and decoded exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WAV files: any that can be met are read, and those written are what others expect."""
+"""WAV files: all common variants are read, and other programs can read the written ones."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_part_past_the_end_is_refused(tone) -> None:
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFF000, 9])
 def test_placeholder_or_excessive_data_size_reads_to_the_end(size: int) -> None:
-    """9 is one more than there is: a file cut off."""
+    """9 is one more than the actual size: a truncated file."""
     file = riff(chunk(b"fmt ", fmt()), chunk(b"data", SIXTEEN, size))
     assert read_wav(file).samples.tolist() == [AS_FLOATS]
 
@@ -267,7 +267,7 @@ def test_non_finite_samples_are_refused() -> None:
 
 def test_more_than_four_gigabytes_are_refused() -> None:
     endless = np.broadcast_to(np.zeros((1, 1), np.float32), (8, 2**28))
-    clip = object.__new__(AudioClip)  # the check of every sample is not the point here
+    clip = object.__new__(AudioClip)  # checking every sample is not the point here
     object.__setattr__(clip, "samples", endless)
     object.__setattr__(clip, "sample_rate", 44100)
     with pytest.raises(AudioError, match="101 minutes do not fit"):

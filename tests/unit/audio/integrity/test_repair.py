@@ -1,4 +1,4 @@
-"""Samples that are no sound: few are repaired and told, many are refused, by every reader alike."""
+"""Non-finite and implausible samples: every reader repairs a few with a note and refuses many."""
 
 from __future__ import annotations
 

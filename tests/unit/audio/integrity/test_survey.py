@@ -1,4 +1,4 @@
-"""Walks through files end, whatever the files hold."""
+"""Walking the frames of a file terminates for any content."""
 
 from __future__ import annotations
 

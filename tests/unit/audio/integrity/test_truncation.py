@@ -1,4 +1,4 @@
-"""Files that break off are known by what they promise."""
+"""Truncated files are recognised by the length they announce."""
 
 from __future__ import annotations
 

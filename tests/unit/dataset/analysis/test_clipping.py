@@ -1,4 +1,4 @@
-"""Clipping is told from waves that are flat by themselves."""
+"""Clipping is distinguished from waves that are flat by nature."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TIME = np.arange(round(SECONDS * RATE)) / RATE
 
 
 def clipped(samples: np.ndarray, bits: int | None = 16) -> float:
-    """Return the mean share of clipped samples of a file of so many bits."""
+    """Return the mean share of clipped samples of a file with a number of bits."""
     samples = np.atleast_2d(samples)
     if bits:
         full = 2.0 ** (bits - 1)
@@ -26,7 +26,7 @@ def clipped(samples: np.ndarray, bits: int | None = 16) -> float:
 
 
 def music(gain_db: float) -> np.ndarray:
-    """Synthesise a song that is so much too loud."""
+    """Synthesise a song amplified by a number of decibels, and clip it."""
     sound = song(7, SECONDS)[: len(TIME)]
     return np.clip(sound / np.abs(sound).max() * 10 ** (gain_db / 20), -1, 1)
 
@@ -75,7 +75,7 @@ def test_a_louder_sample_elsewhere_disproves_clipping() -> None:
 
 
 def played(wave: object, seed: int = 0, low: int = 40, high: int = 90) -> np.ndarray:
-    """Play an arpeggio on an oscillator, which is given phases, with envelopes of 16 steps."""
+    """Play an arpeggio on an oscillator (a function of phase) with envelopes of 16 steps."""
     rng = np.random.default_rng(seed)
     out = np.zeros(len(TIME))
     for start in range(0, len(TIME), RATE // 16):
@@ -90,7 +90,7 @@ def pulse(duty: float, level: float = 1.0):
 
 
 def steps(count: int, shape: object):
-    """Return a wave in as many steps of 16 levels."""
+    """Return a wave of steps with 16 levels."""
     return lambda phase: np.round(7.5 + 7.5 * shape(np.floor(phase * count) / count)) / 7.5 - 1  # type: ignore[operator]
 
 

@@ -1,4 +1,4 @@
-"""Numbers about the samples of each column."""
+"""Statistics of the samples of each column."""
 
 from __future__ import annotations
 

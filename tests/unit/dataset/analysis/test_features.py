@@ -1,4 +1,4 @@
-"""What is known of windows: in range, placed right, and blind to what does not matter."""
+"""Features of windows: ranges, positions and invariances."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Measure = Callable[[np.ndarray], SongMeasure]
 
 
 def made_up(columns: int, seed: int = 0) -> SongMeasure:
-    """Numbers of a song that nobody has sung; -20 dBFS."""
+    """Return random measurements of a song at -20 dBFS."""
     rng = np.random.default_rng(seed)
     notes = np.repeat(rng.normal(-35, 10, (columns // 25 + 1, 32)), 25, axis=0)[:columns]
     return SongMeasure(
@@ -49,7 +49,7 @@ def made_up(columns: int, seed: int = 0) -> SongMeasure:
 
 
 def changed(measure: SongMeasure, where: slice, **values: float) -> SongMeasure:
-    """Put values into some columns."""
+    """Replace values in some columns."""
     arrays = {name: getattr(measure, name).copy() for name in values}
     for name, value in values.items():
         arrays[name][where] = value
@@ -345,7 +345,7 @@ def test_embedding_ignores_the_low_pass_of_low_bit_rates() -> None:
 
 @pytest.fixture
 def measured(tmp_path: Path) -> Measure:
-    """Return what writes samples [S] or [C, S] to a file and measures it."""
+    """Return a function that writes samples [S] or [C, S] to a file and measures it."""
 
     def measure(samples: np.ndarray) -> SongMeasure:
         clip = AudioClip(np.atleast_2d(samples).astype(np.float32), RATE)

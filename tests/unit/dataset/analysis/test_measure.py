@@ -1,4 +1,4 @@
-"""A song in numbers, in one pass, in little memory."""
+"""Measuring a song in one pass and little memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEREO = V1.replace(stereo=True)
 
 
 def in_pieces(monkeypatch: pytest.MonkeyPatch, clip: AudioClip, seconds: float) -> None:
-    """Make every file sound like the clip, in pieces."""
+    """Make every file read as the clip, in pieces."""
     step = round(seconds * clip.sample_rate)
 
     def pieces(path: Path) -> Iterator[AudioClip]:
@@ -41,7 +41,7 @@ def sine(seconds: float, pitch: float = 440.0, amplitude: float = 1.0, rate: int
 def test_piece_sizes_do_not_change_the_measurements(rate: int, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
     noise = 0.3 * rng.standard_normal((channels, 3 * rate + 77)).clip(-3, 3)
-    clip = AudioClip((noise * np.linspace(1, 0.1, noise.shape[1])).astype(np.float32), rate)  # softer and softer
+    clip = AudioClip((noise * np.linspace(1, 0.1, noise.shape[1])).astype(np.float32), rate)  # fading out
     found: list[SongMeasure] = []
     for seconds in (60.0, 1.0, 0.37):
         in_pieces(monkeypatch, clip, seconds)
@@ -84,7 +84,7 @@ def test_sketch_has_the_level_of_a_sine(pitch: float, level: float, monkeypatch:
     assert loud.max(axis=1) == pytest.approx(np.full(40, level), abs=1.0)
     in_pieces(monkeypatch, sine(1.0, pitch, 0.01), 60.0)
     soft = measure_song(Path("a"), V1)[0].sketch[30:70].astype(float)
-    audible = loud > -40  # lower down are the rounding of numbers and the floor
+    audible = loud > -40  # below are rounding errors and the floor
     assert (loud - soft)[audible] == pytest.approx(40, abs=0.1)
 
 
@@ -146,10 +146,10 @@ def test_unreadable_file_is_reported(tmp_path: Path) -> None:
 
 
 def test_memory_use_is_one_piece_and_a_few_numbers_per_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long song takes more than a short one by what its columns' numbers take."""
+    """A long song needs more memory than a short one only for its numbers per column."""
     rate, seconds = 11025, 10
     piece = AudioClip(0.1 * np.random.default_rng(1).standard_normal((1, rate * seconds)).astype(np.float32), rate)
-    # The length of a song matters here, not its image: few rows, so that a long one is done soon.
+    # Only the length matters here, so few rows keep it fast.
     params = V1.replace(sample_rate=rate, num_frequencies=64, max_frequency=5000)
 
     def peak_of(pieces: int) -> tuple[int, SongMeasure]:

@@ -1,4 +1,4 @@
-"""What the image shows of a song: all of its level, and nothing that is not in it."""
+"""The energy of a song within the frequency range of its image."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ Judge = Callable[..., tuple[Features, list[Verdict]]]
 
 @pytest.fixture
 def judge(tmp_path: Path) -> Judge:
-    """Return what judges the first two windows of samples [S] or [C, S]."""
+    """Return a function that judges the first two windows of samples [S] or [C, S]."""
 
     def judged(samples: np.ndarray, params: SpectrogramParams = MONO) -> tuple[Features, list[Verdict]]:
         clip = AudioClip(np.atleast_2d(samples).astype(np.float32), RATE if params is not WIDE else 44100)

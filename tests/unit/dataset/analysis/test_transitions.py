@@ -1,4 +1,4 @@
-"""Cuts between unrelated pieces stand out from everything that music does by itself."""
+"""Cuts between unrelated pieces score higher than any change within music."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ THRESHOLD = 0.5
 
 
 def random_mel(seed: int, columns: int, bands: int = 64) -> np.ndarray:
-    """Mel magnitudes of notes that come and go."""
+    """Return mel magnitudes of random notes."""
     generator = np.random.default_rng(seed)
     notes = generator.random((columns // 20 + 1, bands)) ** 8
     return (1000 * np.repeat(notes, 20, axis=0)[:columns] * generator.uniform(0.5, 1, (columns, bands))).astype(
@@ -42,7 +42,7 @@ def random_sketch(seed: int, columns: int) -> np.ndarray:
 
 
 def change_of(mel: np.ndarray, sizes: tuple[int, ...] = ()) -> FineChange:
-    """Add a mel in pieces of these sizes, again and again."""
+    """Add magnitudes in pieces of these sizes, repeated as often as needed."""
     change, start, turn = SpectralChange(), 0, 0
     while start < len(mel):
         size = sizes[turn % len(sizes)] if sizes else len(mel)
@@ -58,7 +58,7 @@ def random_change(seed: int, columns: int) -> FineChange:
 
 
 def largest(sound: np.ndarray) -> tuple[float, float]:
-    """Largest transition of a sound as one window, and when, in seconds."""
+    """Return the largest transition of a sound as one window, and its time in seconds."""
     value, at = largest_transition(curve_of(sound), np.array([0]), len(sound) // 441)
     return float(value[0]), float(at[0]) / 100
 
