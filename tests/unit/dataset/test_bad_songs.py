@@ -1,4 +1,4 @@
-"""Files and folders that cannot be used cost a line each, and nothing else."""
+"""Unusable files and folders are reported in one line each and affect nothing else."""
 
 from __future__ import annotations
 
@@ -275,7 +275,7 @@ def test_file_in_the_place_of_the_output_folder_is_reported(
 
 
 class Full:
-    """A disk that takes so many more files."""
+    """A disk with room for a number of files."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
         self.room = room

@@ -1,4 +1,4 @@
-"""The same work on a cluster: a real scheduler and two workers, of which one is killed on the way."""
+"""Building a training set on a cluster: a real scheduler and two workers, one of which is killed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def wait_for(what: Callable[[], bool], log: Path, seconds: float = 300) -> None:
 
 
 class Cluster:
-    """A scheduler and two workers with a core each."""
+    """A scheduler and two workers with one core each."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         said = folder / "scheduler.json"

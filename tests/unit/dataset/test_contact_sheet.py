@@ -1,4 +1,4 @@
-"""The contact sheet: one file, nothing from outside, and nothing in it that a name could break."""
+"""The contact sheet: one file without external resources, with all names escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Songs handed out to processes, and processes that do not come back."""
+"""Songs processed in worker processes, and workers that die."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def tasks(*names: str) -> list[Task]:
     return [Task(Song(Path(name), name), SliceSettings(), Path("out")) for name in names]
 
 
-# What other processes are to do must be known to them: texts for eval stand for songs.
+# Worker processes must be able to import the function, so eval is used, with texts as songs.
 PROCESS = "__import__('os').getpid()"
 DEADLY = "__import__('os').kill(__import__('os').getpid(), 9)"
 

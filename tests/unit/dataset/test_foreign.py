@@ -1,4 +1,4 @@
-"""Training sets that somebody else has made: whatever they name, nothing outside of them is written or removed."""
+"""Training sets made by others: whatever names they contain, no file outside of them is written or removed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="links need a right t
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., Path]) -> Path:
-    """Return a folder with songs, a training set of them, and what somebody else has beside it."""
+    """Return a folder with songs, a training set of them, and foreign files beside it."""
     folder = tmp_path_factory.mktemp("made")
     make_song(folder / "collection" / "one.wav", 2.0, seed=1)
     make_song(folder / "collection" / "two.wav", 2.0, seed=2)
@@ -68,7 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., Path
 
 @pytest.fixture
 def world(made: Path, tmp_path: Path) -> Path:
-    """Return a copy of it all."""
+    """Return a copy of `made`."""
     shutil.copytree(made, tmp_path / "world", symlinks=True)
     source = tmp_path / "world" / "sets" / "out" / ".riffusion" / "source.json"
     source.write_text(source.read_text("utf-8").replace(str(made), str(tmp_path / "world")), "utf-8")
@@ -76,7 +76,7 @@ def world(made: Path, tmp_path: Path) -> Path:
 
 
 def outside(world: Path) -> dict[str, object]:
-    """Return everything but the training set, by name."""
+    """Return all files outside of the training set by name."""
     found: dict[str, object] = {}
     for top, folders, files in os.walk(world):
         folders[:] = [name for name in folders if Path(top, name) != world / "sets" / "out"]
@@ -87,7 +87,7 @@ def outside(world: Path) -> dict[str, object]:
 
 
 def use(world: Path) -> None:
-    """Do all that can be done with a training set; what is refused is refused in a sentence."""
+    """Use a training set in every way; refusals must be RiffusionErrors."""
     out = world / "sets" / "out"
 
     def decide_all(keep: bool) -> None:
@@ -253,7 +253,7 @@ def test_linked_images_and_captions_are_neither_used_nor_changed(world: Path) ->
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield where something stands in JSON; of lists only the first item."""
+    """Yield the path of each value in JSON; of lists only the first item."""
     yield path
     items = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
     for key, item in items:
@@ -261,7 +261,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def with_value(values: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """Return a copy with something else at a place."""
+    """Return a copy with another value at a path."""
     if not path:
         return value
     changed = copy.deepcopy(values)
@@ -289,7 +289,7 @@ def test_values_of_any_type_are_refused_or_harmless(name: str, world: Path) -> N
             try:
                 _, manifest = open_set(out)
                 DatasetSettings.from_dict(manifest.settings)
-                if harmless % 10 == 0:  # not each of hundreds: it writes all the formats
+                if harmless % 10 == 0:  # only some of hundreds, because each writes all formats
                     decide(out, {})
                 harmless += 1
             except RiffusionError as error:
@@ -328,7 +328,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_same_songs_give_the_same_bytes_of_every_file(made: Path, world: Path) -> None:
-    """Hidden files included, whenever songs and images were written."""
+    """Including hidden files, independent of the modification times of songs and images."""
     collection, out = world / "collection", world / "sets" / "out"
     first = contents(out)
     assert {".export/kohya.json", ".export/audio.json", ".export/dreambooth.json"} <= first.keys()
@@ -353,7 +353,7 @@ def test_changed_song_is_cut_again_and_its_images_linked_again(world: Path) -> N
         copied = linked.read_bytes()
         assert copied == (out / "pictures" / window.file).read_bytes()
         linked.unlink()
-        linked.write_bytes(copied)  # as where there are no links
+        linked.write_bytes(copied)  # as on systems without hard links
     again = build(collection, out, SETTINGS, jobs=1)
     assert again.exported.written == 0
     file = again.manifest.kept[0].file

@@ -1,4 +1,4 @@
-"""Runs that are killed at any moment, and the runs after them."""
+"""Runs killed at any step, and the next runs."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ print(json.dumps([one(point, base / str(point), sys.argv[4] == "changed") for po
 
 
 def killed_at(points: Iterable[str | None], songs: Path, base: Path, kind: str) -> list[int]:
-    """Kill a run before the n-th of its steps of some kind, run it again; return the signals that ended the first."""
+    """Kill a run before its n-th step of some kind, run it again; return the signals that ended the first run."""
     arguments = [str(songs), str(base), json.dumps(list(points)), kind]
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, *arguments],
@@ -150,7 +150,7 @@ def started(songs: Path, out: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def heed_ctrl_c() -> None:
-    """Undo what a shell, or nohup, does to all that it starts in the background."""
+    """Restore the default signal handling, which a shell or nohup changes for background processes."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_DFL)
 
@@ -177,7 +177,7 @@ def drawn(out: Path) -> int:
 
 @pytest.fixture(scope="module")
 def long_songs(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., Path]) -> Path:
-    """Return a folder of songs that take a second or so each."""
+    """Return a folder of songs that take about a second each."""
     folder = tmp_path_factory.mktemp("long")
     for number in range(4):
         make_song(folder / f"{number}.wav", 30.0, seed=number)
@@ -192,7 +192,7 @@ def undisturbed(long_songs: Path, tmp_path_factory: pytest.TempPathFactory, tree
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    """Return the processes that work for another: not those that only look after semaphores."""
+    """Return the worker processes of a process, without the resource tracker."""
     found = []
     for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
         if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
@@ -240,7 +240,7 @@ def test_ctrl_c_leaves_complete_files_and_the_next_run_continues(
     process = started(long_songs, out, "--jobs", jobs)
     wait_for(lambda: drawn(out) > 5, process)
     began = time.monotonic()
-    os.killpg(process.pid, number)  # as a terminal does it: to all of them
+    os.killpg(process.pid, number)  # to the whole group, as a terminal does
     _, said = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert time.monotonic() - began < 30

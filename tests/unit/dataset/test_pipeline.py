@@ -1,4 +1,4 @@
-"""From a folder of songs to a training set, again and again."""
+"""From a folder of songs to a training set, in repeated runs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def captions(out: Path) -> dict[str, str]:
 
 
 def check_whole(built: Built, out: Path) -> None:
-    """Check that the folder is what its manifest says: nothing missing, nothing over, nothing half, nothing empty."""
+    """Check that the folder matches its manifest: no file missing, surplus, incomplete or empty."""
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
     kept = sorted(window["file"] for window in manifest["windows"] if window["kept"])
     left_out = {window["file"] for window in manifest["windows"] if not window["kept"]}
@@ -133,7 +133,7 @@ def test_same_input_gives_the_same_bytes(
 
 
 def test_number_of_threads_does_not_change_the_output(collection: Path, tmp_path: Path, tree: Tree) -> None:
-    """BLAS and OpenMP take their number of threads from here before they take it from the machine."""
+    """BLAS and OpenMP read their number of threads from these environment variables."""
     options = ["--columns", "64", "--no-sheet", "--verify", "0", "--jobs", "1"]
     for number in ("1", "3", "8"):
         subprocess.run(
@@ -168,7 +168,7 @@ def test_second_run_neither_reads_songs_nor_writes_files(
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != "lock"}
     monkeypatch.setattr(
         "riffusion_ext.dataset.slicing.slice_song.cut_song", None
-    )  # calling it would be an error of the song
+    )  # calling it would be reported as an error of the song
     built = build(collection, out, narrow, jobs=1)
     assert (built.resumed, built.failed, built.exported.written) == (3, [], 0)
     assert tree(out) == before
@@ -299,7 +299,7 @@ def test_damaged_caption_file_is_reported_and_nothing_is_lost(
 
 
 class Once:
-    """A wish to stop that comes after so many songs."""
+    """A stop request that comes after a number of songs."""
 
     def __init__(self, after: int) -> None:
         self.after, self.songs = after, 0
@@ -312,7 +312,7 @@ class Once:
 
 
 def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make each song last so long that the wish to stop is seen before the next."""
+    """Slow down each song so that the stop request is seen before the next."""
     cut_one = executor._cut_one
 
     def cut_and_wait(task: executor.Task) -> executor.Cut:
@@ -544,7 +544,7 @@ def test_each_faulty_song_gets_its_reason(tmp_path: Path, make_song: MakeSong, n
         "same again.wav": {"duplicate"},
         "silent.wav": {"silence"},
         "clipped.wav": {"clipping"},
-        "shifted.wav": {"duplicate"},  # of its own first window: an offset is not heard, and noise is like noise
+        "shifted.wav": {"duplicate"},  # duplicate of its own first window: the offset is inaudible
     }
     texts = [reason["text"] for window in built.manifest.windows for reason in window.reasons]
     assert all(any(c.isdigit() for c in text) for text in texts), "each says its measure and the limit"

@@ -1,4 +1,4 @@
-"""What was decided about a song follows it when it is renamed."""
+"""Decisions about a song are kept when it is renamed."""
 
 from __future__ import annotations
 

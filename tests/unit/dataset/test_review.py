@@ -1,4 +1,4 @@
-"""What the user decides, window by window."""
+"""The user's decisions on windows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def text_of(out: Path, file: str) -> Path:
 
 
 def check_folder(out: Path) -> Manifest:
-    """Check that images and captions are those of the manifest, none empty, and that a run would agree."""
+    """Check that images and captions match the manifest and none is empty; return the manifest."""
     store, manifest = open_set(out)
     kept = {window.file: window.caption for window in manifest.kept}
     assert {path.name for path in store.images.glob("*.png")} == set(kept)
@@ -109,7 +109,7 @@ def test_decisions_are_refused_while_another_run_uses_the_folder(out: Path) -> N
 def test_a_decision_survives_a_kill_before_anything_moved(
     out: Path, collection: Path, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was typed into a file is remembered before the file goes."""
+    """An edited caption file is recorded before it is removed."""
     first, second = check_folder(out).kept[:2]
     text_of(out, first.file).write_text("typed")
 

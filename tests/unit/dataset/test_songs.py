@@ -1,4 +1,4 @@
-"""Which files are songs."""
+"""Finding the songs in a folder."""
 
 from __future__ import annotations
 

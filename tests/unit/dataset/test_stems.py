@@ -1,4 +1,4 @@
-"""Songs taken apart, with a stand-in for demucs: the lowest notes are the bass, the rest are the vocals."""
+"""Stem separation with a fake demucs: low frequencies are the bass, the rest are the vocals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RATE = 44100
 
 
 class Model:
-    """Takes apart what lies around zero with a deviation of one, as demucs's models do."""
+    """Separates normalised input (mean 0, deviation 1), as demucs's models do."""
 
     sources = ("bass", "vocals")
     samplerate = RATE

@@ -1,4 +1,4 @@
-"""The folder of a training set: the lock, the records, the images, the texts."""
+"""The folder of a training set: lock, records, images and texts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def record(store: Store, make_song: MakeSong, tmp_path: Path) -> SongRecord:
-    """Return a record that is kept under KEY, with its images."""
+    """Store a record under KEY with its images, and return it."""
     song = Song(make_song(tmp_path / "a.wav", 2.0), "a.wav")
     with store.locked():
         made = cut_song(song, "d", SliceSettings(columns=64), store.fresh, lambda: None)
@@ -124,7 +124,7 @@ def test_record_round_trips(store: Store, record: SongRecord) -> None:
 def test_record_bytes_do_not_depend_on_the_time(store: Store, record: SongRecord) -> None:
     path = store.workings / "songs" / f"{KEY}.npz"
     first = path.read_bytes()
-    time.sleep(2.1)  # archives tell times in steps of two seconds
+    time.sleep(2.1)  # zip archives store times in steps of two seconds
     store.keep_record(KEY, record)
     assert path.read_bytes() == first
 

@@ -1,4 +1,4 @@
-"""Do the images sound like the songs? The check notices where they do not."""
+"""Verification: images that do not sound like their songs are reported."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, make_song: MakeSong) -> 
 
 @pytest.fixture
 def plain(made_once: Path, tmp_path: Path) -> tuple[Store, Manifest]:
-    """Return a training set of both songs, which lie beside it."""
+    """Return a training set of both songs."""
     shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
-    return made(tmp_path / "songs", tmp_path / "out")  # all of it is there: nothing is drawn
+    return made(tmp_path / "songs", tmp_path / "out")  # everything exists, so nothing is drawn
 
 
 def checks(store: Store, windows: list[WindowEntry]) -> list[Check]:
@@ -73,7 +73,7 @@ def test_good_images_pass_verification(slicing: dict[str, object], songs: Path, 
 
 
 def redraw(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Change the pixels of an image, and nothing of what is written into it."""
+    """Change the pixels of an image and keep its metadata."""
     with Image.open(path) as image:
         record = read_record(image)
         values = change(np.asarray(image, np.int16)).clip(0, 255).astype(np.uint8)

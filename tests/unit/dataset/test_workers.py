@@ -1,4 +1,4 @@
-"""Processes that work for a run, when the run is gone."""
+"""Worker processes after their run has ended."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_ended_run_leaves_no_worker_processes(face: str, number: signal.Signals,
     with Program(*(command if face == "command" else ["-c", PAGE, f"{songs}"]), folder=tmp_path) as program:
         program.wait_for(lambda: images(tmp_path) > 3)
         assert len(program.there()) >= 3, "the run and its workers"
-        code, _, said = program.end(number)  # all that held its pipes are gone then, too
+        code, _, said = program.end(number)  # by then all processes that held its pipes have ended
         assert code == (128 + number if face == "command" and number != signal.SIGKILL else -number)
         assert "Traceback" not in said
         program.wait_until_gone()

@@ -1,4 +1,4 @@
-"""Which files a list of names means, and the names of results."""
+"""Expanding lists of file names, and the names of results."""
 
 from __future__ import annotations
 

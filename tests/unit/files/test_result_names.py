@@ -1,4 +1,4 @@
-"""What results are called: by the input alone."""
+"""Names of results, which depend on the inputs alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders for what goes with the program, and what a killed one leaves."""
+"""Scratch folders, removed at exit or by the next program after a kill."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ needs_kill = pytest.mark.skipif(os.name == "nt", reason="kills as POSIX does")
 
 
 def stale(parent: Path) -> Path:
-    """Return what a program leaves that was killed."""
+    """Return the scratch folder left by a killed program."""
     (parent / "owner").mkdir(exist_ok=True)
     with Program("-c", OWNER, str(parent), "600", folder=parent / "owner") as program:
         assert program.process.stdout is not None
-        return Path(program.process.stdout.readline().strip())  # and it is killed here
+        return Path(program.process.stdout.readline().strip())  # the program is killed here
 
 
 def test_scratch_folder_is_private_and_removed_on_release(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def make(clock: Clock, *, most: int = 4, room: int = 1000, seconds: float = 1000
 
 
 def drip(clock: Clock, size: int, seconds: float, pieces: int | None = None) -> tuple[Callable[[], Any], list[int]]:
-    """Return a receive function that repeatedly delivers bytes after some seconds, and a list of what it has delivered."""
+    """Return a receive function that delivers bytes again and again after some seconds, and the sizes delivered."""
     given: list[int] = []
 
     async def take() -> dict[str, Any]:

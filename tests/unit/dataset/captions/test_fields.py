@@ -1,4 +1,4 @@
-"""Fields of a song come out of any names in one form."""
+"""Fields of songs are normalised from any names and values."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_one_camelot_step_is_a_fifth(hour: int, major: bool) -> None:
     camelot = f"{hour}{'B' if major else 'A'}"
     following = f"{hour % 12 + 1}{'B' if major else 'A'}"
     assert (pitch(following) - pitch(camelot)) % 12 == 7
-    # The other wheel is the same one, turned by seven hours.
+    # The Open Key wheel is the Camelot wheel turned by seven hours.
     assert pitch(f"{(hour + 4) % 12 + 1}{'d' if major else 'm'}") == pitch(camelot)
 
 

@@ -1,4 +1,4 @@
-"""Tags in other encodings than they say."""
+"""Tags whose encoding is not the declared one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LATIN = [
 @pytest.mark.parametrize("wrong", ["latin-1", "cp1252"])
 def test_utf_8_decoded_as_latin_1_is_repaired(text: str, wrong: str) -> None:
     data = text.encode()
-    if wrong == "cp1252" and set(data) & {0x81, 0x8D, 0x8F, 0x90, 0x9D}:  # they mean nothing there
+    if wrong == "cp1252" and set(data) & {0x81, 0x8D, 0x8F, 0x90, 0x9D}:  # undefined in cp1252
         wrong = "latin-1"
     fixed = ({"title": text}, ("its tags are in UTF-8, not as they say, and were read so",))
     assert repaired({"title": data.decode(wrong)}) == fixed

@@ -1,4 +1,4 @@
-"""Captions beside songs, in the shapes and encodings that people keep them in."""
+"""Caption files beside songs, in common formats and encodings."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_nearest_table_wins_and_a_bare_name_means_its_own_folder(tmp_path: Path)
     write(tmp_path / "captions.csv", "file,artist,genre\nalbum/01.mp3,far,folk\n01.mp3,wrong,wrong\n")
     write(tmp_path / "album" / "captions.csv", "file,artist\n01.mp3,near\n")
     assert in_tables(tmp_path / "album" / "01.mp3", tmp_path)[0] == {"artist": "near", "genre": "folk"}
-    # A folder that does not hold the song is not asked.
+    # Tables in folders that do not contain the song are not read.
     assert in_tables(tmp_path / "album" / "01.mp3", tmp_path / "else")[0] == {"artist": "near"}
 
 

@@ -1,4 +1,4 @@
-"""Captions are one line, never empty, and lose what is not known with its words."""
+"""Captions are one line, never empty, and omit unknown fields with the words around them."""
 
 from __future__ import annotations
 

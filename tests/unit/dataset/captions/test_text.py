@@ -1,4 +1,4 @@
-"""Texts become one clean line, whatever their encoding."""
+"""Texts in any encoding become one clean line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.dataset.captions.text import decode, is_blank, one_line, readable_name
 
-# Any character at all, half surrogates included.
+# Any character, including lone surrogates.
 ANY = st.text(st.characters(), max_size=40)
 SENTENCES = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0\ufeff"), min_size=1)
 

@@ -1,4 +1,4 @@
-"""Every reason is told with what was measured and the limit, and nothing is left out without one."""
+"""Curation: every window left out has a reason with the measured value and the limit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LENIENT = CurateSettings(
 
 
 def good(count: int, seed: int = 0) -> Features:
-    """Windows without a fault, unlike each other."""
+    """Return windows without faults that differ from each other."""
     embedding = np.random.default_rng(seed).standard_normal((count, EMBEDDING))
     zeros = np.zeros(count, np.float32)
     return Features(
@@ -51,7 +51,7 @@ def faulty(count: int, where: int, **values: float) -> Features:
 
 
 def judged(features: Features, settings: CurateSettings = LENIENT, songs: int = 1) -> list[Verdict]:
-    """Judge windows of as many songs, one after the other and side by side."""
+    """Judge adjacent windows, divided evenly among a number of songs."""
     each = -(-len(features) // songs)
     number = np.arange(len(features))
     return curate(features, number // each, COLUMNS * (number % each), COLUMNS, settings)
@@ -230,7 +230,7 @@ def test_first_and_last_windows_are_found_by_column_not_by_order() -> None:
 
 
 def doubled(distance: float, count: int = 6) -> Features:
-    """Each window, and again, at this distance."""
+    """Return each window twice, the second at this distance."""
     features = good(count)
     other = np.roll(features.embedding, 1, axis=0)
     other -= (other * features.embedding).sum(axis=1, keepdims=True) * features.embedding
@@ -253,7 +253,7 @@ def test_duplicates_give_their_similarity_and_the_kept_window() -> None:
 def test_duplicate_setting_determines_how_similar_windows_may_be(likeness: float | None, kept: int) -> None:
     features = doubled(0.1195)
     if likeness == 0.0:
-        features = replace(features, embedding=np.abs(features.embedding))  # all nearer than 1 to each other
+        features = replace(features, embedding=np.abs(features.embedding))  # all closer than 1 to each other
     verdicts = judged(features, replace(LENIENT, duplicate=likeness))
     assert sum(verdict.kept for verdict in verdicts) == kept
 
@@ -295,7 +295,7 @@ def test_excluded_windows_do_not_exclude_their_duplicates() -> None:
 
 
 def shifted_copy(columns: int, count: int = 3) -> tuple[Features, Features]:
-    """Windows of a song, and of another file of it that begins so many columns earlier in the music."""
+    """Return windows of a song, and of a copy that starts a number of columns earlier in the music."""
     sketch = np.random.default_rng(7).normal(-40, 12, (COLUMNS * count // 16 + 64, 32)).repeat(16, axis=0)
     firsts = COLUMNS * np.arange(count) + columns
     song, copy = (

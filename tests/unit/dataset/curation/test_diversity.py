@@ -1,4 +1,4 @@
-"""What is chosen is spread out, the same every time, and fair to all songs."""
+"""Choosing diverse windows: spread out, deterministic, and fair to all songs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ seeds = st.integers(0, 10**6)
 
 
 def points(count: int, seed: int, size: int = 16) -> np.ndarray:
-    """Clouds of unequal size."""
+    """Return points in clusters of unequal size."""
     rng = np.random.default_rng(seed)
     heads = rng.standard_normal((6, size))
     cloud = np.minimum(rng.geometric(0.4, count) - 1, 5)
@@ -24,13 +24,13 @@ def points(count: int, seed: int, size: int = 16) -> np.ndarray:
 
 
 def least_distance(embedding: np.ndarray, chosen: np.ndarray) -> float:
-    """Distance of the two chosen ones that are nearest to each other."""
+    """Return the smallest distance between two chosen windows."""
     distance = np.linalg.norm(embedding[chosen][:, None] - embedding[chosen], axis=2)
     return float(distance[np.triu_indices(len(chosen), 1)].min())
 
 
 def reach(embedding: np.ndarray, chosen: np.ndarray) -> float:
-    """Largest distance of any window from the chosen ones."""
+    """Return the largest distance of any window from the nearest chosen one."""
     return float(np.linalg.norm(embedding[:, None] - embedding[chosen], axis=2).min(axis=1).max())
 
 

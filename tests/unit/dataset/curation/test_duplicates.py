@@ -1,4 +1,4 @@
-"""Near-duplicates are those that comparing all pairs would find, and what is kept stands for them."""
+"""Near-duplicates: the same as by comparing all pairs, each represented by a kept window."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def all_pairs(
     columns: int,
     pairs: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Go from the best to the worst, and compare each with all that are kept."""
+    """Compare each window, from the best to the worst, with all kept ones."""
     representative = np.arange(len(embedding))
     kept: list[int] = []
     given = set(zip(*(part.tolist() for part in pairs), strict=True)) if pairs else set()
@@ -53,7 +53,7 @@ def units(points: np.ndarray) -> np.ndarray:
 
 
 def families(count: int, size: int, seed: int) -> np.ndarray:
-    """Make unit vectors in families whose members lie 0 to 0.6 apart, some of them equal."""
+    """Return unit vectors in groups whose members are 0 to 0.6 apart, some of them equal."""
     rng = np.random.default_rng(seed)
     heads = rng.standard_normal((max(count // 6, 1), size))
     heads /= np.linalg.norm(heads, axis=1, keepdims=True)
@@ -65,7 +65,7 @@ def families(count: int, size: int, seed: int) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def _small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a few windows fill many leaves and batches."""
+    """Use small leaves and batches, so that a few windows fill many of them."""
     for name, value in (("_LEAF", 7), ("_BATCH", 5), ("_PAIRS", 11)):
         monkeypatch.setattr(duplicates, name, value)
 
@@ -100,7 +100,7 @@ def test_duplicates_of_any_input_equal_an_exhaustive_search(
     rng = np.random.default_rng(seed)
     embedding, quality = families(count, size, seed), rng.integers(0, best, count) / 10
     distance = np.linalg.norm(embedding[:, None].astype(float) - embedding, axis=2)
-    assume(limit == 0 or not (np.abs(distance - limit) < 1e-5).any())  # there the last bits decide
+    assume(limit == 0 or not (np.abs(distance - limit) < 1e-5).any())  # rounding decides there
     song_of, first = rng.integers(0, 3, count), rng.integers(0, 1000, count)
     found = find_duplicates(embedding, quality, limit, song=song_of, first_column=first, columns=300)
     np.testing.assert_array_equal(found, all_pairs(embedding, quality, limit, song_of, first, 300))
@@ -215,7 +215,7 @@ def test_memory_use_is_small_for_many_windows(kind: str, monkeypatch: pytest.Mon
 
 
 def copies_in(folder: Path) -> list[Path]:
-    """Three songs as WAV, and the second one again: elsewhere, softer, 30 ms later, at a low bit rate."""
+    """Write three songs as WAV, and the second one again: softer, 30 ms later, at a low bit rate."""
     paths = []
     for seed in range(3):
         sound = song(seed, 16.2)
@@ -225,7 +225,7 @@ def copies_in(folder: Path) -> list[Path]:
         if seed == 1:
             later = 0.4 * np.concatenate([np.zeros(RATE * 30 // 1000), sound])
     paths.append(folder / "copy.ogg")
-    # In blocks: libsndfile's encoder takes them from the stack.
+    # In blocks, because libsndfile's encoder keeps them on the stack.
     with soundfile.SoundFile(paths[-1], "w", RATE, 1, format="OGG", subtype="VORBIS", compression_level=0.9) as file:
         for start in range(0, len(later), RATE):
             file.write(later[start : start + RATE])

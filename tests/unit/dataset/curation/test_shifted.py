@@ -1,4 +1,4 @@
-"""The same recording is known at any moment of it, and other music is not taken for it."""
+"""Copies of a recording are found at any offset, and other music is not mistaken for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMIT = 0.5
 
 @cache
 def played(seed: int) -> np.ndarray:
-    """26 s of a song: five windows."""
+    """Return 26 s of a song: five windows."""
     return song(seed, 26.0)
 
 
@@ -28,7 +28,7 @@ def levels_of(sound: np.ndarray) -> np.ndarray:
 
 
 def found(*songs: np.ndarray, step: int = COLUMNS) -> tuple[Shifted, np.ndarray, np.ndarray]:
-    """Look for pairs in the levels of songs; also returns song and first column of each window."""
+    """Find pairs in the levels of songs; also return song and first column of each window."""
     number = np.repeat(np.arange(len(songs)), [len(part) for part in songs])
     first = np.concatenate([COLUMNS * np.arange(len(part)) for part in songs])
     levels = np.concatenate(songs)
@@ -36,7 +36,7 @@ def found(*songs: np.ndarray, step: int = COLUMNS) -> tuple[Shifted, np.ndarray,
 
 
 def later(sound: np.ndarray, seconds: float) -> np.ndarray:
-    """Put some of the end of a sound before it, backwards."""
+    """Delay a sound by prepending some of its end, reversed."""
     return np.concatenate([sound[::-1][: round(seconds * RATE)], sound])
 
 
@@ -73,7 +73,7 @@ def test_delayed_copy_is_found(seconds: float) -> None:
     assert set(here) >= set(np.flatnonzero((number == 1) & (first >= 100 * seconds))), "every window of the copy"
     assert not (number[pairs.one] == 2).any(), "and none of another song"
     for one, other, columns in zip(pairs.one, pairs.other, pairs.later, strict=True):
-        moved = 100 * seconds * (number[one] - number[other])  # the copy's windows lie earlier in the music
+        moved = 100 * seconds * (number[one] - number[other])  # windows of the copy are earlier in the music
         assert columns == pytest.approx(first[other] - first[one] + moved, abs=3)
         assert abs(columns) <= 0.56 * COLUMNS
         assert pairs.of(int(one), int(other)) == columns

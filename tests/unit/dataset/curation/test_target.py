@@ -1,4 +1,4 @@
-"""A set with fewer windows than were wanted says so in one sentence, with the check that took most."""
+"""A set below its target size reports it in one sentence, with the most frequent reason."""
 
 from __future__ import annotations
 

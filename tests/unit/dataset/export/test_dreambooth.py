@@ -1,4 +1,4 @@
-"""The Dreambooth extension's rules, each broken once. What it makes of each was seen by running its own code."""
+"""The Dreambooth extension's rules, each broken once. Its reaction to each was found by running its code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training sets as trainers read them, the same every time, and without touching what others wrote."""
+"""Exported training sets: readable by trainers, deterministic, and without touching foreign files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALL = ExportSettings(formats=FORMATS, kohya_repeats=7, kohya_name="my band")
 
 
 def state(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Return content and time of change of every file, by name, without the ledgers."""
+    """Return content and modification time of every file by name, without the ledgers."""
     files = (p for p in folder.rglob("*") if p.is_file() and ".export" not in p.parts)
     return {p.relative_to(folder).as_posix(): (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
 
@@ -56,7 +56,7 @@ def test_all_formats_are_exported_at_once(make_items: MakeItems, tmp_path: Path)
     for place in ("pictures", "kohya/7_my band", "audio"):
         for number, stem in enumerate(stems):
             assert (out / place / f"{stem}.txt").read_bytes() == f"rfx, {number}".encode()
-    assert result.written == len(expected) - len(items)  # the images were there
+    assert result.written == len(expected) - len(items)  # the images existed already
 
 
 def test_repeated_export_in_any_order_changes_nothing(make_items: MakeItems, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_changed_image_is_linked_again(make_items: MakeItems, tmp_path: Path) ->
     items[0].image.write_bytes(b"another image")
     export(items, tmp_path / "out", settings)
     assert (tmp_path / "out" / "kohya" / "10_music" / items[0].image.name).read_bytes() == b"another image"
-    os.utime(items[0].image, ns=(1, 1))  # the link is to the same file still
+    os.utime(items[0].image, ns=(1, 1))  # the link still points to the same file
     export(items, tmp_path / "out", settings)
     assert list((tmp_path / "out" / "kohya" / "10_music").glob(".*")) == []
 
@@ -179,7 +179,7 @@ def test_edited_caption_is_exported_to_every_format_and_kept(make_items: MakeIte
         assert rows(out / "pictures" / "metadata.jsonl")[0]["text"] == "my own wörds"
         assert items[1].image.with_suffix(".txt").read_text() == template.format(1)
         assert dreambooth_problems(out) == []
-    # Without the file, the caption is ours again; an emptied one never counts.
+    # Without the file, the generated caption applies again; an emptied one is ignored.
     items[0].image.with_suffix(".txt").unlink()
     export(items, out, ALL)
     items[0].image.with_suffix(".txt").write_text(" ")
@@ -284,7 +284,7 @@ def test_chunks_have_the_chosen_length_and_rate(make_items: MakeItems, tmp_path:
         assert clip.samples.shape[1] == round((seconds or 1.99) * clip.sample_rate)
         assert clip.channels == (2 if row["source"] == "first.wav" else 1)
         assert row["text"] == (tmp_path / "out" / "audio" / str(row["file_name"])).with_suffix(".txt").read_text()
-        # Steady tones stay steady up to both ends: resampling has not faded them.
+        # Steady tones stay steady up to both ends, so resampling does not fade them.
         edge = clip.sample_rate // 50
         levels = [np.sqrt(np.mean(part**2)) for part in (clip.samples[:, :edge], clip.samples[:, -edge:])]
         assert levels == pytest.approx([0.5 / np.sqrt(2)] * 2, rel=0.15)
@@ -341,7 +341,7 @@ PARTS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 60)), min_size=1, m
 
 @given(PARTS, st.sampled_from([0.01, 0.0]), st.floats(0.5, 20))
 def test_chunks_lie_within_kept_windows(parts: list[tuple[int, int]], gap: float, seconds: float) -> None:
-    """Each chunk has the length, lies within kept windows of one song, and overlaps its neighbour by half at most."""
+    """Each chunk has the length, lies within kept windows of one song, and overlaps its neighbour by at most half."""
     window = 2.0
     named = {
         f"{song}-{number}.png": ExportItem(Path(), f"{song}", Path(f"{song}"), number * window, window - gap)

@@ -1,4 +1,4 @@
-"""A folder is made to hold certain files; what others put there stays, whatever happens on the way."""
+"""Synchronising a folder with a set of files: foreign files are kept, even if a run is killed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def texts(**files: str) -> list[OutFile]:
 
 
 def made(name: str, recipe: str, made_now: list[str] | None = None) -> OutFile:
-    """Return a file whose bytes are not known beforehand; as long as its recipe."""
+    """Return a file that is made by a function, with its recipe as content."""
 
     def write(path: Path) -> None:
         if made_now is not None:
@@ -149,14 +149,14 @@ def test_ledger_names_cannot_lead_out_of_the_folder(tmp_path: Path, name: str) -
 
 
 class StopHereError(Exception):
-    """Stands for a program that is killed."""
+    """Stands for killing the program."""
 
 
 SETS = st.dictionaries(st.sampled_from(["a.txt", "b.wav", "s/c.wav", "s/d.txt"]), st.sampled_from(["1", "22"]))
 
 
 def as_files(wanted: dict[str, str], made_now: list[str], stop_at: int = -1) -> list[OutFile]:
-    """Return the files; writing the one of number ``stop_at`` ends the program, just before or just after."""
+    """Return the files; writing number ``stop_at`` of them ends the program just before or after it."""
     files = []
     for number, (name, content) in enumerate(wanted.items()):
         file = text_file(name, content) if name.endswith(".txt") else made(name, content, made_now)
@@ -175,7 +175,7 @@ def as_files(wanted: dict[str, str], made_now: list[str], stop_at: int = -1) -> 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.tuples(SETS, st.integers(-1, 3) | st.integers(100, 103)), max_size=4), SETS)
 def test_run_after_a_kill_at_any_step_reaches_the_same_result(tmp_path_factory, runs, last) -> None:
-    """Whatever ran and died before, a run that ends leaves exactly what is wanted, and foreign files as they were."""
+    """After any killed run, a complete run leaves exactly the wanted files and keeps foreign ones."""
     folder = tmp_path_factory.mktemp("killed")
     (folder / "foreign.txt").write_text("theirs")
     for wanted, stop_at in runs:

@@ -1,4 +1,4 @@
-"""Windows begin on beats that are sure, and where they do not it is said."""
+"""Windows start on beats of high confidence; otherwise a note says why not."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.codec import audio_to_image
 from tests.unit.dataset.conftest import MakeSong
 
-EDGE = 6  # columns at both ends, in which the window reaches over the end of an excerpt
+EDGE = 6  # columns at both ends where the STFT window extends past the excerpt
 
 
 def cut(path: Path, folder: Path, settings: SliceSettings, max_value: float | None = None) -> SongRecord:

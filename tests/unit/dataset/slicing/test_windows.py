@@ -1,4 +1,4 @@
-"""Where songs are cut."""
+"""Start columns of the windows of a song."""
 
 from __future__ import annotations
 
