@@ -1,4 +1,4 @@
-"""The walls between the parts, kept by reading the imports of every file."""
+"""Rules on imports between packages, checked by reading the imports of every file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = {".py", ".md", ".txt", ".toml", ".ini", ".json", ".js", ".mjs", ".css", "
 
 
 def files(folder: Path = ROOT) -> Iterator[Path]:
-    """Yield the files of the repository, without environments, caches and what git ignores."""
+    """Yield the files of the repository, without environments, caches and ignored files."""
     for path in sorted(folder.iterdir()):
         hidden = path.name.startswith(".") and path.name != ".ci"
         if path.is_symlink():
@@ -79,7 +79,7 @@ def absolute(path: Path, node: ast.ImportFrom) -> str:
 
 
 def importers(*packages: str, at_once: bool = False) -> set[str]:
-    """Files of the package and of scripts/ that import any of these packages (or only: at import time)."""
+    """Return the files of the package and of scripts/ that import any of these packages (or only: at import time)."""
     sources = [*PACKAGE_SOURCES, *(path for path in SOURCES if path.parent == ROOT / "scripts")]
     return {
         name(path)
@@ -146,7 +146,7 @@ def package_of(module: str) -> str:
 
 @cache
 def graph() -> dict[str, set[str]]:
-    """Which modules of the package each of them imports, inside functions and for type checking, too."""
+    """Return the modules of the package that each of them imports, including inside functions and for type checking."""
     modules = {dotted(path) for path in PACKAGE_SOURCES}
     return {
         dotted(path): {found for found, _ in imports(path) if found in modules} - {dotted(path)}
@@ -181,7 +181,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 def find_circle(arrows: dict[str, set[str]]) -> list[str] | None:
-    """Return the modules of a circle, the first of them again at the end; None where there is none."""
+    """Return the modules of an import circle, with the first one repeated at the end, or None."""
     done: set[str] = set()
 
     def visit(module: str, path: list[str]) -> list[str] | None:
@@ -254,7 +254,7 @@ def test_players_need_no_gradio() -> None:
 
 
 def loaded_after(statement: str) -> set[str]:
-    """Names of the top-level packages in sys.modules after a statement, in a Python of its own."""
+    """Return the top-level packages in sys.modules after a statement, in a process of its own."""
     probe = f"{statement}\nimport sys\nprint(*{{m.partition('.')[0] for m in sys.modules}})"
     done = subprocess.run(
         [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
@@ -277,7 +277,7 @@ def test_importing_the_package_and_building_the_parser_load_no_heavy_package(sta
 
 
 def test_webui_script_is_a_few_lines_and_defines_nothing() -> None:
-    """The webui runs it again on every Reload UI and registers each Script class it finds in its namespace."""
+    """The webui runs it again at every Reload UI and registers each Script class in its namespace."""
     path = ROOT / "scripts" / "riffusion.py"
     text = path.read_text("utf-8")
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
@@ -291,7 +291,7 @@ def test_webui_script_is_a_few_lines_and_defines_nothing() -> None:
 
 
 def test_top_level_names_cannot_clash_with_other_extensions() -> None:
-    """Forge leaves the extension's folder on sys.path for good, beside those of all other extensions."""
+    """Forge leaves the extension's folder on sys.path, beside those of all other extensions."""
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert packages <= {"riffusion_ext", "bench"}  # bench is run from the checkout; nothing in the package imports it
     assert importers("bench", "tests") == set()
@@ -300,12 +300,12 @@ def test_top_level_names_cannot_clash_with_other_extensions() -> None:
 
 
 def test_user_files_are_opened_only_through_the_check_for_regular_files() -> None:
-    """A named pipe called x.wav would block whoever opens it: riffusion_ext.files.regular looks first."""
-    own = {  # what the program has written itself, under names that nobody gives it, or that it was installed with
+    """Opening a named pipe called x.wav would block; riffusion_ext.files.regular checks first."""
+    own = {  # files written by the program under its own names, or installed with it
         *("riffusion_ext/api/", "riffusion_ext/generate/live/chunk_store.py", "riffusion_ext/ui/app.py"),
         *("riffusion_ext/ui/pages/audio_to_images.py", "riffusion_ext/ui/layout/resume_state.py"),
         "riffusion_ext/options/document.py",
-        "riffusion_ext/audio/workload.py",  # what the system says of its memory
+        "riffusion_ext/audio/workload.py",  # the system's memory information
     }
     guilty = {
         name(path)
@@ -317,7 +317,7 @@ def test_user_files_are_opened_only_through_the_check_for_regular_files() -> Non
 
 
 def _opens(node: ast.Call) -> bool:
-    """Whether a call opens a file by its name, to read it."""
+    """Return whether a call opens a file by its name for reading."""
     called, first = ast.unparse(node.func), ast.unparse(node.args[0]) if node.args else ""
     if called.endswith((".read_bytes", ".read_text")) or called == "open":
         return True
@@ -327,7 +327,7 @@ def _opens(node: ast.Call) -> bool:
 
 
 def test_foreign_json_and_numbers_are_parsed_by_one_function_each() -> None:
-    """See riffusion_ext.validation.json_text, which ends in a sentence where json.loads ends in a RecursionError."""
+    """See riffusion_ext.validation.json_text, which raises a RiffusionError where json.loads raises RecursionError."""
     calls = {
         (name(path), ast.unparse(node.args[0]))
         for path in PACKAGE_SOURCES
@@ -350,7 +350,7 @@ def test_every_module_has_a_docstring(path: Path) -> None:
 
 
 def test_no_file_mentions_the_machine_it_was_written_on() -> None:
-    # "/home/me" and its like in an example are fine; a folder of a particular machine is not.
+    # "/home/me" in an example is fine; a folder of a particular machine is not.
     here = re.compile(r"(?<![\w.:/~}>*-])/(?:srv|work|root|mnt)/|/\.pyenv/|/home/(?!me\b|you\b|user\b)\w")
     found = [
         f"{name(path)}:{number}: {line.strip()}"

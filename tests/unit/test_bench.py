@@ -1,4 +1,4 @@
-"""The benchmark's own parts: recipes that are the original's, measures that point the right way, tables that add up."""
+"""The parts of the benchmark: the original's recipes, the measures, and the tables."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COLUMNS = 64
 
 @pytest.fixture(scope="module")
 def waveform() -> torch.Tensor:
-    """Make a chord with a beat in it, in 16-bit sample units, 64 columns long."""
+    """Return a chord with a beat, 64 columns long, in 16-bit units."""
     time = np.arange((COLUMNS - 1) * recipes.HOP_LENGTH) / RATE
     chord = sum(np.sin(2 * np.pi * hertz * time) for hertz in (110, 330, 440, 1760, 5000))
     beat = np.exp(-8 * (time % 0.2))
@@ -355,7 +355,7 @@ def test_every_method_of_slicing_draws_the_same_windows(song: Path, tmp_path: Pa
     assert {image.format for image in images} == {"PNG"}
     assert {image.mode for image in images} == {"RGB"}
     assert {image.size for image in images} == {(513 if name == slicing.ORIGINAL else 512, 512)}
-    # The same but at the ends, where the original mirrors its clip and ours hears what the song goes on with.
+    # Equal except at the ends, where the original mirrors its clip and ours continues with the song.
     clip = read_audio(song).to_mono().samples[:, : round(slicing.WINDOW_SECONDS * RATE)]
     drawn, _ = recipes.encode(torch.from_numpy(clip[0] * np.float32(material.FULL_SCALE)))
     inner = (slice(None), slice(8, 500), 0)

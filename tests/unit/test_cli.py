@@ -1,4 +1,4 @@
-"""The command line, run as a user would, in one process."""
+"""The command line, run in this process."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_unusual_images_give_complete_files(kind: str, tmp_path: Path):
     options = {"exif": exif_of_nonsense()} if kind == "NaN in EXIF" else {}
     width, hop, words = 64, HOP, []
     image = Image.new("RGB", (width, 512), kind.split()[1]) if kind.startswith("all") else tones(width)
-    if kind == "20,000 px":  # low, and of a low sample rate, lest it take half a minute
+    if kind == "20,000 px":  # few rows and a low sample rate, to be fast
         width, hop = 20_000, 80
         words = ["--num-frequencies", "64", "--sample-rate", "8000", "--max-frequency", "4000"]
         image = tones(width).resize((width, 64), Image.Resampling.NEAREST)

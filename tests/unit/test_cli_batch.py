@@ -190,7 +190,7 @@ def test_files_of_the_folder_are_chosen_by_glob_and_limit(tmp_path: Path, capsys
         code = main([*args, "--output-dir", str(out), *options])
         return code, {path.name.split("_start")[0] for path in out.iterdir()} if out.is_dir() else set()
 
-    assert run() == (1, {"a_0"})  # an image and a list are no sound; a text that is called one is said to be none
+    assert run() == (1, {"a_0"})  # images and lists are skipped; a text file with a sound suffix is reported
     assert "broken.mp3" in capsys.readouterr().err
     assert run("--glob", "*.wav") == (0, {"a_0"})
     assert run("--glob", "**/*.wav") == (0, {"a_wav_in_0", "a_wav_deep_0", "b_0"})

@@ -1,4 +1,4 @@
-"""The command that makes training sets."""
+"""The command `dataset`."""
 
 from __future__ import annotations
 

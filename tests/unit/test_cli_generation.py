@@ -1,4 +1,4 @@
-"""The commands that have webuis generate, run as a user would."""
+"""The commands that generate with remote webuis."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Serve = Callable[..., str]
 
 @pytest.fixture
 def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Return what serves a model."""
+    """Return a function that serves a model."""
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
     with ExitStack() as stack:
@@ -171,7 +171,7 @@ def test_foreign_folders_and_songs_of_another_checkpoint_are_not_touched(
     command = ["song", *SONG_OPTIONS, *SMALL_OPTIONS, "--webui", serve(model), "-o", "song.wav"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("a")
-    for settings in (None, '{"editor": 1}', "not JSON"):  # a name that other programs use as well
+    for settings in (None, '{"editor": 1}', "not JSON"):  # a file name that other programs also use
         if settings is not None:
             (tmp_path / "mine" / "settings.json").write_text(settings)
         there = files(tmp_path / "mine")
@@ -278,7 +278,7 @@ def test_late_signal_in_a_loop_prints_its_message(
         signal.signal(number, before[number])
     said = capsys.readouterr()
     assert "Traceback" not in said.err
-    if moment == "tidying":  # the sound is there
+    if moment == "tidying":  # the sound exists
         assert (code, files(tmp_path)) == (0, ["loop.wav"])
         return
     assert code == 128 + number

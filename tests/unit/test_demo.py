@@ -1,4 +1,4 @@
-"""The tune, and the way there and back."""
+"""The demo: its tune, and the round trip."""
 
 from __future__ import annotations
 

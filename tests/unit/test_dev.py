@@ -1,4 +1,4 @@
-"""dev.py makes each environment once, and again when it was left half made or its recipe changed."""
+"""dev.py: environments are built once, and rebuilt when incomplete or outdated; checks run in parallel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def dev(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 
 class Commands:
-    """Stands in for run(); fails where told, and makes the folder that a real venv would."""
+    """Replaces run(): records commands, fails at a given one, and creates the folder of a venv."""
 
     def __init__(self, fails: str = "nothing") -> None:
         self.fails = fails
@@ -99,7 +99,7 @@ def test_failed_check_fails_the_run_and_the_others_still_run(dev, monkeypatch, c
     monkeypatch.setattr(dev, "script", lambda folder, name: sys.executable)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(dev, "patient", lambda *command: command)
-    other = tmp_path / "pytest.py"  # what `python -m pytest` finds in the checkout
+    other = tmp_path / "pytest.py"  # packages that `python -m pytest` finds in the checkout
     other.write_text("print('seen'); raise SystemExit(3)")
     site = tmp_path / "mkdocs.py"
     site.write_text("print('built'); raise SystemExit(1)")
@@ -190,7 +190,7 @@ def test_processes_left_by_a_command_are_not_waited_for(dev, capfd) -> None:
     with dev.Meanwhile({"one": ["sh", "-c", "sleep 600 & echo $!"]}, 1) as meanwhile:
         assert meanwhile.wait("one") == 0
     sleeper = int(capfd.readouterr().out.split()[-1])
-    os.kill(sleeper, signal.SIGKILL)  # an error where it was gone
+    os.kill(sleeper, signal.SIGKILL)  # raises an error if it is gone
 
 
 def test_tests_need_a_python_version_with_pinned_packages(dev, monkeypatch) -> None:

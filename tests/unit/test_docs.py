@@ -1,4 +1,4 @@
-"""README and docs are short where they should be, and what they name exists."""
+"""README and docs: length, links, command lines, options and labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPTIONS_OF_OTHERS = {
     *("--data-dir", "--gradio-allowed-path", "--gradio-auth", "--listen", "--ngrok", "--port", "--server-name"),
     *("--share", "--skip-install", "--subpath", "--use-cpu", "--always-cpu", "--no-half"),  # webuis
     *("--no-deps", "--json", "--strict", "--only", "--music"),  # pip, curl, mkdocs, dev.py, bench
-    "--triple-res-mono",  # the original's, which is said to be absent
+    "--triple-res-mono",  # of the original, documented as missing
 }
 
 
@@ -123,7 +123,7 @@ def test_every_option_is_one_of_a_command() -> None:
 
 
 def labels() -> set[str]:
-    """Return all texts in the code of pages and webui, among them every label."""
+    """Return all strings in the code of pages and webui, which include every label."""
     sources = [path for part in ("options", "ui", "host") for path in (ROOT / "riffusion_ext" / part).rglob("*.py")]
     nodes = (node for path in sources for node in ast.walk(ast.parse(path.read_text("utf-8"))))
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
@@ -131,7 +131,7 @@ def labels() -> set[str]:
 
 @pytest.mark.parametrize("name", QUOTING)
 def test_every_label_is_quoted_as_it_is_on_the_page(name: str) -> None:
-    """A label that was changed is found here, on the page that has its old name."""
+    """Finds pages that quote a label that was renamed."""
     text = re.sub(
         r"\s+", " ", re.sub(r"^\|.*\|$", "", without_fences(ROOT / "docs" / f"{name}.md"), flags=re.MULTILINE)
     )

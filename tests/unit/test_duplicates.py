@@ -1,8 +1,8 @@
-"""No run of twelve or more lines of code stands twice in the package.
+"""No run of twelve or more lines of code is duplicated in the package.
 
-Twice means: the same words, or the same shape with other names and values. Comments, docstrings, imports, ``__all__``
-and blank lines are left out, and it does not matter where a line is wrapped. Tables (all lines have a few shapes)
-and what a module declares at its top level count only if the words are the same.
+Duplicated means: identical, or the same shape with other names and values. Comments, docstrings, imports, ``__all__``
+and blank lines are ignored, as is line wrapping. Tables (all lines have a few shapes)
+and declarations at the top level of a module count only if they are identical.
 
 A comment in one of the two runs, or directly above it, excuses the pair. It names the module of the other::
 
@@ -61,7 +61,7 @@ class Run(NamedTuple):
     path: str
     first: int
     last: int
-    above: int  # the line of code before it
+    above: int  # the preceding line of code
 
     def __str__(self) -> str:
         return f"{self.path}:{self.first}-{self.last}"
@@ -78,7 +78,7 @@ class Pair(NamedTuple):
 
 
 def read(text: str) -> Source:
-    """Return the code of a module without what counts as nothing."""
+    """Return the code of a module without ignored lines."""
     tree = ast.parse(text)
     skipped = {line for node in ast.walk(tree) if is_nothing(node) for line in lines_of(node)}
     declared = {line for node in tree.body if isinstance(node, (ast.Assign, ast.AnnAssign)) for line in lines_of(node)}
@@ -90,7 +90,7 @@ def read(text: str) -> Source:
         if token.type in _NOTHING or token.start[0] in skipped:
             continue
         if token.string in (")", "]", "}") and tokens and tokens[-1].words == ",":
-            tokens.pop()  # there only where a line was wrapped
+            tokens.pop()  # present only if a line is wrapped
         tokens.append(Token(token.start[0], token.string, shape_of(token)))
     return Source(tokens, declared, excuses)
 
@@ -113,11 +113,11 @@ def lines_of(node: ast.AST) -> range:
 def shape_of(token: tokenize.TokenInfo) -> str:
     if token.type == tokenize.OP or keyword.iskeyword(token.string):
         return token.string
-    return "word"  # a name, a number or a text: where one has a constant, its copy may have a value
+    return "word"  # name, number or string: a copy may replace a constant by a value
 
 
 def pairs(sources: Mapping[str, Source]) -> list[Pair]:
-    """Find all runs that stand twice, excused or not: those of the same words, and others of the same shape."""
+    """Find all duplicated runs, excused or not: identical ones, and others of the same shape."""
     same = list(of_kind(sources, "words"))
     alike = [pair for pair in of_kind(sources, "shape") if not any(holds(found, pair) for found in same)]
     return [*same, *alike]
@@ -151,7 +151,7 @@ def of_kind(sources: Mapping[str, Source], kind: str) -> Iterator[Pair]:
 
 
 def agreeing(one: Iterator[str] | list[str], other: Iterator[str] | list[str]) -> int:
-    """Count how many of two series agree from their beginning."""
+    """Count how many leading items of two sequences agree."""
     count = 0
     for first, second in zip(one, other, strict=False):
         if first != second:
@@ -161,7 +161,7 @@ def agreeing(one: Iterator[str] | list[str], other: Iterator[str] | list[str]) -
 
 
 def shapes(tokens: list[Token]) -> int:
-    """Count the different shapes of lines."""
+    """Count the distinct shapes of lines."""
     lines: dict[int, list[str]] = defaultdict(list)
     for token in tokens:
         lines[token.line].append(token.shape)

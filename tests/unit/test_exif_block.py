@@ -1,4 +1,4 @@
-"""Our tags in a finished file: they are read, and all else is as it was."""
+"""Adding our EXIF tags to a finished file: they are read, and everything else is unchanged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _file(form: str, exif: bytes | None, size: tuple[int, int] = (33, 16)) -> by
 
 
 def _other_exif() -> bytes:
-    """Little-endian, with several kinds of values, and one of our own tags."""
+    """Return a little-endian EXIF block with several types of values and one of our own tags."""
     exif = Image.Exif()
     exif.endian = "<"
     exif[0x010E], exif[0x0112], exif[0x011A], exif[11000] = "an image", 6, 72.5, 8000

@@ -1,4 +1,4 @@
-"""install.py can install five packages and nothing else, and never keeps the webui from starting."""
+"""install.py: installs five packages and nothing else, and never prevents the webui from starting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PINS = ROOT / "requirements" / "a1111.txt"
 
 
 def load(name: str) -> types.ModuleType:
-    """Load a file of the extension's root afresh, as the webui does, without leaving it in sys.modules."""
+    """Load a file of the extension's root anew, as the webui does, without adding it to sys.modules."""
     spec = importlib.util.spec_from_file_location(f"_tested_{name}", ROOT / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -38,7 +38,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 
 
 class Pip:
-    """Stands in for subprocess.run and records what it was asked."""
+    """Replaces subprocess.run and records the commands."""
 
     def __init__(self, *, code: int = 0, output: str = "", raises: BaseException | None = None, only: str = "") -> None:
         self.code, self.output, self.raises, self.only = code, output, raises, only
@@ -57,7 +57,7 @@ class Pip:
 
 
 def fake(install: types.ModuleType, monkeypatch: pytest.MonkeyPatch, pip: Pip, *snapshots: dict[str, str]) -> Pip:
-    """Let the closed list be missing, pip be faked, and the snapshots be these in turn."""
+    """Make the closed list missing, pip fake, and the snapshots return these in turn."""
     monkeypatch.setattr(install, "missing", lambda: list(install.CLOSED_LIST))
     monkeypatch.setattr(install.subprocess, "run", pip)
     if snapshots:
@@ -299,7 +299,7 @@ def pins(*names: str) -> list[str]:
 
 @pytest.mark.slow
 def test_installation_into_a_real_environment_changes_no_other_package(tmp_path: Path) -> None:
-    """The real thing: pip, a fresh virtual environment, two runs. The closed list appears, and nothing moves."""
+    """Uses real pip in a new virtual environment, twice: the closed list is installed, and nothing else changes."""
     folder = tmp_path / "webui env"
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -348,5 +348,5 @@ def test_installation_into_a_real_environment_changes_no_other_package(tmp_path:
     assert installed() == after
 
 
-# Keeps pip from every other place where it might find the packages.
+# Prevents pip from finding the packages elsewhere.
 OFFLINE = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": "", "PIP_NO_CACHE_DIR": "1"}

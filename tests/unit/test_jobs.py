@@ -1,4 +1,4 @@
-"""Work that goes on by itself."""
+"""Background jobs and their lanes."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_end_callbacks_are_called_once(jobs: Jobs) -> None:
 def test_ended_job_reports_no_more_progress(jobs: Jobs) -> None:
     job = jobs.submit("kind", "one", nothing)
     assert job.wait(10)
-    job.report(0.5, "late", {"step": 1})  # by a thread that watched the work
+    job.report(0.5, "late", {"step": 1})  # by a thread that monitors the work
     assert (job.progress, job.message, job.activity) == (1.0, "", None)
 
 
@@ -237,7 +237,7 @@ def test_failed_job_releases_its_objects_but_keeps_the_error(jobs: Jobs) -> None
 
     job = jobs.submit("kind", "one", work)
     assert job.wait(10)
-    assert jobs.submit("kind", "one", nothing).wait(10)  # the thread has gone on
+    assert jobs.submit("kind", "one", nothing).wait(10)  # the thread has continued
     del work, thing
     gc.collect()
     assert str(job.cause) == "outer of True"

@@ -1,4 +1,4 @@
-"""Clips by id: bounded, safe from several threads, and never a path from outside."""
+"""The library of clips: bounded, thread-safe, and never a path by id."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_reserved_room_is_available_and_its_clips_are_kept(tmp_path: Path) -> No
         library.add(made(tmp_path, name, 70), title="", duration=1.0, temporary=True, hold=hold) for name in ("a", "b")
     ]
     clock.now = 1000.0
-    with pytest.raises(FullError, match="try again in 60 s"):  # of those two nobody knows when they are done
+    with pytest.raises(FullError, match="try again in 60 s"):  # nobody knows when those two are no longer used
         library.reserve(2, 0)
     hold.close()
     clock.now += 59.0

@@ -1,4 +1,4 @@
-"""The parameters inside images and sound files: written as the original library does, read from anything."""
+"""Parameters in images and sound files: written like the original library, and read from any metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is computed in float64 on a device: Apple's MPS has none, and refuses it."""
+"""No float64 is used on the device, because Apple's MPS refuses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files that decide what gets installed agree with each other."""
+"""The files that determine what is installed agree with each other."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_platform_specific_pins_have_environment_markers(file: str) -> None:
 def test_project_ranges_contain_the_pins(file: str) -> None:
     found = pins(file)
     extras = PROJECT["optional-dependencies"]
-    ui = extras["ui"] if file == "standalone" else []  # a webui has a gradio of its own
+    ui = extras["ui"] if file == "standalone" else []  # a webui has its own gradio
     ranges = [Requirement(text) for text in [*PROJECT["dependencies"], *ui, *extras["cluster"], *extras["test"]]]
     for wanted in ranges:
         assert wanted.specifier.contains(version(found[canonicalize_name(wanted.name)])), wanted
@@ -78,14 +78,14 @@ def test_project_ranges_contain_the_pins(file: str) -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_closed_list_ranges_contain_the_pins(file: str) -> None:
-    """Each range that install.py asks for lies within the project's; the tests run on what it would bring."""
+    """Each range in install.py lies within the project's, and the tests run with a version in it."""
     asked = {canonicalize_name(wanted.name): wanted for wanted in map(Requirement, install.CLOSED_LIST.values())}
     of_project = {canonicalize_name(wanted.name): wanted for wanted in map(Requirement, PROJECT["dependencies"])}
     assert asked.keys() - of_project.keys() == {"cffi", "pycparser"}
     for name, wanted in asked.items():
         pinned = version(pins(file)[name])
         assert of_project.get(name, wanted).specifier.contains(pinned)
-        # Forge brings a newer joblib itself, with the package that one needs.
+        # Forge has a newer joblib, and the package which that needs.
         assert wanted.specifier.contains(pinned) or (file, name) == ("forge", "joblib"), wanted
     assert not asked["joblib"].specifier.contains("1.6.0")
     assert "cloudpickle" in pins("forge")
@@ -99,7 +99,7 @@ def test_packages_installed_without_dependencies_need_none() -> None:
         if Requirement(install.CLOSED_LIST[name]).specifier.contains(here.version):
             needs = [Requirement(text) for text in here.requires or []]
             needed = {canonicalize_name(r.name) for r in needs if r.marker is None or r.marker.evaluate({"extra": ""})}
-            # soundfile asks for these two, which every webui has.
+            # soundfile requires these two, which every webui has.
             assert needed - names <= {"numpy", "typing-extensions"}, name
 
 

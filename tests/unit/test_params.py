@@ -1,4 +1,4 @@
-"""The parameters: what is derived from them, and what they refuse."""
+"""Spectrogram parameters: derived values and validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No text makes a regular expression of the product work longer than in proportion to its length."""
+"""Every regular expression of the product takes time proportional to the length of the text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE = 300.0
 
 
 def tried(*expressions: str, patience: float) -> str:
-    """Return what was tried, the last of it first; a process of its own, because nothing else ends a search."""
+    """Try expressions in another process, because a search cannot be interrupted; return those tried, latest first."""
     environment = {**os.environ, "PYTHONPATH": str(redos.ROOT)}
     command = [sys.executable, str(Path(redos.__file__)), *expressions]
     try:
@@ -52,7 +52,7 @@ def test_slow_regular_expressions_are_detected(expression: str) -> None:
 
 
 def test_expressions_built_at_run_time_are_known() -> None:
-    """They are looked at by hand: escaped names, and classes of characters that do not meet."""
+    """They are checked by hand: escaped names, and disjoint classes of characters."""
     made = {where.partition(":")[0] for where, expression, _, _ in redos.expressions() if not expression}
     assert made == {
         "riffusion_ext/api/access/door.py",  # the user's own, for origins of 300 characters at most

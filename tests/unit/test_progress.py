@@ -1,4 +1,4 @@
-"""How far long work is, in numbers and words."""
+"""Progress of long work as numbers and text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals that end a program, wherever they find it."""
+"""Signals that end a program at any moment."""
 
 # ruff: noqa: PT012 - what a signal raises comes a step later than the signal
 
@@ -28,7 +28,7 @@ ALL = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasa
 
 @pytest.fixture(autouse=True)
 def usual() -> Iterator[None]:
-    """Have the handlers that a program begins with, whatever the tests are run by; and see that they are put back."""
+    """Set the default handlers for the test, and check that it restores them."""
     begun = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
     before = {number: signal.signal(number, handler) for number, handler in begun.items()}
     yield
@@ -39,7 +39,7 @@ def usual() -> Iterator[None]:
 
 
 def spin(seconds: float = 60.0) -> None:
-    """Do something in Python, until a signal ends it."""
+    """Run Python code until a signal ends it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(0.001)
@@ -88,7 +88,7 @@ def test_repeated_signals_within_a_moment_count_once() -> None:
     with stopping_signals():
         with pytest.raises(Stop):
             signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGTERM)  # such as those of `timeout`, which sends two
+        signal.raise_signal(signal.SIGTERM)  # `timeout`, for example, sends two
         signal.raise_signal(signal.SIGHUP)
         reached.append(received())
     assert reached == [signal.SIGTERM]
@@ -226,7 +226,7 @@ def test_second_signal_ends_the_command_at_once_and_leaves_no_files(number: sign
         assert len(list(tmp_path.glob(".*.bin"))) == len(list(program.temporary.iterdir())) == 1
         program.process.send_signal(number)
         assert program.process.stdout.readline() == "cleaning\n"
-        time.sleep(0.6)  # else they are taken for one
+        time.sleep(0.6)  # otherwise they count as one signal
         assert program.end(number)[0] == -number
         assert list(tmp_path.glob(".*.bin")) == list(program.temporary.iterdir()) == []
 
@@ -259,7 +259,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_stop_at_any_moment(name: str, song: Path, tmp_path: Path) -> None:
     stopped = 0
-    for turn, delay in enumerate((0.15, 0.5, 1.0, 2.0, 3.0, 4.5)):  # the first ones: while it imports
+    for turn, delay in enumerate((0.15, 0.5, 1.0, 2.0, 3.0, 4.5)):  # the first ones during imports
         folder = tmp_path / str(turn)
         folder.mkdir()
         number = ALL[turn % 3]
@@ -271,7 +271,7 @@ def test_commands_stop_at_any_moment(name: str, song: Path, tmp_path: Path) -> N
             code, _, said = program.end()
             starting = code == -number or "<frozen site>" in said or "<frozen runpy>" in said
             if code == 0 or (starting and "stopped" not in said):
-                continue  # it was done, or Python itself was still on the way to our first line
+                continue  # it was done, or Python was still starting
             stopped += 1
             assert code == 128 + number, said
             assert said.startswith("stopped; ") or "\nstopped; " in said

@@ -24,7 +24,7 @@ CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 
 
 def texts(source: str) -> Iterator[str]:
-    """Yield the literals of a module that are words to read: those with a space, but for docstrings."""
+    """Yield the string literals of a module that are text: those with a space, except docstrings."""
     tree = ast.parse(source)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -68,7 +68,7 @@ def test_documentation_says_image_and_generate(page: Path) -> None:
     assert forbidden(CODE.sub("", page.read_text("utf-8"))) == []
 
 
-@pytest.mark.filterwarnings("default")  # gradio's own, of its dependencies
+@pytest.mark.filterwarnings("default")  # deprecations in gradio's dependencies
 def test_pages_say_image_and_generate() -> None:
     pytest.importorskip("gradio", exc_type=ImportError)
     from riffusion_ext.ui.pages.tab import build_tab

@@ -16,13 +16,13 @@ MakeSong = Callable[..., AudioClip]
 
 @pytest.fixture
 def small() -> SpectrogramParams:
-    """Return parameters of images that are quick to make: 64 bands up to 4 kHz."""
+    """Return parameters of small images: 64 bands up to 4 kHz."""
     return SMALL
 
 
 @pytest.fixture
 def song() -> MakeSong:
-    """Return a maker of songs: plucked chords over a little noise, another one in each channel."""
+    """Return a function that makes songs: plucked chords over a little noise, different in each channel."""
 
     def make(seconds: float, *, rate: int = 8000, channels: int = 1, seed: int = 1) -> AudioClip:
         rng = np.random.default_rng(seed)

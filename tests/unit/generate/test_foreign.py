@@ -1,4 +1,4 @@
-"""Folders of windows and records of settings that somebody else has made."""
+"""Window folders and settings records made by others."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_invalid_plans_are_refused(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: type(settings).__name__)
 def test_records_with_values_of_any_type_are_read_or_refused(settings: Any) -> None:
-    """What is taken can be written again, and read; all else is one sentence."""
+    """Accepted values can be written and read again; all others raise RiffusionError."""
     whole = {item.name: getattr(settings, item.name) for item in fields(settings)}
     assert read_record(type(settings), to_record(settings)) == settings
     said = []

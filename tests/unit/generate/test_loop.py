@@ -1,4 +1,4 @@
-"""Loops are exactly as long as their bars, and nobody hears where they begin."""
+"""Loops: exact length of their bars, and an inaudible wrap."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_loop_length_is_fitted_to_an_image_width(bars: int, bpm: float, beats: i
 
 
 def circle(fit_params: SpectrogramParams, width: int, seed: int) -> Image.Image:
-    """Draw notes and noise that wrap around."""
+    """Return an image of notes and noise that wraps around."""
     rng = np.random.default_rng(seed)
     mel = 2e4 * rng.rayleigh(1.0, (1, width, fit_params.num_frequencies))
     for band in rng.integers(3, fit_params.num_frequencies - 3, 6):
@@ -61,7 +61,7 @@ def test_wrap_of_a_loop_is_no_different_from_its_inside(small: SpectrogramParams
     assert loop.samples.shape == (1, round(bars * 240 / bpm * 8000))
     samples = loop.samples[0].astype(np.float64)
     steps = np.abs(np.diff(np.append(samples, samples[0])))
-    assert steps[-1] <= np.percentile(steps[:-1], 99.9)  # the step over the wrap is one like all others
+    assert steps[-1] <= np.percentile(steps[:-1], 99.9)  # the step over the wrap is like all others
     bends = np.abs(np.diff(np.concatenate([samples, samples[:2]]), 2))
     assert bends[-2:].max() <= np.percentile(bends[:-2], 99.9)
     level = [
@@ -74,7 +74,7 @@ def test_wrap_of_a_loop_is_no_different_from_its_inside(small: SpectrogramParams
 def test_tones_continue_through_the_wrap_without_a_click(
     small: SpectrogramParams, bars: float, bpm: float, seed: int
 ) -> None:
-    """Above steady low tones there is silence, but for clicks; at the wrap there is no more than elsewhere."""
+    """Above steady low tones there is only the energy of clicks; at the wrap it is no higher than elsewhere."""
     fit = fit_loop(bars, bpm, params=small)
     mel = np.zeros((1, fit.width, 64), np.float32)
     for band in np.random.default_rng(seed).integers(4, 16, 5):
@@ -88,14 +88,14 @@ def test_tones_continue_through_the_wrap_without_a_click(
 
     inside = [clicks(middle) for middle in range(160, len(samples) - 160, 80)]
     assert 10 * np.log10(clicks(0) / np.percentile(inside, 90)) < 3
-    # Nor is there another one where the sound around the wrap was fitted in.
+    # Nor is there a click where the sound around the wrap was inserted.
     assert 10 * np.log10(max(inside) / np.percentile(inside, 90)) < 12
     around = [np.square(np.take(samples, range(start, start + 320), mode="wrap")).mean() for start in (-320, -160, 0)]
     assert 10 * np.log10(min(around) / np.square(samples).mean()) > -2
 
 
 def test_columns_at_the_wrap_are_encoded_as_accurately_as_inside(small: SpectrogramParams) -> None:
-    """Columns at the wrap come back as well as those inside."""
+    """Columns at the wrap are restored as accurately as those inside."""
     fit = fit_loop(2, 120.0 * 8000 / (8000 + 64), params=small)
     image = circle(fit.params, fit.width, seed=5)
     loop = decode_loop(image, fit, RAW)
@@ -104,7 +104,7 @@ def test_columns_at_the_wrap_are_encoded_as_accurately_as_inside(small: Spectrog
     around = np.tile(resample(loop.samples[0], fit.width * fit.params.hop_length), 3)
     again = audio_to_image(AudioClip(around[None].astype(np.float32), 8000), fit.params, max_value=1e6 * 30).image
     scaled = np.asarray(again)[:, fit.width : 2 * fit.width, 0].astype(float)
-    # The image holds no record, so its black is the usual one, as in `again`.
+    # The image has no record, so the default max_value applies, as in `again`.
     error = np.abs(scaled - np.asarray(image)[..., 0]).mean(axis=0)
     wrap = np.r_[error[:8], error[-8:]].mean()
     assert wrap <= 1.5 * error.mean()
@@ -147,7 +147,7 @@ def test_beat_of_a_loop_continues_through_the_wrap(tmp_path: Path, small: Spectr
     envelope = np.square(clip.samples[0]).reshape(-1, 400).mean(axis=1)  # 50 ms
     on_beat = envelope.reshape(4, 10)
     assert (on_beat[:, [0, 1, 9]].max(axis=1) > 3 * on_beat[:, 3:9].mean(axis=1)).all()
-    # The first kick's rise, cut in two by the wrap, sounds as those within.
+    # The attack of the first kick, split by the wrap, has the level of those inside.
     ends = np.concatenate([envelope[-2:], envelope[:3]])
     inside = np.concatenate([envelope[18:20], envelope[20:23]])
     assert abs(10 * np.log10(ends.max() / inside.max())) < 2.5
@@ -155,11 +155,11 @@ def test_beat_of_a_loop_continues_through_the_wrap(tmp_path: Path, small: Spectr
 
 @pytest.mark.parametrize("bars", [1.5, 2.25])
 def test_beat_of_a_loop_starts_with_a_bar(tmp_path: Path, small: SpectrogramParams, bars: float) -> None:
-    """Also where the loop is not so many whole bars: its first beat is the one with the kick."""
+    """Even if the loop is not a whole number of bars, its first beat is the one with the kick."""
     backend = FakeBackend(as_it_is)
     loop = Loop(LoopSettings("a", bars=bars, bpm=100.0, beat="half time", params=small), tmp_path)
     list(loop.generate(backend))
-    low = 255.0 - np.asarray(backend.requests[0].init)[-4:, :, 0]  # up to 100 Hz or so
+    low = 255.0 - np.asarray(backend.requests[0].init)[-4:, :, 0]  # up to about 100 Hz
     beat = loop.fit.width / (4 * bars)
     levels = [low[:, round(n * beat) + 1 : round(n * beat) + 6].mean() for n in range(int(4 * bars))]
     assert [n for n, level in enumerate(levels) if level > 0.6 * max(levels)] == list(range(0, len(levels), 4))

@@ -1,4 +1,4 @@
-"""Files say how to make them again: with what settings, by which model, beginning with which images."""
+"""Files store how they were made: settings, model and images."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _as_a_host(request: Request) -> Image.Image:
 
 
 def test_windows_store_their_own_recipe_and_audio_stores_the_infotext(tmp_path: Path, small: SpectrogramParams) -> None:
-    """A host's reader of parameters brings back a window's own prompt and seed, and this program the whole song."""
+    """A host's infotext reader restores a window's own prompt and seed, and this program the whole song."""
     settings = SongSettings(parse_score("0:02 | a | seed 1\n0:02 | b | seed 2"), width=128, overlap=32, params=small)
     song = Song(settings, tmp_path / "windows")
     list(song.generate(FakeBackend(_as_a_host, name="model")))

@@ -1,4 +1,4 @@
-"""A song that is regenerated stays in step with itself."""
+"""Riffs: regenerated songs stay aligned with the original."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def whole(clip: AudioClip, params: SpectrogramParams) -> AudioClip:
 
 
 def column_errors(clip: AudioClip, other: AudioClip, params: SpectrogramParams) -> np.ndarray:
-    """Mean difference of the images of two sounds, in grey levels, column by column."""
+    """Return the mean difference of the images of two sounds per column, in grey levels."""
     one, two = (np.asarray(audio_to_image(sound, params, max_value=3e6).image) for sound in (clip, other))
     return np.abs(one[..., 0].astype(float) - two[..., 0]).mean(axis=0)
 
@@ -63,7 +63,7 @@ def test_denoising_strength_zero_returns_the_song(
     assert wet.samples.shape == clip.samples.shape
     ours, codec = column_errors(wet, clip, small), column_errors(whole(clip, small), clip, small)
     assert ours.mean() <= codec.mean() + 0.25
-    for first in range(0, len(ours), 20):  # at every position, not only on the whole
+    for first in range(0, len(ours), 20):  # at every position, not only on average
         assert ours[first : first + 20].mean() <= codec[first : first + 20].mean() + 1.5
 
 
@@ -77,7 +77,7 @@ SHORT_WINDOWS = SMALL.replace(window_duration_ms=20, padded_duration_ms=40)
 def test_denoising_strength_zero_returns_a_long_song(
     tmp_path: Path, song: MakeSong, minutes: float, params: SpectrogramParams
 ) -> None:
-    """Of half a minute in images of the model, and of eleven minutes: as many windows and columns of small ones."""
+    """Half a minute in images of the model, and eleven minutes, with that many windows and columns, in small ones."""
     clip = song(60.0 * minutes + 0.123, rate=params.sample_rate)
     wet = generated(Riff(clip, settings_of(params, width=512, overlap=128), tmp_path))
     assert wet.samples.shape == clip.samples.shape
@@ -88,7 +88,7 @@ def test_denoising_strength_zero_returns_a_long_song(
 
 
 def test_clicks_keep_their_position(tmp_path: Path, small: SpectrogramParams) -> None:
-    """In step to the sample: the mean of where the energy of each click lies does not move."""
+    """Aligned to the sample: the mean energy centroid of the clicks does not move."""
     places = np.arange(1000, 8000 * 9, 3517)
     clicks = np.zeros((1, 8000 * 9 + 57), np.float32)
     tone = np.hanning(65) * np.sin(np.arange(65))
@@ -158,7 +158,7 @@ def test_curves_and_prompts_follow_the_song_time(tmp_path: Path, small: Spectrog
     riff = Riff(song(10.0), settings, tmp_path)
     generated(riff, backend)
     alphas = [request.alpha for request in backend.requests]
-    assert (alphas[0], alphas[-1]) == (0.0, 1.0)  # from the one prompt to the other, all the way
+    assert (alphas[0], alphas[-1]) == (0.0, 1.0)  # from one prompt to the other
     shares = [(window.first + window.last) / 2000 for window in riff.plan.windows]
     for share, request in zip([0.0, *shares[1:-1], 1.0], backend.requests, strict=True):
         assert (request.prompts, request.seeds, request.cfg) == (("a", "b"), (4, 9), 5.0)
@@ -265,7 +265,7 @@ def test_stopped_and_resumed_riff_equals_an_uninterrupted_one(
         assert events[-1] == Stopped(after, total)
         heard = riff.wet()
         beginning = riff.beginning()
-        assert (len(beginning.windows) if beginning else 0) == after // 2  # both sides of it, from the first on
+        assert (len(beginning.windows) if beginning else 0) == after // 2  # both channels, from the first window on
         assert (heard is None) == (after < 2)
         if heard is not None:
             assert read_audio(riff.write(folder / "part.wav", riff.mix(heard))).samples.shape == heard.samples.shape
@@ -292,7 +292,7 @@ def test_layers_share_batches(tmp_path: Path, small: SpectrogramParams, song: Ma
     riff = Riff(song(4.5), settings_of(small, channels="double"), tmp_path)
     generated(riff, backend)
     count = len(riff.plan.windows)
-    assert count % 2 == 1  # windows of one layer would leave batches half empty
+    assert count % 2 == 1  # windows of a single layer would leave batches half empty
     assert [len(batch) for batch in backend.batches] == [4] * (count // 2) + [2]
     assert [request.seeds for request in backend.batches[0]] == [(1, 1), (2, 2)] * 2
 

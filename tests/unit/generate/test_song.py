@@ -1,4 +1,4 @@
-"""Songs of prompts that travel."""
+"""Songs whose prompts change over time."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_windows_of_the_second_pass_continue_both_neighbours(tmp_path: Path, sma
         np.testing.assert_array_equal(init[:, :32], images[window.number - 1][:, -32:])
         if window.known_right:
             np.testing.assert_array_equal(init[:, -32:], images[window.number + 1][:, :32])
-        assert init[:, 32:-32].std() > 0  # music around continues into the middle; it is not white
+        assert init[:, 32:-32].std() > 0  # the surrounding music continues into the middle instead of white
 
 
 def test_plain_windows_are_generated_independently_without_gains(tmp_path: Path, small: SpectrogramParams) -> None:
@@ -75,7 +75,7 @@ def test_plain_windows_are_generated_independently_without_gains(tmp_path: Path,
 
 
 def test_seams_keep_the_level_of_steady_images(tmp_path: Path, small: SpectrogramParams) -> None:
-    """No seam is heard: the level over time, of noise in images, stays within a decibel."""
+    """Seams are inaudible: the level over time of noise images stays within a decibel."""
     rng = np.random.default_rng(0)
 
     def noise(request: object) -> Image.Image:
@@ -194,7 +194,7 @@ def test_changed_settings_generate_another_song(
     count = backend.generated
     list(Song(settings_of(small, **change), tmp_path).generate(backend))
     assert backend.generated == 2 * count
-    list(Song(settings_of(small, level="loudness"), tmp_path).generate(backend))  # the same images
+    list(Song(settings_of(small, level="loudness"), tmp_path).generate(backend))  # uses the same images
     assert backend.generated == 2 * count
     list(Song(settings_of(small), tmp_path).generate(FakeBackend(flat(9), name="another model")))
     assert len(list(tmp_path.iterdir())) == 3
@@ -222,7 +222,7 @@ def test_files_store_their_recipe(tmp_path: Path, small: SpectrogramParams) -> N
 def test_decoding_reads_one_block_at_a_time(
     tmp_path: Path, small: SpectrogramParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Memory does not grow with the song: no more columns than a block of the reconstruction are ever together."""
+    """Memory does not grow with the song: at most one block of the reconstruction is read at a time."""
     asked: list[int] = []
 
     class Watched(BlendedSpectrogram):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("gradio", exc_type=ImportError)
-pytestmark = pytest.mark.filterwarnings("default")  # gradio's own, of its dependencies
+pytestmark = pytest.mark.filterwarnings("default")  # deprecations in gradio's dependencies
 
 from riffusion_ext.host.renamed_labels import OLD_CHOICES, OLD_LABELS, apply_stored_defaults, read_stored  # noqa: E402
 

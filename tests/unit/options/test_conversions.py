@@ -1,4 +1,4 @@
-"""Conversions, server and settings of the webui: every face has the names, defaults and bounds that are declared."""
+"""Conversions, server and webui settings: every interface has the declared names, defaults and bounds."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def action_of(command: str, item: Option) -> argparse.Action:
 
 
 def edges(item: Option) -> list[float]:
-    """Return values at the ends of a range and beyond them, or far out where there is no end."""
+    """Return values at the ends of a range and beyond them, or extreme values without a range."""
     step = 1.0 if item.is_whole else 0.001
     ends = [end for end in item.bounds if math.isfinite(end)]
     far = [-(10.0**9)] * math.isinf(item.minimum) + [10.0**9] * math.isinf(item.maximum)
@@ -185,7 +185,7 @@ def test_request_bodies_write_no_bounds_by_hand() -> None:
 
 
 def _is_bound(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value != 0  # what is below 1 means 1
+    return isinstance(node, ast.Constant) and node.value != 0  # values below 1 mean 1
 
 
 @pytest.mark.parametrize("id_", [item.id for item in to_images.OPTIONS if "api" in item.faces and item.id != "custom"])
@@ -337,7 +337,7 @@ STORED = {
 
 
 class Info(SimpleNamespace):
-    """What a webui makes of a setting."""
+    """A setting as a webui creates it."""
 
     def info(self, text: str) -> Info:
         return Info(**{**vars(self), "help": text})

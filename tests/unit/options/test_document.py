@@ -1,4 +1,4 @@
-"""The tables of ``docs/options.md`` are those of the declarations."""
+"""The tables of ``docs/options.md`` equal the declarations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Page, command line, HTTP API and core take the same values, and the same where nothing is given."""
+"""Page, command line, HTTP API and core accept the same values and have the same defaults."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NARROWER = {("loop", "bars")}
 
 @dataclass(frozen=True)
 class Faces:
-    """The three faces of a kind of piece beside the core."""
+    """The three interfaces of a kind of piece beside the core."""
 
     page: Mapping[str, Any]
     command: Mapping[str, argparse.Action]
@@ -93,7 +93,7 @@ def properties(body: Any) -> dict[str, Any]:
 
 
 def command_takes(action: argparse.Action, value: float) -> bool:
-    """Whether the command line takes a number."""
+    """Return whether the command line accepts a number."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--x", type=action.type)
     try:
@@ -112,7 +112,7 @@ REQUIRED = {
 
 
 def api_takes(kind: str, body: Any, name: str, value: float) -> bool:
-    """Whether the API takes a number: neither the body's schema nor the limits of the routes refuse it."""
+    """Return whether the API accepts a number: neither the body's schema nor the limits of the routes refuse it."""
     try:
         read = body(**{**REQUIRED[kind], name: value})
     except ValueError:
@@ -121,7 +121,7 @@ def api_takes(kind: str, body: Any, name: str, value: float) -> bool:
 
 
 def core_takes(kind: str, id_: str, value: float) -> bool:
-    """Whether the core takes a number."""
+    """Return whether the core accepts a number."""
     try:
         CORE[kind](id_, value)
     except RiffusionError:
@@ -130,7 +130,7 @@ def core_takes(kind: str, id_: str, value: float) -> bool:
 
 
 def _windows(id_: str, value: float) -> dict[str, Any]:
-    """Return sizes of windows in which nothing else stands in the way of a value."""
+    """Return sizes of windows for which nothing else makes a value invalid."""
     return {"width": {"width": value}.get(id_, 4096), "overlap": {"overlap": value}.get(id_, 16)}
 
 
@@ -165,7 +165,7 @@ CORE: dict[str, Callable[[str, float], None]] = {"song": _song, "riff": _riff, "
 
 
 def edges(option: Option, step: float) -> list[float]:
-    """Return values at the ends of the ranges that were declared, and beyond them."""
+    """Return values at the ends of the declared ranges and beyond them."""
     ends = {*option.bounds, *option.page_range}
     return sorted({end + sign * step for end in ends for sign in (-1, 0, 1)})
 
@@ -290,7 +290,7 @@ def set_page() -> dict[str, Any]:
 
 
 def set_command_takes(option: Option, value: float) -> bool:
-    """Whether the command ``dataset`` begins its work with a number."""
+    """Return whether the command ``dataset`` accepts a number."""
     from riffusion_ext.commands.dataset import settings_of
 
     try:
@@ -301,7 +301,7 @@ def set_command_takes(option: Option, value: float) -> bool:
 
 
 def set_core_takes(id_: str, value: float) -> bool:
-    """Whether the core takes a number for a training set."""
+    """Return whether the core accepts a number for a training set."""
     try:
         check_settings(dataset.settings_of({id_: value}))
     except RiffusionError:

@@ -1,4 +1,4 @@
-"""Options for turning images into sound: their values, and what they refuse."""
+"""Options for decoding images to sound: accepted and refused values."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_custom_parameters_are_parsed() -> None:
     ],
 )
 def test_invalid_custom_parameters_are_refused(text: str, words: list[str]) -> None:
-    options = options_from_args([{"preset": "custom", "custom": text}])  # no error while the sound may be off
+    options = options_from_args([{"preset": "custom", "custom": text}])  # no error yet, because the sound may be off
     with pytest.raises(RiffusionError) as caught:
         _ = options.params
     for word in words:

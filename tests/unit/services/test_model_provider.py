@@ -1,4 +1,4 @@
-"""What a place offers to generate with, or why it has nothing."""
+"""Model providers: the backend they offer, or why there is none."""
 
 from __future__ import annotations
 

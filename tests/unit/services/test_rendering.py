@@ -1,4 +1,4 @@
-"""Songs, riffs and loops are rendered, stopped and heard in one way."""
+"""Rendering pieces: generating, stopping, resuming and decoding."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The numeric tests once more for each older set of instructions that this processor has.
+"""The numeric tests repeated for each older instruction set of this processor.
 
-torch chooses its kernels by the processor, and each rounds in its own way. ``ATEN_CPU_CAPABILITY`` takes the choice.
+torch chooses its kernels by the processor, and each rounds differently. ``ATEN_CPU_CAPABILITY`` overrides the choice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Images to sound and back, as everything else uses it."""
+"""The codec: images to sound and sound to images."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def rough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the iterations out: where only lengths and errors matter, they are just slow."""
+    """Skip the iterations, for tests of lengths and errors only."""
     monkeypatch.setitem(codec.PROGRAMS, "fast", Program(updates=1, start=1, stages=()))
 
 
@@ -48,7 +48,7 @@ def noise(width: int, height: int = 96, *, seed: int = 0) -> Image.Image:
 
 
 def error(image: Image.Image, decoded: Decoded, max_value: float) -> float:
-    """Mean absolute difference, in levels, of an image and that of its sound."""
+    """Return the mean absolute difference, in levels, of an image and that of its sound."""
     again = audio_to_image(decoded.clip, decoded.params, max_value=max_value).image
     assert again.size == image.size
     return float(np.abs(np.asarray(again, float) - np.asarray(image.convert("RGB"), float)).mean())
@@ -58,7 +58,7 @@ def decibels(ratio: float) -> float:
     return 20 * float(np.log10(ratio))
 
 
-# There and back
+# Round trips
 
 
 def test_encoded_tune_is_decoded_accurately(tune: Any) -> None:
@@ -98,7 +98,7 @@ def test_stereo_keeps_the_channels_separate(tune: Any, small: SpectrogramParams)
     assert [int(side.argmax()) for side in peaks] == [0, 1]
     assert peaks[0, 1] < 0.01 * peaks[0, 0]
     assert peaks[1, 0] < 0.01 * peaks[1, 1]
-    # A side whose other is silent stays alone.
+    # A channel beside a silent one does not leak into it.
     alone = audio_to_image(AudioClip(np.stack([left, 0 * left]).astype(np.float32), 16000), params)
     silent = image_to_audio(alone.image, RECORDED).clip.samples[1]
     assert not silent.any()
@@ -155,7 +155,7 @@ def test_images_of_absolute_scale_sound_the_same_up_to_gain(tune: Any, small: Sp
     relative = audio_to_image(tune(1.0, rate=16000).gain_db(-15), small)
     darkness = (255.0 - np.asarray(relative.image)[..., 0]) / 255 * relative.max_value**0.25
     absolute = Image.fromarray((255 - 255 * darkness / most).round().astype(np.uint8))
-    assert int(np.asarray(absolute).min()) > 20  # nothing in it is black
+    assert int(np.asarray(absolute).min()) > 20  # no pixel is black
 
     def own_image(image: Image.Image) -> np.ndarray:
         clip = image_to_audio(image, DecodeSettings(params=small)).clip
@@ -226,7 +226,7 @@ def test_unusual_heights_are_decoded_with_a_note(height: int) -> None:
     assert f"{height} rows instead of 512" in decoded.notes[0]
 
 
-# What an image says, and what the caller wants
+# Parameters of the image and of the caller
 
 
 def test_recorded_parameters_of_the_image_are_used(tmp_path: Path, tune: Any, small: SpectrogramParams) -> None:
@@ -554,13 +554,13 @@ def test_memory_of_a_long_image_grows_with_its_sound_only() -> None:
         return float(run.stdout)
 
     minute, three = peak(6000), peak(18000)
-    # Two more minutes are 5.3 million samples, a few times over, and 512 times 12000 pixels; the work is in blocks.
+    # Two more minutes are 5.3 million samples, held a few times, and 512 x 12000 pixels; the work is done in blocks.
     assert three - minute < 200
     assert minute < 400
 
 
 def test_stereo_parameters_apply_to_any_image(small: SpectrogramParams) -> None:
-    """Also for a grey image, and for one whose red a model did not leave empty."""
+    """Also for grey images and images with a non-zero red channel."""
     rng = np.random.default_rng(1)
     grey = Image.fromarray(rng.integers(0, 256, (96, 40), dtype=np.uint8))
     colours = Image.fromarray(rng.integers(0, 256, (96, 40, 3), dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""Where the sound is computed, and what happens when that fails."""
+"""Choosing the device, and falling back to the CPU."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB"
 
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pretend that there is a CUDA device."""
+    """Fake a CUDA device."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
 
 
@@ -125,7 +125,7 @@ def test_batch_that_exceeds_gpu_memory_sounds_as_on_the_cpu(
     real = codec._together
     monkeypatch.setattr(codec, "_together", together)
     fallen_back = images_to_audio(images, DecodeSettings(params=small, device="cuda"))
-    # The two images of one width are one batch on the GPU, and two single ones on the CPU.
+    # The two images of equal width are one batch on the GPU, and decoded singly on the CPU.
     assert tried == [("cuda", 2), ("cpu", 1), ("cpu", 1), ("cuda", 1), ("cpu", 1)]
     for ours, theirs in zip(fallen_back, on_cpu, strict=True):
         assert not isinstance(ours, Exception)

@@ -1,4 +1,4 @@
-"""From sound to mel magnitudes and images: the original library's numbers, and properties they must have."""
+"""From sound to mel magnitudes and images: equal to the original library, and their properties."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_magnitudes_follow_gain_and_delay(tune: Any, small: SpectrogramParams) -
         mel_spectrogram(8 * waveform, small).numpy(), 8 * mel.numpy(), rtol=1e-5, equal_nan=False
     )
     delayed = mel_spectrogram(torch.nn.functional.pad(waveform, (10 * small.hop_length, 0)), small)
-    inner = slice(6, -6)  # elsewhere the mirrored ends are seen
+    inner = slice(6, -6)  # elsewhere the mirrored ends are visible
     assert delayed[:, 10:][:, inner].numpy() == pytest.approx(mel[:, inner].numpy(), rel=1e-4, abs=1e-4)
     assert not mel_spectrogram(torch.zeros(1, 16000), small).any()
 

@@ -1,4 +1,4 @@
-"""Images of every kind: read to the same pixels, or refused in one sentence."""
+"""Reading images of every mode and format, or refusing them in one sentence."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_transparency_is_silence() -> None:
 
 
 def test_last_bit_of_alpha_is_ignored() -> None:
-    """Forge hides the generation parameters there: with other ones the same image would sound different."""
+    """Forge hides the infotext there, which must not change the sound."""
     rng = np.random.default_rng(3)
     grey = grey_image().convert("RGB")
     alpha = rng.integers(254, 256, (grey.height, grey.width), dtype=np.uint8)
@@ -201,7 +201,7 @@ def test_unwritable_exif_does_not_prevent_the_rotation() -> None:
     image = grey_image()
     exif = image.getexif()
     exif[0x0112] = 3
-    exif[11000] = object()  # cannot be written again
+    exif[11000] = object()  # cannot be encoded again
     assert np.array_equal(pixels_of(image)[..., 0], np.rot90(GREY, 2))
 
 
@@ -213,7 +213,7 @@ def test_height_is_checked_after_rotation() -> None:
     assert pixels_of(image).shape == (64, 10, 3)
 
 
-# What is refused
+# Refused images
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_pixels_round_trip_through_magnitudes(power: float, peak: float, stereo:
     assert mel.dtype == np.float32
     assert float(mel.max()) <= peak * (1 + 1e-6)
     again = np.asarray(mel_to_image(mel, params, peak)).astype(int)
-    # Levels are cut, not rounded, so that the last bit may take a level by one.
+    # Levels are truncated, not rounded, so rounding errors may change a level by one.
     assert np.abs(again - (pixels * [0, 1, 1] if stereo else pixels)).max() <= 1
 
 
@@ -419,7 +419,7 @@ def test_constant_red_channel_means_stereo(red: int) -> None:
 
 
 def _png(*texts: bytes, behind: bool = False) -> bytes:
-    """Return a PNG file with chunks of text before its pixels, or behind them."""
+    """Return a PNG file with text chunks before or after its pixels."""
     buffer = io.BytesIO()
     Image.new("RGB", (32, 32), "grey").save(buffer, "PNG")
     data = buffer.getvalue()

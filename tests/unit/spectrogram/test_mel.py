@@ -1,4 +1,4 @@
-"""The mel filters: equal to torchaudio's to the bit, and the shortcut for other grids equal to the full product."""
+"""The mel filters: bit-identical to torchaudio's, and the sparse projection equal to the full product."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_mel_projection_keeps_its_invariants(
     projection = MelProjection(params, spacing, CPU)
     gains = torch.rand(2, n_mels, generator=torch.Generator().manual_seed(seed))
     spread = projection.spread(gains, torch.zeros(2, projection.bins))
-    # Within the bounds of the gains: a mean. Constant gains stay what they are, in every bin between the edges.
+    # A mean lies within the bounds of the gains, and keeps constant gains in every bin between the edges.
     assert float(spread.max()) <= float(gains.max()) * (1 + 1e-5)
     constant = projection.spread(torch.full((1, n_mels), 0.7), torch.zeros(1, projection.bins))[0]
     frequency = torch.arange(projection.bins) * spacing
@@ -129,7 +129,7 @@ def test_mel_projection_keeps_its_invariants(
         assert constant[inside].numpy() == pytest.approx(0.7, rel=1e-5)
     else:
         assert set(constant.numpy().round(4)) <= {np.float32(0), np.float32(0.7)}
-    # Bands that no bin of the encoder feeds have nothing to say.
+    # Bands without any bin of the encoder do not contribute.
     only_deaf = projection.spread(torch.from_numpy(~heard).float()[None], torch.zeros(1, projection.bins))
     assert not only_deaf.any()
     # Linear and non-negative.
@@ -138,7 +138,7 @@ def test_mel_projection_keeps_its_invariants(
         (projection.forward(a) + 2 * projection.forward(b)).numpy(), rel=1e-4, abs=1e-5
     )
     assert bool((projection.forward(a) >= 0).all())
-    # What is 1 everywhere has the bands that the encoder's bins give it.
+    # A spectrum of ones has the bands that the encoder gives it.
     assert projection.column_sum.numpy() == pytest.approx(
         np.maximum(dense(params).sum(axis=0), 1e-3), rel=1e-4, abs=1e-6
     )

@@ -1,4 +1,4 @@
-"""The working grid: frames, transforms, padding, and the sample rate it runs at."""
+"""The STFT grid: frames, transforms, padding and the working sample rate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def grid_of(hop: int, win: int, oversampling: int) -> FrameGrid:
 
 
 def resynthesise(grid: FrameGrid, signal: torch.Tensor, frames: int) -> torch.Tensor:
-    """There and back: transform a signal, transform its spectra back, and overlap-add them."""
+    """Transform a signal, transform its spectra back, and overlap-add them."""
     spectra = grid.analyse(grid.frames(grid.pad(signal, frames)))
     return grid.signal(grid.synthesise(spectra) * grid.normaliser(frames), frames)
 
@@ -59,7 +59,7 @@ def test_spectra_equal_those_of_torch(hop: int, win: int, oversampling: int) -> 
     theirs = torch.stft(padded, win, hop, window=torch.hann_window(win), center=False, return_complex=True).transpose(
         1, 2
     )
-    # The last frame's window reaches one sample past what both mirror the same way.
+    # The last frame's window reaches one sample past the range that both mirror equally.
     assert ours[:, : frames - 1, ::oversampling][..., : theirs.shape[-1]].abs().numpy() == pytest.approx(
         theirs[:, : frames - 1].abs().numpy(), abs=1e-4
     )

@@ -1,4 +1,4 @@
-"""Estimates of images and their sound hold, for all parameters that there can be."""
+"""Estimates of memory and work for images and their sound are upper bounds for all parameters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LITTLE = Allowance(memory=300e6)
 
 @st.composite
 def all_params(draw: st.DrawFn) -> SpectrogramParams:
-    """Any parameters; combinations that contradict each other are left out."""
+    """Draw any valid parameters."""
     rate = draw(st.integers(8000, 192000))
     step = draw(st.floats(1, 100))
     window = min(step * draw(st.floats(2, 100)), 1000.0, 19000 / rate * 1000)

@@ -1,4 +1,4 @@
-"""Text in our colours can be read: WCAG 2's contrast of 4.5:1, in gradio's light and dark theme."""
+"""Our text colours have WCAG 2's contrast of 4.5:1 in gradio's light and dark theme."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _contrast(text: Colour, ground: Colour, opacity: float) -> float:
 
 
 def _rules() -> list[tuple[str, str, float]]:
-    """Selector, variable of the text's colour, and opacity of each rule that takes a colour from the theme."""
+    """Return selector, colour variable and opacity of each rule that uses a colour of the theme."""
     found = []
     for selector, body in _RULE.findall(re.sub(r"/\*.*?\*/", "", (ROOT / "style.css").read_text("utf-8"), flags=re.S)):
         colour = re.search(r"(?<![\w-])color:\s*var\(--([\w-]+)", body)

@@ -1,4 +1,4 @@
-"""The pages of the tab: what they return for good and bad files, and that they can be built on this gradio."""
+"""The conversion pages of the tab: results for good and bad files, and building them with this gradio."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_song_is_encoded_into_one_wide_image(place: PageContext, tmp_path: Path)
     assert f'download="{path.name}"' in shown
     (small,) = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)"', shown)
     with Image.open(io.BytesIO(base64.b64decode(small))) as image:
-        assert image.size == (1024, 256)  # what browsers can show
+        assert image.size == (1024, 256)  # the size that browsers can show
 
 
 def test_bad_song_is_reported(place: PageContext, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""The page "Live": its controls, and what its buttons do."""
+"""The page "Live": its controls and buttons."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def values(opened: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def small(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values of a jam that is quickly generated."""
+    """Return values of a session that is quickly generated."""
     return values | {"preset": "custom", "custom": LOW_TEXT, "width": 128, "overlap": 64, "ahead": 5}
 
 
@@ -179,7 +179,7 @@ def test_refused_start_changes_nothing(
 
 
 class Loud(BackendModel):
-    """A model in a place with a style of prompts."""
+    """A model provider with one prompt style."""
 
     def styles(self) -> list[str]:
         return ["loud"]

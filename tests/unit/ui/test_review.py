@@ -1,4 +1,4 @@
-"""The contact sheet on the page: what it shows, what it saves, and what it lets no one lose."""
+"""The contact sheet on the page: display, saving, and protection against lost edits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def opened(out: Path, show: str = "all", words: str = "", page: float | None = 1
 
 
 def values_of(sheet: Sheet, **changes: Any) -> list[Any]:
-    """Return what the controls of the page say, some of them changed: ``keep3=False, caption0="..."``."""
+    """Return the values of the page's controls with some changed: ``keep3=False, caption0="..."``."""
     parts = {}
     for number, window in enumerate(sheet.windows):
         parts |= {f"keep{number}": window.kept, f"caption{number}": window.caption}
@@ -268,7 +268,7 @@ def test_unplayable_window_is_reported_in_one_sentence(training_set: Path, place
 
 
 class OnPage:
-    """The sheet's components, and its buttons pressed as the host would."""
+    """The components of the sheet, whose buttons can be pressed as by the host."""
 
     def __init__(self, place: PageContext) -> None:
         gr = pytest.importorskip("gradio", exc_type=ImportError)
@@ -277,7 +277,7 @@ class OnPage:
         self.blocks = blocks
 
     def press(self, elem_id: str, *inputs: Any) -> dict[str, Any]:
-        """Return what the button's function says, the note, folder, page, sheet and button by name, cells by number."""
+        """Return what the button's function returns: note, folder, page, sheet and button by name, cells by number."""
         (button,) = (block for block in self.blocks.blocks.values() if getattr(block, "elem_id", "") == elem_id)
         outcome = self._function_of(button)(*inputs)
         assert len(outcome) == len(self.opened.outputs)

@@ -1,4 +1,4 @@
-"""The page "Riff": its controls, and songs that are regenerated, mixed anew and compared."""
+"""The page "Riff": its controls, and songs that are regenerated, remixed and compared."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def song(tmp_path: Path) -> Upload:
 
 @pytest.fixture
 def values(opened: dict[str, Any]) -> dict[str, Any]:
-    """Return what a page that was just opened says, and a prompt."""
+    """Return the values of a new page, with a prompt."""
     return deepcopy(opened) | {"prompt": "disco"}
 
 

@@ -1,4 +1,4 @@
-"""The page "Song": its controls, and songs that are heard before their end, stopped, resumed and restored."""
+"""The page "Song": its controls, and songs that are played during generation, stopped, resumed and restored."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ QUICK = {"preset": "custom", "custom": SMALL_TEXT}
 
 @pytest.fixture
 def values(opened: dict[str, Any]) -> dict[str, Any]:
-    """Return what a page that was just opened says, and a score."""
+    """Return the values of a new page, with a score."""
     return deepcopy(opened) | {"score": "2 bars | a\n0:03 | b -- c | seed 5 | cfg 9", "batch": 2}
 
 
@@ -56,7 +56,7 @@ def short(values: dict[str, Any]) -> SongSettings:
 
 @pytest.fixture
 def tall(short: SongSettings) -> SongSettings:
-    """Return the same of windows as high as the model's."""
+    """Return the same settings with windows of the model's height."""
     return replace(short, params=PRESETS["riffusion-v1"])
 
 
@@ -159,7 +159,7 @@ def test_stopped_song_keeps_its_part_and_is_resumed(short: SongSettings, studio:
     steps = make(runs, place, short, OPTIONS, {})
     for shown in steps:
         if any(sources(html) for html in shown.stretches.values()):
-            studio.go_on.clear()  # the next batch takes for ever, were it not for the interrupt
+            studio.go_on.clear()  # the next batch is held until the interrupt
             break
     assert "Stopping" in runs.stop()
     page = page_of(steps)
@@ -220,7 +220,7 @@ def test_files_have_the_configured_sample_format(short: SongSettings, studio: St
 
 
 def test_resuming_with_another_model_is_refused(short: SongSettings, studio: Studio, tmp_path: Path):
-    """It would begin from the beginning, with nothing said."""
+    """It would silently start from the beginning."""
     place = studio.place(tmp_path)
     studio.fail_at = 3
     page_of(make(new_runs(), place, short, OPTIONS, {}))
@@ -234,7 +234,7 @@ def test_resuming_with_another_model_is_refused(short: SongSettings, studio: Stu
 
 
 class Doubtful(BackendModel):
-    """A checkpoint for something else."""
+    """A model provider whose checkpoint is not Riffusion."""
 
     def doubt(self) -> str:
         return "The checkpoint <cats> is none."
@@ -342,7 +342,7 @@ def test_file_restores_the_images_it_was_made_from(short: SongSettings, studio: 
     assert "Choose" not in note
     generated = studio.generated
     page_of(make(new_runs(), place, short, OPTIONS, found))
-    assert studio.generated == generated  # it is the very same song
+    assert studio.generated == generated  # it is the same song
     for image in tmp_path.glob("songs/pictures/*"):
         image.unlink()
     found, note = restored_images(place, path)
@@ -358,7 +358,7 @@ def test_number_of_segments_is_limited_to_the_players(studio: Studio, values: di
 
 
 def test_run_that_ends_late_does_not_delete_a_newer_resume_state(tmp_path: Path):
-    """After the page was loaded anew, what runs yet and what was pressed since are two runs."""
+    """After a reload of the page, the run still active and the new one are two runs."""
     first, second = ResumeState(tmp_path), ResumeState(tmp_path)
     first.save({"settings": 1}, {})
     second.save({"settings": 2}, {})
@@ -371,7 +371,7 @@ def test_run_that_ends_late_does_not_delete_a_newer_resume_state(tmp_path: Path)
 
 @pytest.mark.parametrize("build", [build_page, loop.build_page])
 def test_image_components_transfer_images_losslessly(build: Any, studio: Studio, tmp_path: Path):
-    """Between buttons, restored files and the work they pass the page, where gradio 4 would make lossy WebP of them."""
+    """Images pass through the page, where gradio 4 would convert them to lossy WebP."""
     gr = pytest.importorskip("gradio", exc_type=ImportError)
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
     with gr.Blocks(analytics_enabled=False) as page:

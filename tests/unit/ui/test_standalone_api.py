@@ -1,4 +1,4 @@
-"""The server by itself, with its routes for other programs."""
+"""The standalone server with its API."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         env = {**os.environ, "no_proxy": "127.0.0.1,localhost", "GRADIO_ANALYTICS_ENABLED": "False"}
         started.append(subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True, env=env))
         lines = started[-1].stdout or []
-        assert any("Riffusion runs on" in line for line in lines)  # gradio 3 says something before
+        assert any("Riffusion runs on" in line for line in lines)  # gradio 3 prints something before
         return f"http://127.0.0.1:{port}"
 
     yield start
@@ -56,7 +56,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 class Named:
-    """A server that generates by a webui, which is there until a test, the last that wants it, takes it away."""
+    """A server that generates with a remote webui; the last test that needs the webui stops it."""
 
     def __init__(self, serve: Any, folder: Path, stack: ExitStack) -> None:
         self.model = Model()
@@ -206,7 +206,7 @@ def test_stopped_server_reports_it_and_removes_scratch_folders(tmp_path: Path) -
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=env, **streams) as process:
         assert any("Riffusion runs on" in line for line in process.stdout or [])
-        with socket.create_connection(("127.0.0.1", port)) as page:  # open for as long as the page is
+        with socket.create_connection(("127.0.0.1", port)) as page:  # open as long as the page
             target = "/gradio_api/heartbeat/abc" if "gradio_api" in index(port) else "/heartbeat/abc"
             page.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
             page.recv(100)

@@ -1,4 +1,4 @@
-"""The page "Training set": its controls, and runs that are watched, stopped, refused and left."""
+"""The page "Training set": its controls, and runs that are followed, stopped, refused and abandoned."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def opened() -> dict[str, Any]:
 
 @pytest.fixture
 def values(opened: dict[str, Any]) -> dict[str, Any]:
-    """Return what a page that was just opened says."""
+    """Return the values of a new page."""
     return deepcopy(opened)
 
 
@@ -280,7 +280,7 @@ def test_failed_verification_keeps_the_summary(
 
 
 class Held:
-    """A build that goes on until it is asked to stop, or let go."""
+    """A build that runs until it is stopped or released."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.began, self.ended, self.go_on = threading.Event(), threading.Event(), threading.Event()
@@ -292,14 +292,14 @@ class Held:
             while not self.go_on.is_set() and not cancelled():
                 time.sleep(0.01)
             self.stopped = cancelled()
-            time.sleep(1.0)  # a worker takes its time: longer than the page does to look again
+            time.sleep(1.0)  # longer than the polling interval of the page
             try:
                 return real(*args, cancelled=cancelled, **options)
             finally:
                 self.ended.set()
 
         monkeypatch.setattr(building, "build", build)
-        monkeypatch.setattr(building, "_LOOK_AGAIN", 0.001)  # short songs are done sooner than it looks again
+        monkeypatch.setattr(building, "_LOOK_AGAIN", 0.001)  # short songs are done before the page polls again
 
 
 @pytest.fixture
@@ -308,7 +308,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 
 def free(runs: BackgroundTask) -> bool:
-    """Whether there is no run, within a moment."""
+    """Return whether the run ends within a moment."""
     for _ in range(200):
         if not runs._busy.locked():
             return True
@@ -333,7 +333,7 @@ def test_stopping_ends_the_run_with_a_message(songs: Path, place: PageContext, n
     assert made
     assert not runs.stopping
     held.go_on.set()
-    *_, (html, _) = make(runs, str(songs), "", place, narrow)  # the wish to stop is not kept for the next run
+    *_, (html, _) = make(runs, str(songs), "", place, narrow)  # the stop request does not affect the next run
     assert "8 of 12 windows kept" in html
 
 
@@ -370,7 +370,7 @@ def test_run_stops_when_nobody_reads_its_progress(
     monkeypatch.setattr("riffusion_ext.ui.layout.background_task._PATIENCE", 1.5)
     runs = new_runs()
     steps = make(runs, str(songs), "", place, narrow)
-    for _ in range(7):  # longer than patience lasts, but watched
+    for _ in range(7):  # longer than the timeout, but its progress is read
         next(steps)
     assert not held.ended.is_set()
     assert held.ended.wait(20)

@@ -1,4 +1,4 @@
-"""A page takes files that were uploaded to it, whatever a browser sends in their place."""
+"""Pages accept only uploaded files, whatever paths a browser sends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GRADIO = int(gr.__version__.split(".")[0])
 
 @pytest.fixture
 def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of uploads, beside which other files lie."""
+    """Return the folder of uploads; other files are beside it."""
     folder = tmp_path / "uploads"
     (folder / "0a1b").mkdir(parents=True)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
@@ -43,7 +43,7 @@ def image(path: Path) -> Path:
 
 
 def outside(uploads: Path) -> list[Any]:
-    """All that names no upload, though some of it looks like one."""
+    """Return paths that are no uploads, some of which look like one."""
     secret = image(uploads.parent / "secret.png")
     link, folder_link = uploads / "0a1b" / "link.png", uploads / "folder"
     link.symlink_to(secret)
@@ -119,7 +119,7 @@ def test_every_page_refuses_other_paths_with_a_message(
 
 
 def sent(path: Any, url: str | None = None) -> dict[str, Any]:
-    """Return what a browser sends for a file."""
+    """Return the value that a browser sends for a file."""
     if GRADIO == 3:
         return {"name": path, "data": None, "size": 3, "is_file": True, "orig_name": "a.png"}
     return {"path": path, "url": url, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
@@ -133,7 +133,7 @@ class Pressed:
     component
         Makes the component.
     mounted
-        Whether gradio is told that it serves, as the server by itself tells it.
+        Whether gradio is told that it runs as a server, as by the standalone server.
     """
 
     def __init__(self, component: Any, *, mounted: bool = True) -> None:
@@ -146,7 +146,7 @@ class Pressed:
             gradio_compat.mount_options(self._blocks)
 
     def press(self, value: Any) -> Any:
-        """Press the button as a browser does; returns what the function was given."""
+        """Press the button as a browser does; return the value that the function gets."""
         if GRADIO == 3:
             call = self._blocks.process_api(0, [value], state={})
         else:
@@ -158,7 +158,7 @@ class Pressed:
         return self._seen[-1]
 
     def refuses(self, value: Any, *, ours: bool) -> None:
-        """Check that the press is refused; where gradio itself does it first, it is not our sentence."""
+        """Check that the press is refused, by our own check or by gradio before it."""
         before = len(self._seen)
         with pytest.raises(Exception, match=r".") as caught:
             self.press(value)

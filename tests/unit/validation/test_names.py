@@ -1,4 +1,4 @@
-"""Names out of files that somebody else may have made, and files that are none."""
+"""Names in files made by others, and special files."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_links_inside_the_folder_are_refused(tmp_path: Path) -> None:
         with pytest.raises(RiffusionError, match="is a link to another place"):
             below(tmp_path / "set", name)
     assert below(tmp_path / "set", "others/x.png").name == "x.png"
-    (tmp_path / "link").symlink_to(tmp_path / "set")  # the folder that the user names may be one
+    (tmp_path / "link").symlink_to(tmp_path / "set")  # the folder named by the user may be a link
     check_folders(tmp_path / "link", tmp_path / "link" / "others")
 
 
@@ -93,7 +93,7 @@ def test_links_inside_the_folder_are_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(params=["pipe", "socket", "device", "folder", "linked pipe"])
 def no_file(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """Yield the path of something that is called like a file and is none."""
+    """Yield the path of a special file: pipe, device, socket or folder."""
     if sys.platform == "win32":
         pytest.skip("Windows has none of them among files")
     path = tmp_path / "x.wav"
@@ -108,7 +108,7 @@ def no_file(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         path.mkdir()
     else:
         here = Path.cwd()
-        os.chdir(tmp_path)  # names of sockets are short
+        os.chdir(tmp_path)  # names of sockets must be short
         listening = socket.socket(socket.AF_UNIX)
         listening.bind("x.wav")
         os.chdir(here)
@@ -125,7 +125,7 @@ def test_only_regular_files_are_opened(no_file: Path) -> None:
 
 
 def test_every_reader_refuses_special_files(no_file: Path) -> None:
-    """None of these calls would return, or there would be no end of what is read."""
+    """Without the check, these calls would block or read without end."""
     from riffusion_ext.audio.io import read_audio, read_tags, sound_length, sound_shape
     from riffusion_ext.audio.stream import read_pieces
     from riffusion_ext.commands.shared.generation import score_of

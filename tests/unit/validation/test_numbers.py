@@ -1,4 +1,4 @@
-"""Numbers out of texts: finite, of bounded length, within their range."""
+"""Numbers in texts: finite, of bounded length, within their range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that no host could generate are refused where they are made."""
+"""Requests: impossible ones are refused on creation, and batch keys tell which can share a batch."""
 
 from __future__ import annotations
 

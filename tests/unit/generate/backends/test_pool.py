@@ -1,4 +1,4 @@
-"""Several backends as one: whatever fails, each image is there once, as long as one of them lives."""
+"""The pool of backends: whatever fails, each image is returned once while one backend works."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = 3
 
 
 def asked(count: int) -> list[Request]:
-    """Return requests of two kinds, in turn."""
+    """Return requests with two alternating batch keys."""
     kinds = [7.0 + number // 2 % 2 for number in range(count)]
     return [Request(("a", "b"), seeds=(number, 0), cfg=cfg, width=64, height=64) for number, cfg in enumerate(kinds)]
 
@@ -30,9 +30,9 @@ def generated(request: Request) -> Image.Image:
 
 
 class Actor:
-    """Follows a script, a word for each call: ``generate``, ``lose``, ``part``, ``fail`` or ``stop``.
+    """A backend that follows a script, one word per call: ``generate``, ``lose``, ``part``, ``fail`` or ``stop``.
 
-    ``part`` loses the connection after the first image. ``down`` is how often it is not there when it is asked again.
+    ``part`` loses the connection after the first image. ``down`` is how often it is unavailable when checked again.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ def several(
 
 
 def all_generated(team: BackendPool, count: int) -> list[int]:
-    """Generate so many; returns the order in which they came, each once, in the thread that asked."""
+    """Generate a number of images; check that each comes once, in the calling thread, and return their order."""
     came: list[int] = []
     here = threading.get_ident()
 
@@ -156,7 +156,7 @@ def test_pool_uses_every_backend() -> None:
 def test_slow_backend_gets_fewer_requests() -> None:
     slow, fast = Actor(seconds=0.12), Actor(seconds=0.01)
     team = several(slow, fast)
-    all_generated(team, 6)  # to know each other
+    all_generated(team, 6)  # measures the speeds
     slow.got, fast.got = [], []
     all_generated(team, 12)
     assert sum(map(len, fast.got)) >= 10
@@ -198,7 +198,7 @@ def test_pool_retries_its_only_backend_once_before_it_raises() -> None:
     with pytest.raises(BackendUnavailableError, match=r"^still away$"):
         several(gone, rest=60).generate(asked(2), lambda number, image: None)
     assert gone.checks == 1
-    flapping = Actor(then="lose")  # it is there whenever it is asked, and never generates
+    flapping = Actor(then="lose")  # always available when checked, and never generates
     with pytest.raises(BackendUnavailableError, match="broke off"):
         several(flapping, rest=60).generate(asked(2), lambda number, image: None)
     assert len(flapping.got) == 3

@@ -1,4 +1,4 @@
-"""Webuis somewhere else as a backend, over real connections."""
+"""Remote webuis as a backend, over real connections."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Serve = Callable[..., str]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Return what serves a model, or an application."""
+    """Return a function that serves a model or an application."""
     with ExitStack() as stack:
 
         def start(what: Model | FastAPI | None, credentials: str = "", **more) -> str:
@@ -57,7 +57,7 @@ def windows(piece: Song) -> list[bytes]:
 
 @pytest.fixture
 def local(tmp_path: Path) -> list[bytes]:
-    """Return the windows of the song as they are generated without any HTTP."""
+    """Return the windows of the song generated without HTTP."""
     piece = song(tmp_path / "local")
     list(piece.generate(Model()))
     assert len(windows(piece)) == 6
@@ -229,7 +229,7 @@ def test_https_address_of_an_http_server_is_reported(serve: Serve) -> None:
 
 @contextmanager
 def dumb() -> Iterator[str]:
-    """Accept connections, and never answer."""
+    """Accept connections and never answer."""
     with socket.create_server(("127.0.0.1", 0), backlog=50) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
@@ -246,7 +246,7 @@ def test_webui_that_never_answers_is_lost(serve: Serve, local: list[bytes], tmp_
 
 
 def test_webui_that_stops_answering_during_a_job_is_lost(serve: Serve, local: list[bytes], tmp_path: Path) -> None:
-    """The server's loop hangs, as when its machine goes to sleep: connections are made, and nothing comes."""
+    """The server hangs, as when its machine is suspended: connections are accepted and nothing is sent."""
     hanging = Model()
     asleep = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The disk does not fill up with windows of finished songs, and nothing unfinished goes."""
+"""Retention: windows of old finished songs are removed, and unfinished ones are kept."""
 
 from __future__ import annotations
 

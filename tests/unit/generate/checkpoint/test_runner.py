@@ -1,4 +1,4 @@
-"""Nothing that is generated is lost, or generated twice."""
+"""Checkpointed runs: no window is lost or generated twice."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def job_of(seconds: float = 6.0, **record: object) -> RenderJob:
     plan = plan_song(Score((Keyframe("a", seed=3, seconds=seconds),)), SMALL, width=128, overlap=32)
 
     def request(window: Window, read_image: ReadImage) -> Request:
-        for number in plan.needs(window):  # what it needs is really there
+        for number in plan.needs(window):  # its inputs exist
             assert read_image(number).size == (128, 64)
         return Request(("a", "a"), seeds=window.seeds, width=window.width, height=64)
 
@@ -113,7 +113,7 @@ def test_temporary_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
 
 
 def test_damaged_window_images_are_generated_again(tmp_path: Path) -> None:
-    """Also where the header of an image is whole, so that its size can be read."""
+    """Including images whose header is intact, so that their size can be read."""
     straight = RenderFolder(tmp_path / "straight", job_of())
     list(run(straight, FakeBackend(by_seed)))
     work = RenderFolder(tmp_path / "cut", job_of())
@@ -133,7 +133,7 @@ def test_damaged_window_images_are_generated_again(tmp_path: Path) -> None:
 
 
 def test_playable_length_is_known_without_reading_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked after each batch: to look at all images again each time would take ever longer."""
+    """It is called after each batch, so reading all images each time would take longer and longer."""
     work = RenderFolder(tmp_path, job_of())
     counts = []
     for _ in run(work, FakeBackend(by_seed)):

@@ -1,4 +1,4 @@
-"""What was played, in pieces on disk."""
+"""The chunks of a live session on disk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def used(tape: ChunkStore, first: int, stop: int) -> np.ndarray:
 
 @pytest.fixture
 def tape(tmp_path: Path) -> ChunkStore:
-    """Return a tape of three chunks, at a rate where every sample has an exact time."""
+    """Return a store of three chunks, at a rate where every sample has an exact time."""
     tape = ChunkStore(tmp_path / "tape", 8192, 2, 80)
     for number, length in enumerate((1000, 1, 0, 500)):
         tape.add(noise(length, number))

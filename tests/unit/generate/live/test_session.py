@@ -1,4 +1,4 @@
-"""An endless jam: what is asked of the backend, and what is heard of it."""
+"""Live sessions: the requests to the backend, and the audio."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.unit.small import LOW
 from tests.unit.waiting import until
 
 CPU = DecodeSettings(device="cpu")
-STEP = 192 - 64  # columns that each window adds
+STEP = 192 - 64  # new columns per window
 
 
 def settings_of(**more: Any) -> JamSettings:
@@ -169,7 +169,7 @@ def test_failed_window_is_retried_once_with_another_seed(start: Callable[..., Ja
 
 
 def test_audio_of_all_windows_is_complete_to_the_sample(start: Callable[..., Jam]):
-    """An error ends it after five windows: then all five sound to their ends."""
+    """An error ends the session after five windows, which are then complete."""
 
     def five(request: Request) -> Image.Image:
         if backend.generated == 5:
@@ -188,7 +188,7 @@ def test_audio_of_all_windows_is_complete_to_the_sample(start: Callable[..., Jam
 
 
 def test_seams_have_the_level_of_the_rest_and_no_click(start: Callable[..., Jam]):
-    """Steady noise: neither a dip nor a jump where chunks meet."""
+    """Steady noise has neither a dip nor a jump between chunks."""
 
     def steady(request: Request) -> Image.Image:
         rng = np.random.default_rng(request.seeds[0])
@@ -360,7 +360,7 @@ def test_recording_keeps_the_chunks_from_its_start(start: Callable[..., Jam], mo
 def test_page_gets_recent_prompt_changes_only_during_a_long_recording(
     start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch
 ):
-    """Else each of the page's questions, more than two a second, is answered with hours of prompts."""
+    """Otherwise each poll of the page, more than twice a second, would return hours of prompt changes."""
     monkeypatch.setattr(module, "_BEHIND", 2.0)
     jam = start()
     jam.record()
@@ -475,7 +475,7 @@ def test_number_of_sessions_is_limited(tmp_path: Path):
 
 
 def test_stopping_session_does_not_count_towards_the_limit(tmp_path: Path):
-    """Start stops the page's own jam and starts another: the one may still be in the middle of an image."""
+    """Start stops the page's own session and starts another while the first may still be generating an image."""
     jams = JamRegistry(most=1)
     studio = InterruptibleBackend(max_batch=1)
     studio.go_on.clear()

@@ -1,4 +1,4 @@
-"""Jams of a server that is ended by a signal."""
+"""Live sessions of a server that is ended by a signal."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_signal_saves_the_recording_and_removes_the_rest(name: str, tmp_path: Pa
             assert code == 128 + number, said
             assert read_audio(tmp_path / "kept.wav").samples.shape[1] == 8000
             assert list((tmp_path / "playing").iterdir()) == []
-    if name == "SIGKILL":  # the next server's first jam sweeps
+    if name == "SIGKILL":  # the first session of the next server removes leftovers
         with Program("-c", SERVER.replace("playing/1", "playing/2"), folder=tmp_path) as program:
             assert program.process.stdout is not None
             assert program.process.stdout.readline() == "recording\n"

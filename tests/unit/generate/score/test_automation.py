@@ -1,4 +1,4 @@
-"""Curves go through their points, and are read as they are written."""
+"""Automation curves: interpolation, parsing and formatting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores: what is wanted at each moment, and as people type it."""
+"""Scores: interpolation between keyframes, and parsing of their text."""
 
 from __future__ import annotations
 

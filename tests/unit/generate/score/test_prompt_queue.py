@@ -1,4 +1,4 @@
-"""The way from prompt to prompt, which has no end."""
+"""The queue of prompts of a live session."""
 
 from __future__ import annotations
 

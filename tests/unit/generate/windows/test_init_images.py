@@ -1,4 +1,4 @@
-"""Beats stand where the tempo says, in every image of them."""
+"""Init images: beats at their tempo, and tiled images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks and weights share one ramp."""
+"""Masks: the ramp, soft masks and combinations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows cover a song, each column once, whatever its length."""
+"""Window plans: every column of a song of any length is covered once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def score_of(seconds: float, **values: object) -> Score:
 
 
 def check_cover(plan: Plan) -> None:
-    """Every sample between two columns, every column taken from one window that shows it, and weights of sum 1."""
+    """Check that columns cover all samples, that windows cover all columns, and that their weights sum to 1."""
     windows = plan.windows
     assert [window.number for window in windows] == list(range(len(windows)))
     assert windows[0].first == 0
@@ -72,21 +72,21 @@ def test_windows_side_by_side_cover_a_song(seconds: float, width: int) -> None:
 
 @pytest.mark.parametrize("seconds", [5.0, 8.0, 20.48, 61.3])
 def test_plain_windows_go_from_one_prompt_to_the_other_in_even_steps(seconds: float) -> None:
-    """As the original, whose steps are ``linspace(0, 1, count)``."""
+    """Like the original, whose steps are ``linspace(0, 1, count)``."""
     score = Score((Keyframe("a", seed=7, seconds=seconds), Keyframe("b", seed=9, seconds=0.0)))
     alphas = [window.moment.alpha for window in plan_plain(score, PARAMS).windows]
     np.testing.assert_allclose(alphas, np.linspace(0, 1, len(alphas)), atol=1e-5)
 
 
 @settings(deadline=None)
-@example(samples=99 * 441, width=64, share=1.0)  # three windows would meet, were their fades not shorter
+@example(samples=99 * 441, width=64, share=1.0)  # three windows would overlap without shorter fades
 @given(samples=st.one_of(st.integers(1, 100_000), st.integers(1, 60_000_000)), width=widths, share=st.floats(0.0, 1.0))
 def test_windows_of_a_riff_cover_every_sample(samples: int, width: int, share: float) -> None:
     overlap = int(share * width / 2)
     plan = plan_riff(samples, PARAMS, score_of(10.0).at, width=width, overlap=overlap)
     check_cover(plan)
     assert plan.samples == samples
-    # The last window ends where the song does: no model is shown silence that is not there.
+    # The last window ends with the song, so that no model sees padding.
     assert plan.windows[-1].end == max(plan.columns, width)
     for one, other in pairwise(plan.windows):
         assert one.end - other.start >= overlap
@@ -153,7 +153,7 @@ def test_head_is_the_playable_part_of_the_first_windows(seconds: float, count: i
 
 
 def test_different_plans_have_different_json() -> None:
-    """Work is found again by the text of its plan."""
+    """Finished work is found by the JSON of its plan."""
     score = Score((Keyframe('ä [a|b] "q"', "no", 3, bars=8), Keyframe("b", bars=7.5)), bpm=97.3).settled(4)
     plan = plan_song(score, PARAMS, known_start=64)
     others = [

@@ -1,4 +1,4 @@
-"""Parts of a song: they lie side by side, and sound as the song does there."""
+"""Segments of a song: they are adjacent and sound like the song at their position."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_part_sounds_like_the_song_at_its_position(tmp_path: Path):
     begin = part_of(song.plan, 2, 5).first_sample
     there = whole.samples[0, begin : begin + part.samples.shape[1]]
 
-    def loudness(samples: np.ndarray) -> np.ndarray:  # waves differ: phases depend on what lies around
+    def loudness(samples: np.ndarray) -> np.ndarray:  # waves differ, because phases depend on the surroundings
         return np.sqrt(np.square(samples[: len(samples) // 4410 * 4410].reshape(-1, 4410)).mean(1))
 
     inner = slice(2, -2)
@@ -83,7 +83,7 @@ def test_part_sounds_like_the_song_at_its_position(tmp_path: Path):
 
 def test_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path):
     rng = np.random.default_rng(0)
-    # Soft: a part whose peak passes full scale is turned down as a whole.
+    # Quiet, because a part whose peak exceeds full scale is attenuated as a whole.
     song = AudioClip(rng.uniform(-0.05, 0.05, (2, 5 * 44100)).astype(np.float32), 44100)
     dry = parse_curve("0", name="the share", low=0, high=1)
     settings = RiffSettings((Keyframe("a", seed=1, seconds=1.0),), start=0.5, wet=dry, width=128, overlap=32)

@@ -1,4 +1,4 @@
-"""Images to start from are drawn in one pass, in memory that does not grow with the song."""
+"""Init images of a song are drawn in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_only_damaged_song_images_are_drawn_again(tmp_path: Path, small: Spectro
     SongImages(tmp_path, plan, clip, None).draw()
     paths = sorted(tmp_path.iterdir())
     before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in paths]
-    paths[3].write_bytes(before[3][0][:-300])  # cut off
+    paths[3].write_bytes(before[3][0][:-300])  # truncated
     SongImages(tmp_path, plan, clip, None).draw()
     assert [path.read_bytes() for path in paths] == [data for data, _ in before]
     assert [path.stat().st_mtime_ns == when for path, (_, when) in zip(paths, before, strict=True)].count(False) == 1

@@ -1,4 +1,4 @@
-"""Users are told which keyframes are too short to be heard."""
+"""Warnings about keyframes that are too short to be heard."""
 
 from __future__ import annotations
 

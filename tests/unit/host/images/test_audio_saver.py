@@ -1,4 +1,4 @@
-"""From images to files, players and messages, with the real inversion and a host of a few lines."""
+"""From images to files, players and messages, with the real inversion and a minimal host."""
 
 from __future__ import annotations
 

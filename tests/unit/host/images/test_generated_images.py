@@ -1,4 +1,4 @@
-"""Which returned images are images, and where they are."""
+"""Finding the generated images among the returned ones, and their files."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_newest_file_of_a_sequence_is_found_by_its_time(tmp_path: Path) -> None:
         (tmp_path / name).touch()
         os.utime(tmp_path / name, ns=(age, age))
     assert newest_of_sequence(tmp_path / "a.png").name == "a-2.png"
-    os.utime(tmp_path / "a.png", ns=(9, 9))  # a host that reused the plain name
+    os.utime(tmp_path / "a.png", ns=(9, 9))  # a host that reuses the plain name
     assert newest_of_sequence(tmp_path / "a.png").name == "a.png"
     assert newest_of_sequence(tmp_path / "b.png").name == "b.png"
 

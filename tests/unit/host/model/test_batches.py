@@ -1,4 +1,4 @@
-"""Prompts that a host would not generate as if alone are told apart."""
+"""Prompts that a host would not generate in a batch as alone are kept apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long spectrograms in blocks: exact lengths, bounded pieces, and seams that cannot be found."""
+"""Long spectrograms in blocks: exact lengths, bounded pieces, and inaudible seams."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from tests.unit.magnitudes import mel_of_clip, slices
 from tests.unit.small import TINY
 
 FAST = PROGRAMS["fast"]
-ROUGH = Program(updates=1, start=1, stages=())  # no iterations: lengths and order do not need them
+ROUGH = Program(updates=1, start=1, stages=())  # no iterations, for tests of lengths and order
 
 
 def seams(frames: int, scale: int = 1) -> list[int]:
-    """Frames where a block fades to the next."""
+    """Return the frames where a block fades to the next."""
     lap, stride = blocks._OVERLAP * scale, (blocks.BLOCK - blocks._OVERLAP) * scale
     return [start + (blocks._KEPT - blocks._FADE // 2) * scale for start in range(stride, frames - lap, stride)]
 
 
 def image_error(mel: torch.Tensor, signal: np.ndarray, params: SpectrogramParams) -> np.ndarray:
-    """Mean absolute difference of the images in levels, frame by frame."""
+    """Return the mean absolute difference of the images per frame, in levels."""
     again = mel_spectrogram(torch.from_numpy(to_sample_rate(signal, params)), params)
     images = [255 * (x / mel.max()).clamp(0, 1) ** 0.25 for x in (mel, again)]
     error: np.ndarray = (images[0] - images[1]).abs().mean(dim=(0, 2)).numpy()
@@ -48,9 +48,9 @@ def excess(
     places: list[int],
     reach: int,
 ) -> float:
-    """Return the error within `reach` frames of the seams over that elsewhere.
+    """Return the ratio of the error within `reach` frames of the seams to that elsewhere.
 
-    Both against one pass: some stretches of music are harder than others, wherever the seams are.
+    Both are relative to the error of one pass, because some parts of the music are harder than others.
     """
     error = image_error(mel, signal, params) / image_error(mel, one_pass, params)
     near = np.zeros(len(error), bool)
@@ -103,7 +103,7 @@ def test_steady_tone_has_no_gap_or_step_at_block_borders(monkeypatch: pytest.Mon
     loudness = np.sqrt((signal[: len(signal) // 80 * 80].reshape(-1, 80) ** 2).mean(axis=1))[5:-5]
     steps = np.abs(np.diff(20 * np.log10(np.convolve(loudness, np.ones(4) / 4, "valid"))))
     assert steps.max() < 0.3
-    # The phase goes on as a straight line: a break would be a second frequency.
+    # The phase continues linearly: a break would be a second frequency.
     spectrum = np.abs(np.fft.rfft(signal * np.hanning(len(signal)))) ** 2
     frequency = np.fft.rfftfreq(len(signal), 1 / 8000)
     assert spectrum[np.abs(frequency - 440) < 5].sum() > 0.98 * spectrum.sum()
@@ -122,7 +122,7 @@ def test_seams_are_no_worse_than_the_rest(
     signal = reconstruct_long(slices(mel), frames, params, FAST)
     assert excess(mel, signal, reconstruct(mel, params, FAST).numpy(), params, places, 6 * scale) <= 1.10
 
-    # No click: nowhere does the waveform bend more sharply than it does by itself.
+    # No click: the second difference is nowhere larger than in one pass.
     hop = signal.shape[1] // (frames - 1)
     bend = np.abs(np.diff(signal[0], n=2))
     highest = np.lib.stride_tricks.sliding_window_view(bend, hop)[::hop].max(axis=1)

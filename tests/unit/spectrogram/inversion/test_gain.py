@@ -1,4 +1,4 @@
-"""Powers of two by which an inversion is made independent of its level."""
+"""Powers of two that make an inversion independent of the level."""
 
 from __future__ import annotations
 

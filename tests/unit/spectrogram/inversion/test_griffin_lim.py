@@ -1,4 +1,4 @@
-"""The inversion: waveforms whose images are the given ones."""
+"""Griffin-Lim inversion: waveforms whose spectrogram images equal the given ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAST, BEST = PROGRAMS["fast"], PROGRAMS["best"]
 
 
 def error(mel: torch.Tensor, signal: torch.Tensor, params: SpectrogramParams) -> float:
-    """Mean absolute difference of the images, in levels."""
+    """Return the mean absolute difference of the images, in levels."""
     again = mel_spectrogram(torch.from_numpy(to_sample_rate(signal.numpy(), params)), params)
     assert again.shape == mel.shape
     images = [255 * (x / mel.max()).clamp(0, 1) ** 0.25 for x in (mel, again)]
@@ -140,7 +140,7 @@ def test_known_samples_are_kept_and_continued(tune: Any, small: SpectrogramParam
     assert rest[:, kept].numpy() == pytest.approx(known.signal[:, kept].numpy(), abs=1e-4 * scale)
     joined = torch.cat([whole[:, : start * hop], rest], dim=1)
     assert error(mel, joined, small) < 1.1 * error(mel, whole, small)
-    # Alone, the phases of the rest are unrelated: where they meet, the image breaks.
+    # Without the known samples, the phases of the rest are unrelated, and the image breaks at the border.
     apart = torch.cat([whole[:, : (start + 23) * hop], reconstruct(mel[:, start:], small, FAST)[:, 23 * hop :]], dim=1)
     near = slice(start + 17, start + 29)
 

@@ -1,4 +1,4 @@
-"""Loops are reconstructed without ends."""
+"""Reconstruction of loops without ends."""
 
 from __future__ import annotations
 

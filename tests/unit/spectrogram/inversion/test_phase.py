@@ -1,4 +1,4 @@
-"""Phase from magnitude: a maximum spanning tree, and phases that real signals have."""
+"""Phase from magnitude: the maximum spanning tree, and signals of known phase."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ GRID = grid_of()
 
 @pytest.fixture(scope="module")
 def crews() -> Iterator[list[ThreadCrew]]:
-    """Crews of one to three threads that find frames enough in the smallest grids."""
+    """Yield crews of one to three threads that split even the smallest grids."""
     with ThreadPoolExecutor(3) as pool:
         yield [Eager(pool, size) for size in (1, 2, 3)]
 
 
 class Eager(ThreadCrew):
-    """A crew that shares a few frames, too."""
+    """A crew that splits even a few frames."""
 
     def shares(self, frames: int) -> list[tuple[int, int]]:
         size = max(1, min(self.size, frames // 2))
         return list(pairwise(frames * i // size for i in range(size + 1)))
 
 
-# The spanning tree, against one grown edge by edge
+# The spanning tree, compared with Kruskal's
 
 
 Edge = tuple[float, int, int, float]  # weight, from, to, phase from the one to the other
 
 
 def edges_of(magnitude: np.ndarray, grid: FrameGrid) -> list[Edge]:
-    """Restate the edges of one grid [T, K]: Prusa's gradients between all neighbours."""
+    """Return the edges of a grid [T, K] by their definition: Prusa's gradients between all neighbours."""
     frames, bins = magnitude.shape
     log = np.log(magnitude.astype(np.float64) + FLOOR * max(float(magnitude.max()), 1e-30))
     gamma = GAMMA * grid.win_length**2
@@ -61,7 +61,7 @@ def edges_of(magnitude: np.ndarray, grid: FrameGrid) -> list[Edge]:
     edges: list[Edge] = []
     for t in range(frames):
         for k in range(bins):
-            # Relative to the middle of the window: an event there has no phase slope along frequency.
+            # Relative to the middle of the window, where an event has no phase slope along frequency.
             neighbours = []
             if t + 1 < frames:
                 turn = 2 * math.pi * k * grid.hop_length / grid.n_fft
@@ -76,7 +76,7 @@ def edges_of(magnitude: np.ndarray, grid: FrameGrid) -> list[Edge]:
 
 
 def heaviest_tree(nodes: int, edges: list[Edge]) -> tuple[float, int]:
-    """Kruskal: the weight of the maximum spanning forest, and how many edges it has."""
+    """Return the weight of the maximum spanning forest and its number of edges, by Kruskal's algorithm."""
     parent = list(range(nodes))
 
     def root(node: int) -> int:
@@ -94,12 +94,12 @@ def heaviest_tree(nodes: int, edges: list[Edge]) -> tuple[float, int]:
 
 
 def turns_apart(a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray:
-    """Return the distance of two phases, whole turns aside, in radians."""
+    """Return the distance of two phases in radians, modulo whole turns."""
     return np.abs((np.asarray(a) - b + math.pi) % (2 * math.pi) - math.pi)
 
 
 def assert_spanning(magnitude: np.ndarray, phase: np.ndarray, grid: FrameGrid) -> None:
-    """Check that the edges which the phase obeys hold a spanning tree, and that none is heavier."""
+    """Check that the edges consistent with the phase contain a spanning tree of maximum weight."""
     flat, edges = phase.ravel(), edges_of(magnitude, grid)
     obeyed = [edge for edge in edges if turns_apart(flat[edge[2]] - flat[edge[1]], edge[3]) < 2e-3]
     weight, count = heaviest_tree(flat.size, obeyed)
@@ -164,7 +164,7 @@ def test_images_of_a_batch_do_not_affect_each_other() -> None:
     together = phase_from_magnitude(magnitude, GRID)
     for number in range(3):
         alone = phase_from_magnitude(magnitude[number : number + 1], GRID)[0]
-        # The first cell of a tree is free; all else is relative to it.
+        # The phase of the first cell of a tree is arbitrary; all others are relative to it.
         shift = together[number] - alone
         assert turns_apart(shift.numpy(), float(shift[0, 0])).max() < 1e-3
 
@@ -196,7 +196,7 @@ def test_known_frames_keep_their_phase_and_anchor_the_others(crews: list[ThreadC
     phase = phase_from_magnitude(torch.from_numpy(magnitude), GRID, known, threads=crews[size]).numpy()
     assert turns_apart(phase[:, :frames], given_phase).max() < 1e-4
     for one, phases in zip(magnitude, phase, strict=True):
-        # One tree hangs from the known frames: with them as one node, it is the heaviest again.
+        # With the known frames as one node, the tree has maximum weight again.
         edges = [
             (
                 weight,
@@ -221,7 +221,7 @@ def spectra_of(signal: np.ndarray, grid: FrameGrid, frames: int) -> torch.Tensor
 
 
 def error_where_loud(spectra: torch.Tensor, grid: FrameGrid, db: float) -> np.ndarray:
-    """Phase errors in radians of all cells within `db` of the loudest; one phase for all is free."""
+    """Return the phase errors in radians of all cells within `db` of the loudest, up to a common phase."""
     phase = phase_from_magnitude(spectra.abs(), grid)
     error = (phase - spectra.angle()).numpy()
     magnitude = spectra.abs().numpy()

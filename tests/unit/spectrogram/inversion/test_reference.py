@@ -1,4 +1,4 @@
-"""The reference engine: the original recipe, where torchaudio is there to run it."""
+"""The reference engine: the original recipe, if torchaudio is installed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from riffusion_ext.spectrogram.inversion import reference
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Set the versions that seem to be installed."""
+    """Fake the installed versions."""
 
     def choose(**versions: str | None) -> None:
         def version(name: str) -> str | None:
@@ -50,7 +50,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
         ({"torch": "2.1.2", "torchaudio": "2.11.0"}, False),
         ({"torch": "2.1.2"}, False),
         ({"torchaudio": "2.1.2"}, False),
-        ({"torch": "2.1.2", "torchaudio": None}, False),  # what is left of an install that was interrupted
+        ({"torch": "2.1.2", "torchaudio": None}, False),  # the remains of an interrupted installation
     ],
 )
 def test_reference_engine_is_offered_when_torchaudio_matches_torch(

@@ -1,4 +1,4 @@
-"""From the working rate to the sample rate: exact lengths, nothing lost below the highest frequency, no images."""
+"""From the working rate to the sample rate: exact lengths, no loss below the highest frequency, no aliases."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_lengths_are_exact_for_any_parameters(
     signal = np.ones((channels, (columns - 1) * hop), np.float32)
     out = to_sample_rate(signal, params)
     assert out.shape == (channels, params.samples_of_columns(columns))
-    assert out == pytest.approx(1.0, abs=0.02)  # a steady value stays, up to both ends
+    assert out == pytest.approx(1.0, abs=0.02)  # a constant is kept up to both ends
 
 
 def test_channels_are_resampled_independently() -> None:

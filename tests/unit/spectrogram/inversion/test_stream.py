@@ -1,4 +1,4 @@
-"""Sound that is given out while its spectrogram is still being generated."""
+"""Streaming: sound decoded while its spectrogram is still being generated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEREO = TINY.replace(stereo=True)
 
 
 def tune(frames: int, params: SpectrogramParams = TINY) -> np.ndarray:
-    """Magnitudes of plucked notes."""
+    """Return magnitudes of plucked notes."""
     rng = np.random.default_rng(5)
     samples = np.zeros((params.channels, (frames - 1) * params.hop_length))
     for start in range(0, samples.shape[1], 2000):
@@ -105,7 +105,7 @@ def test_frames_in_the_margin_may_still_change():
 
 
 def test_seams_are_no_worse_than_the_rest():
-    """The image of the sound is as near to the one that was asked for at the seams as elsewhere."""
+    """The image of the sound is as accurate at the seams as elsewhere."""
     mel = tune(1700)
     stops = list(range(200, 1700, 150))
     whole = np.concatenate(streamed(mel, stops), axis=1)
