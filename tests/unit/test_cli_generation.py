@@ -249,7 +249,7 @@ def test_late_signal_in_a_loop_prints_its_message(
     from riffusion_ext.generate.loop import Loop
 
     owner, name = {
-        "the last window": (running.RenderFolder, "keep"),
+        "the last window": (running.RenderFolder, "save"),
         "the sound": (Loop, "sound"),
         "saving": (io, "write_atomically"),
         "tidying": (generation.shutil, "rmtree"),
