@@ -104,7 +104,7 @@ def tabs(program: str, flags: Sequence[str], folder: Path) -> Iterator[Tabs]:
             end = time.monotonic() + 60
             while not (told.is_file() and told.read_text().count("\n")):
                 assert process.poll() is None, "the browser does not start"
-                assert time.monotonic() < end, "the browser says nothing"
+                assert time.monotonic() < end, "the browser prints nothing"
                 time.sleep(0.1)
             with closing(Tabs(int(told.read_text().split()[0]))) as opened:
                 yield opened

@@ -80,7 +80,7 @@ def stretches(heard: np.ndarray, whole: np.ndarray) -> list[Stretch]:
     The last one is left out if it is shorter than a second.
     """
     sounding = np.flatnonzero(heard)
-    assert len(sounding), "nothing was heard"
+    assert len(sounding), "nothing was played"
     jumps = np.flatnonzero(np.diff(sounding) > RATE // 20)
     begins, ends = sounding[np.append(0, jumps + 1)], sounding[np.append(jumps, len(sounding) - 1)] + 1
     pairs = [(int(begin), int(end)) for begin, end in zip(begins, ends, strict=True)]
@@ -97,9 +97,9 @@ def borders_heard(heard: np.ndarray, whole: np.ndarray, borders: list[int]) -> i
     """
     most = stop = 0
     for number, stretch in enumerate(stretches(heard, whole)):
-        assert stretch.place == pytest.approx(stop, abs=6), "not a sample is lost in between"
+        assert stretch.place == pytest.approx(stop, abs=6), "no sample is lost in a pause"
         if number:
-            assert stop in [pytest.approx(border, abs=3) for border in borders], "it stops at the end of a chunk"
+            assert stop in [pytest.approx(border, abs=3) for border in borders], "pauses are at the end of a chunk"
         stop = stretch.stop
         inner = slice(stretch.begin + FADE, stretch.end - FADE)
         np.testing.assert_array_equal(heard[inner], whole[stretch.place + FADE :][: inner.stop - inner.start])

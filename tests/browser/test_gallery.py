@@ -457,7 +457,7 @@ def test_slider_has_keyboard_control_and_aria_values(gallery: Gallery) -> None:
         assert gallery.times()[0][1] == pytest.approx(at, abs=0.02), key
         assert strip.get_attribute("aria-valuenow") == f"{at:.1f}"
     assert strip.get_attribute("aria-valuemax") == "40.0"
-    assert gallery.chosen() == 1, "the arrows are the slider's while it has the focus"
+    assert gallery.chosen() == 1, "arrow keys move the focused slider only"
     gallery.page.keyboard.press("Space")
     gallery.becomes(gallery.playing, [0])
 

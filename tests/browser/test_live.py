@@ -115,7 +115,7 @@ def test_playback_is_gapless_and_sample_exact(chromium: Any, tmp_path: Path):
             assert time.monotonic() < end, f"no more than {crossed} borders were played over"
             page.wait_for_timeout(1000)
             heard, lost = tapped(page.evaluate)
-            assert lost * 128 <= np.flatnonzero(heard)[0], "the tap has missed nothing but, maybe, its beginning"
+            assert lost * 128 <= np.flatnonzero(heard)[0], "the recorder has missed at most its beginning"
             crossed = borders_heard(heard, *played_from(results))
         until(page, lambda: "jazz bells" in said(page, "now"))
         assert re.match(r"\d+ s ahead · generated at \d+(\.\d+)? times", said(page, "ahead"))
@@ -189,7 +189,7 @@ def test_slow_backend_is_buffered_and_reported(chromium: Any, tmp_path: Path):
         begin = after.begin - (after.place - border)
         rising = whole[border:][: len(ramp)] * ramp
         np.testing.assert_allclose(heard[begin:][: len(ramp)], rising, atol=1e-3, err_msg="a click")
-        assert np.abs(heard[before.end - 8 : before.end]).max() < 0.05, "and without a click"
+        assert np.abs(heard[before.end - 8 : before.end]).max() < 0.05, "the fade has no click"
 
 
 def test_queued_prompts_can_be_dropped_and_are_reached_in_order(chromium: Any, tmp_path: Path):
@@ -243,10 +243,10 @@ def test_image_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
         page.wait_for_timeout(300)
         _, still = page.evaluate(read)
         page.wait_for_timeout(300)
-        assert page.evaluate(read)[1] == still, "it stands while it is paused"
+        assert page.evaluate(read)[1] == still, "the image does not move during a pause"
         assert before != still
         row = np.array(still[round(width * 0.35) + 8 :])
-        assert len(np.unique(row)) > 20, "what is painted ahead is seen"
+        assert len(np.unique(row)) > 20, "audio generated ahead is visible"
         assert meter.get_attribute("role") == "meter"
         assert 0 < ahead(page) <= float(meter.get_attribute("aria-valuemax")) == 20
 
@@ -261,7 +261,7 @@ def test_closing_the_page_ends_the_session_and_a_backend_error_is_shown(chromium
         page.reload()
         end = time.monotonic() + 40
         while folder.exists():
-            assert time.monotonic() < end, "the jam of the page before goes on"
+            assert time.monotonic() < end, "the session of the previous page still runs"
             time.sleep(0.5)
         page.locator(PAGE_BUTTONS, has_text=re.compile("^ *Live *$")).first.click()
         page.wait_for_selector(".riffusion-live-picture")

@@ -73,14 +73,14 @@ def test_windows_can_be_played_during_generation_and_continue_after_it(page: Any
     until_window(page, 3)
     page.wait_for_selector("#riffusion_song_part_1 audio")
     assert "of 6" in page.inner_text("#riffusion_song_status")
-    assert page.locator("#riffusion_song_result audio").count() == 0, "this is before the end"
+    assert page.locator("#riffusion_song_result audio").count() == 0, "the result appears at the end only"
     play(page, "riffusion_song_part_1")
     page.evaluate("document.querySelector('#riffusion_song_part_1 audio').mark = 'the same'")
     page.wait_for_selector("#riffusion_song_result audio")
     until(page, "riffusion_song_status", "Saved as")
     page.wait_for_function("() => document.querySelector('#riffusion_song_result audio').duration > 0")
     kept = page.eval_on_selector("#riffusion_song_part_1 audio", "audio => [audio.mark, audio.paused]")
-    assert kept == ["the same", False], "what is listened to is left alone"
+    assert kept == ["the same", False], "a playing player is not replaced"
     duration = page.eval_on_selector("#riffusion_song_result audio", "audio => audio.duration")
     assert duration == pytest.approx(22.0, abs=0.01)
     assert page.locator("#riffusion_song_part_2 audio").count() == 1

@@ -313,7 +313,7 @@ class FakeWebui:
     def modules(self) -> dict[str, types.ModuleType]:
         def report(message: str, *, exc_info: bool = False) -> None:
             if exc_info:
-                assert sys.exc_info()[0] is not None, "a traceback was asked for outside of an except block"
+                assert sys.exc_info()[0] is not None, "a traceback was requested outside of an except block"
             self.log.append(message)
 
         def add_callback(

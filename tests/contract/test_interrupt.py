@@ -82,7 +82,7 @@ def test_interrupt_stops_the_running_generation(generating: tuple[Generation, An
     thread.join(5)
     assert not thread.is_alive()
     assert backend.interrupted
-    assert images == [], "one that was interrupted half-way is noise"
+    assert images == [], "an interrupted image is noise"
     assert host.state.job == ""
 
 
@@ -92,7 +92,7 @@ def test_interrupting_a_waiting_job_does_not_affect_the_running_one(generating: 
         thread, images = _started(backend)
         threading.Event().wait(0.1)
         backend.interrupt()
-        assert not host.state.interrupted, "that job is somebody else's"
+        assert not host.state.interrupted, "the job belongs to another client"
     thread.join(5)
     assert backend.interrupted
     assert host.generated == 0
@@ -120,7 +120,7 @@ def test_interrupt_at_the_end_does_not_affect_the_next_job(
 
     def interrupt(state: Any) -> None:
         state.interrupted = True
-        assert not over.wait(0.3), "the painting has ended in between"
+        assert not over.wait(0.3), "the generation has ended in between"
 
     monkeypatch.setattr(type(fake.state), "interrupt", interrupt)
     monkeypatch.setattr(type(fake.state), "end", lambda state: over.set())
@@ -138,10 +138,10 @@ def test_activity_shows_waiting_then_only_the_steps_of_its_own_job(generating: t
     thread.start()
     while backend.activity is None:
         threading.Event().wait(0.01)
-    assert backend.activity == Activity(waiting=True), "those steps are of others"
+    assert backend.activity == Activity(waiting=True), "those steps belong to another job"
     host.lock.release()
     assert host.began.wait(5)
-    assert backend.activity is None, "the sampler has not said anything yet"
+    assert backend.activity is None, "the sampler has not reported a step yet"
     host.state.sampling_step, host.state.sampling_steps = 6, 20
     assert backend.activity == Activity(7, 20)
     host.state.sampling_step = 20  # after the last one
@@ -157,7 +157,7 @@ def test_backend_name_is_the_chosen_checkpoint_before_it_is_loaded(generating: t
     assert backend.name == "riffusion-tiny"
     fake.opts.data["sd_model_checkpoint"] = "away.safetensors"
     assert type(backend)().name == "away.safetensors"
-    assert backend.name == "riffusion-tiny", "a song is made with one model"
+    assert backend.name == "riffusion-tiny", "a backend keeps its model"
 
 
 def test_changed_checkpoint_is_refused_before_generation(generating: tuple[Generation, Any], fake: FakeWebui) -> None:

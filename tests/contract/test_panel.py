@@ -179,7 +179,7 @@ def _pages(bench: Bench) -> Any:
 
 def test_host_without_generation_gives_one_sentence_why(bench: Bench) -> None:
     ids = _ids(_pages(bench))
-    assert "riffusion_pictures_go" in ids, "the other pages work all the same"
+    assert "riffusion_pictures_go" in ids, "the other pages still work"
     assert "riffusion_song_why" in ids
     assert not {"riffusion_song_go", "riffusion_riff_go", "riffusion_loop_go", "riffusion_live_go"} & set(ids)
     (why,) = [block.value for block in _pages(bench).blocks.values() if block.elem_id == "riffusion_song_why"]

@@ -141,7 +141,7 @@ def test_foreign_checkpoint_warning_is_in_the_players_or_else_in_the_comments(be
     bench.host.opts.sd_model_checkpoint = "photo-model"
     processed, payload = bench.generate("On")
     assert "photo-model does not look like a Riffusion model" in _texts(payload)
-    assert "does not look" not in processed.comments, "once is enough where there are players"
+    assert "does not look" not in processed.comments, "the players show the warning already"
     bench.host.opts.riffusion_players = False
     processed, _ = bench.generate("On")
     assert "photo-model does not look like a Riffusion model" in processed.comments
@@ -442,7 +442,7 @@ def test_generated_image_stores_its_parameters_but_no_level(bench: Bench) -> Non
             assert image.info["parameters"] in processed.infotexts
         assert (record.params.max_frequency, record.params.stereo, record.max_value) == (20000, True, None)
     assert "riffusion" in processed.images[1].info, "also in what the API returns"
-    assert "riffusion" not in processed.images[0].info, "the grid is no spectrogram"
+    assert "riffusion" not in processed.images[0].info, "the grid is not a spectrogram"
 
 
 def test_custom_parameters_are_stored_or_reported_when_invalid(bench: Bench) -> None:

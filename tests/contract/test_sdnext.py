@@ -95,7 +95,7 @@ def test_images_store_their_parameters(sdnext: Bench, ending: str) -> None:
         text = image.info.get("parameters") or image.getexif().get_ifd(0x8769)[0x9286][8:].decode("utf-16-be")
     assert record.source == ("text" if ending == "png" else "exif")
     assert (record.params.max_frequency, record.params.stereo, record.max_value) == (20000, True, None)
-    assert text.startswith("funky bass\n"), "the host's own text is as it was"
+    assert text.startswith("funky bass\n"), "the host's own text is unchanged"
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg"])

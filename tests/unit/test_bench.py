@@ -351,7 +351,7 @@ def test_songs_of_a_folder_are_spread_over_it(tmp_path: Path) -> None:
 def test_every_method_of_slicing_draws_the_same_windows(song: Path, tmp_path: Path, name: str, count: int) -> None:
     slicing.METHODS[name](song, tmp_path)
     images = [read_image(path) for path in sorted(tmp_path.iterdir())]
-    assert len(images) == count, "only tiles fill the last one up"
+    assert len(images) == count, "only tiles pad the last one"
     assert {image.format for image in images} == {"PNG"}
     assert {image.mode for image in images} == {"RGB"}
     assert {image.size for image in images} == {(513 if name == slicing.ORIGINAL else 512, 512)}

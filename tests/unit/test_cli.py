@@ -517,9 +517,9 @@ def test_messages_of_c_libraries_do_not_reach_the_terminal(tmp_path: Path) -> No
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert not re.search("mpg123|resync|Illegal|Xing", done.stderr), done.stderr
     loud = subprocess.run([*command, "--verbose", "--overwrite"], capture_output=True, text=True, check=False)
-    assert re.search("mpg123|resync|Illegal|Xing", loud.stderr), "or the file is no test of it"
+    assert re.search("mpg123|resync|Illegal|Xing", loud.stderr), "the file makes the libraries print something"
     missing = subprocess.run([*command[:5], "gone.mp3"], capture_output=True, text=True, check=False)
-    assert "no such file or folder: gone.mp3" in missing.stderr, "ours are still told"
+    assert "no such file or folder: gone.mp3" in missing.stderr, "our own messages still appear"
 
 
 def test_control_characters_in_names_are_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

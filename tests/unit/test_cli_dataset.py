@@ -257,7 +257,7 @@ def test_progress_shows_songs_and_remaining_time(
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in lines[:2]] == ["1/2", "2/2"]
     assert re.fullmatch(r"1/2 .* \[\d+\.\d\d songs/s, \d+:\d\d min left for reading\]", lines[0])
-    assert lines[1].endswith(" songs/s]"), "no time is left for reading, and more is to come"
+    assert lines[1].endswith(" songs/s]"), "no remaining time after the last song, because other stages follow"
     assert "0:00" not in "".join(lines)
 
 

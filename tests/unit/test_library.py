@@ -85,7 +85,7 @@ def test_temporary_files_stay_within_their_size_limit(tmp_path: Path) -> None:
     large.write_bytes(bytes(1000))
     record = library.add(large, title="", duration=1.0, temporary=True)
     assert library.get(record.id) is not None
-    assert large.exists(), "the newest can be played, however large"
+    assert large.exists(), "the newest clip can be played at any size"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "large"]
 
 

@@ -151,7 +151,7 @@ def test_signal_while_libsndfile_writes_is_raised_afterwards(tmp_path: Path) -> 
     with stopping_signals(), pytest.raises(Stop):
         soundfile.write(file, np.zeros(100_000), 8000, format="FLAC")
         spin()
-    assert len(file.getvalue()) > 0, "and what is said to be written, is"
+    assert len(file.getvalue()) > 0, "the reported data was written"
 
 
 def test_shielded_block_is_finished_before_the_signal_is_raised() -> None:

@@ -93,7 +93,7 @@ def test_song_with_two_tempi_has_low_tempo_confidence(first: float, then: float,
     parts = [play(Groove(BY_NAME["house"], tempo, 31), 20.0) for tempo in (first, then)]
     beats = heard(np.concatenate(parts))
     assert (beats.confidence >= SURE) == sure
-    assert beats.on_beats >= SURE, "where its beats are is clear all the same"
+    assert beats.on_beats >= SURE, "the positions of its beats are clear"
 
 
 def test_octave_ambiguity_does_not_lower_on_beats() -> None:

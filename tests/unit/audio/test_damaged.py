@@ -111,7 +111,7 @@ def test_vbr_mp3_without_a_length_is_read_whole(
     path = put(tmp_path / "a.mp3", before + without_xing(data) + behind)
     found = samples_of(path)
     lead = (found.shape[1] - whole.shape[1]) // 2
-    assert 0 < lead < 3000, "nothing tells what the encoder has added"
+    assert 0 < lead < 3000, "the file does not record the encoder delay"
     starts = [n for n in range(3000) if np.allclose(found[:, n : n + 3000], whole[:, :3000], atol=1e-6, rtol=0)]
     assert len(starts) == 1
     np.testing.assert_allclose(found[:, starts[0] :][:, : whole.shape[1]], whole, atol=1e-6, rtol=0)
@@ -219,7 +219,7 @@ def test_truncated_compressed_file_is_read_up_to_its_end(form: str, share: float
         np.testing.assert_allclose(found[:, :-3000], whole[:, : found.shape[1] - 3000], atol=1e-6, rtol=0)
     (note,) = read_audio(path).notes
     assert note.startswith(f"the file breaks off after {found.shape[1] / (48000 if form == 'opus' else 44100):.1f} ")
-    assert " of 4." in note or form in ("ogg", "opus"), "these do not tell how long they were"
+    assert " of 4." in note or form in ("ogg", "opus"), "these formats do not record their length"
 
 
 @pytest.mark.parametrize("form", ["aiff", "au", "w64", "rf64"])
@@ -261,7 +261,7 @@ def test_sound_after_a_gap_keeps_its_position(form: str, place: float, tmp_path:
     found = samples_of(path)
     assert found.shape == whole.shape
     other = np.flatnonzero(np.abs(found - whole).max(axis=0) > 0.05)
-    assert 0 < other[-1] - other[0] < 4 * 48000, "the rest is as it was"
+    assert 0 < other[-1] - other[0] < 4 * 48000, "the rest is unchanged"
     silent = np.flatnonzero(~found.any(axis=0))
     assert silent.size > 0.1 * 44100
     (note,) = read_audio(path).notes

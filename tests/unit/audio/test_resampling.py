@@ -43,7 +43,7 @@ def _dbfs(level: float) -> float:
 def test_resampled_sine_keeps_level_and_phase(source: int, rate: int, share: float) -> None:
     frequency = share * min(source, rate)
     amplitude, rest = heard(resampled(sine(frequency, source, 0.4), source, rate), frequency, rate)
-    assert abs(amplitude - 0.5) < 1e-4, "level or phase moved"
+    assert abs(amplitude - 0.5) < 1e-4, "level or phase changed"
     assert _dbfs(rest) < -95
 
 

@@ -49,7 +49,7 @@ def test_gain_starts_with_the_first_piece_and_changes_slowly():
     out = levelled(np.concatenate([loud, soft], axis=1), [4 * RATE, 8 * RATE])
     assert rms_db(out[:, : 4 * RATE - 800]) == pytest.approx(LOUDNESS_DB, abs=0.2)
     fall = rms_db(out[:, 4 * RATE + 800 : 5 * RATE]) - LOUDNESS_DB
-    assert fall == pytest.approx(-20, abs=1), "a soft passage stays one at first"
+    assert fall == pytest.approx(-20, abs=1), "a soft passage stays soft at first"
     rise = rms_db(out[:, 11 * RATE :]) - rms_db(out[:, 4 * RATE + 800 : 5 * RATE])
     assert rise == pytest.approx(7 * SLOPE_DB, abs=0.5)
 

@@ -76,7 +76,7 @@ def test_bad_file_is_reported_in_one_line_and_the_others_are_used(
     lines = [line for line in captured.err.splitlines() if line.startswith("failed: ")]
     assert len(lines) == 1
     assert any(word in lines[0] for word in words.split("|")), lines
-    assert lines[0].count(str(good / name)) == 1, "it is named, once"
+    assert lines[0].count(str(good / name)) == 1, "the file is named once"
     assert "Traceback" not in captured.err
     assert not re.search(r"\w(Error|Exception)", lines[0]), "a sentence, not the name of an exception"
     assert "1 song, " in captured.out
@@ -111,7 +111,7 @@ def test_song_with_a_gap_is_reported_and_keeps_its_length(
     ((failed, reason),) = built.failed
     assert failed == path
     assert "lacks " in reason
-    assert not any("lacks" in note for note in built.notes), "it is told once"
+    assert not any("lacks" in note for note in built.notes), "it is reported once"
 
 
 @pytest.mark.parametrize("cut", [0.3, 0.6, 0.95])
@@ -180,7 +180,7 @@ def test_missing_songs_are_reported_and_no_folder_is_created(
     (tmp_path / "empty").mkdir()
     assert main(["dataset", str(tmp_path / "empty"), str(tmp_path / "out")]) == 1
     assert f"no sound files in {tmp_path / 'empty'}" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists(), "nothing is made in vain"
+    assert not (tmp_path / "out").exists(), "no folder is created"
 
 
 def test_unreadable_folder_is_reported_in_one_line(

@@ -108,7 +108,7 @@ def test_killed_cluster_worker_does_not_change_the_result(
     wait_for(lambda: process.poll() is not None or len(list(fresh.glob("*.png"))) > 40, tmp_path / "scheduler.log")
     cluster.workers[0].send_signal(signal.SIGKILL)
     out, err = process.communicate(timeout=120)
-    assert process.returncode == 1, "one of the files is no music"
+    assert process.returncode == 1, "one of the files is not music"
     assert [line for line in err.splitlines() if line.startswith("failed:")] == [
         line for line in said.splitlines() if line.startswith("failed:")
     ]

@@ -118,7 +118,7 @@ def test_thumbnails_are_made_again_only_when_the_image_changes(
     with Image.open(path) as image:
         Image.new("RGB", image.size, "red").save(path)
     assert page_of(store, manifest)[0] != first
-    assert again == [path], "one that has changed"
+    assert again == [path], "only the changed image"
 
 
 def test_hostile_names_are_escaped(made: tuple[Store, Manifest]) -> None:
@@ -174,7 +174,7 @@ def test_many_windows_are_split_into_several_sheets(
     told: list[float] = []
     paths = write_sheets(store, manifest, title="set", sounds=0, progress=told.append)
     assert [path.name for path in paths] == [f"contact-sheet-{number}.html" for number in (1, 2, 3)]
-    assert not (store.out / "contact-sheet.html").exists(), "that of before"
+    assert not (store.out / "contact-sheet.html").exists(), "the previous sheet"
     assert told == sorted(told)
     assert told[-1] == 1.0
     counts = [len(Page(path.read_text("utf-8")).all("article")) for path in paths]

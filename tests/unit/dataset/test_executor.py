@@ -41,7 +41,7 @@ def test_lost_song_is_reported_in_one_sentence() -> None:
 def test_one_job_or_missing_joblib_runs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     three, here = [PROCESS] * 3, {os.getpid()}
     assert set(executor._mapped(eval, eval, three, 1, "")) == here
-    assert set(executor._mapped(eval, eval, three[:1], 8, "")) == here, "of one song, no other process is started"
+    assert set(executor._mapped(eval, eval, three[:1], 8, "")) == here, "a single song starts no other process"
     assert not here & set(executor._mapped(eval, eval, three, 2, ""))
     monkeypatch.setattr(executor, "find_spec", lambda name: None)
     assert set(executor._mapped(eval, eval, three, 2, "")) == here

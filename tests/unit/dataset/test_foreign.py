@@ -246,7 +246,7 @@ def test_linked_images_and_captions_are_neither_used_nor_changed(world: Path) ->
     use(world)
     assert outside(world) == before
     exported = [path for place in ("kohya", "audio") for path in (out / place).rglob("*.png")]
-    assert all(path.read_bytes() != b"a photo" for path in exported), "nor is it copied into the set"
+    assert all(path.read_bytes() != b"a photo" for path in exported), "it is not copied into the set"
 
 
 # --- what is written in them -----------------------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def test_the_same_songs_give_the_same_bytes_of_every_file(made: Path, world: Pat
         os.utime(path, (1e9, 1e9))
     again = build(collection, out, SETTINGS, jobs=1)
     assert contents(out) == first
-    assert again.exported.written == 0, "nor is anything written that was there"
+    assert again.exported.written == 0, "existing files are not written again"
     assert all(path.stat().st_mtime == 1e9 for path in (out / ".export").iterdir())
     other = world / "sets" / "other"
     build(collection, other, SETTINGS, jobs=1)

@@ -227,7 +227,7 @@ def test_command_or_worker_killed_during_a_run_is_completed_by_the_next(
     os.kill(workers_of(process)[0], signal.SIGKILL)
     said = process.communicate()
     assert process.returncode == 0, said
-    assert tree(out) == undisturbed, "what it had in hand was done by others"
+    assert tree(out) == undisturbed, "its songs were processed by other workers"
 
 
 @pytest.mark.slow

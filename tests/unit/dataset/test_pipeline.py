@@ -85,7 +85,7 @@ def test_songs_become_a_training_set(collection: Path, out: Path, narrow: Datase
         2.56,
     ]
     assert {window.duration for window in built.manifest.windows} == {0.64}
-    assert built.manifest.counts() == {"ending": 2, "intro": 2}, "a song of four windows is left whole"
+    assert built.manifest.counts() == {"ending": 2, "intro": 2}, "a song of four windows keeps all of them"
     assert [(tell.done, tell.total) for tell in told] == [(1, 3), (2, 3), (3, 3)]
     assert told[-1].left == 0
     assert told[-1].fresh == 3
@@ -206,14 +206,14 @@ def test_images_of_other_settings_replace_the_old_ones_and_keep_them_as_rejected
     first = build(collection, out, narrow, jobs=1)
     (out / "pictures" / "mine.png").write_bytes((out / "pictures" / first.manifest.kept[0].file).read_bytes())
     second = build(collection, out, with_slicing(narrow, columns=80), jobs=1)
-    assert "mine.png" in images(out), "what is not ours stays where it is"
+    assert "mine.png" in images(out), "foreign files are not moved"
     (out / "pictures" / "mine.png").unlink()
     check_whole(second, out)
     assert {window.file for window in first.manifest.windows} <= set(images(out, "rejected"))
     third = build(collection, out, narrow, jobs=1)
     check_whole(third, out)
     assert third.manifest == first.manifest
-    assert third.resumed == 3, "records of before are found again"
+    assert third.resumed == 3, "earlier records are reused"
 
 
 def test_songs_can_be_added_and_removed_between_runs(
@@ -384,7 +384,7 @@ def test_run_stopped_while_changing_images_leaves_a_consistent_set(
     built = stopped_after(1, collection, out, wide, monkeypatch)
     assert built.stopped
     check_whole(built, out)
-    assert len(built.manifest.songs) == 3, "songs that were not come to keep their old images"
+    assert len(built.manifest.songs) == 3, "songs not yet processed keep their old images"
     after = build(collection, out, wide, jobs=1)
     check_whole(after, out)
     fresh = build(collection, tmp_path / "fresh", wide, jobs=1)
@@ -440,7 +440,7 @@ def test_captions_edited_by_hand_survive(collection: Path, out: Path, narrow: Da
     assert not dropped.manifest.kept
     assert not captions(out)
     build(collection, out, narrow, jobs=1)
-    assert text.read_text() == "my own words", "and a time among the rejected"
+    assert text.read_text() == "my own words", "even after being rejected"
 
 
 @pytest.mark.parametrize("typed", ["", "  \n", "\ufeff", ",,"])
@@ -472,8 +472,8 @@ def test_reviews_are_applied_and_remembered(
     second.write_text(json.dumps({"windows": {bad: {"keep": True}}}))
     built = build(collection, out, narrow, jobs=1, reviews=[second])
     check_whole(built, out)
-    assert bad in {window.file for window in built.manifest.kept}, "the later word counts"
-    assert good in {window.file for window in built.manifest.kept}, "and what was said of others stays"
+    assert bad in {window.file for window in built.manifest.kept}, "the later decision applies"
+    assert good in {window.file for window in built.manifest.kept}, "decisions on other windows are kept"
 
 
 def test_review_of_one_sheet_keeps_decisions_of_another(
@@ -547,6 +547,6 @@ def test_each_faulty_song_gets_its_reason(tmp_path: Path, make_song: MakeSong, n
         "shifted.wav": {"duplicate"},  # duplicate of its own first window: the offset is inaudible
     }
     texts = [reason["text"] for window in built.manifest.windows for reason in window.reasons]
-    assert all(any(c.isdigit() for c in text) for text in texts), "each says its measure and the limit"
+    assert all(any(c.isdigit() for c in text) for text in texts), "each names its value and the limit"
     table = (tmp_path / "out" / "manifest.csv").read_text("utf-8").splitlines()
     assert len(table) == 1 + len(built.manifest.windows)

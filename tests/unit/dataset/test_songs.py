@@ -58,7 +58,7 @@ def test_training_set_inside_the_collection_is_skipped(tmp_path: Path) -> None:
 def test_other_training_sets_inside_the_collection_are_skipped(tmp_path: Path) -> None:
     touch(tmp_path, "a.wav", "set/.riffusion/lock", "set/audio/a_1.wav", "b/set/.riffusion/lock", "b/set/c.wav")
     assert names(tmp_path) == ["a.wav"]
-    assert names(tmp_path / "set") == ["audio/a_1.wav"], "unless it is what was asked for"
+    assert names(tmp_path / "set") == ["audio/a_1.wav"], "unless it is the requested folder"
 
 
 def test_links_to_songs_are_used_and_links_to_folders_do_not_loop(tmp_path: Path) -> None:

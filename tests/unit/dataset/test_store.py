@@ -90,7 +90,7 @@ def test_stop_request_is_seen_by_other_processes_and_ends_with_the_run(store: St
     assert not store.stop_wanted
     store.stop()
     with store.locked():
-        assert not store.stop_wanted, "it was meant for another run"
+        assert not store.stop_wanted, "the request was for another run"
 
 
 def test_temporary_files_of_killed_runs_are_removed(store: Store) -> None:

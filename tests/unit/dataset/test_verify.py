@@ -68,7 +68,7 @@ def test_good_images_pass_verification(slicing: dict[str, object], songs: Path, 
         assert check.problem == ""
         assert abs(check.level_db) < 1.5
         assert check.error < 4
-        assert check.other < 1, "it is that part of the song"
+        assert check.other < 1, "it matches its part of the song"
         assert check.clipped == 0
 
 

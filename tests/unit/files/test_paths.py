@@ -155,7 +155,7 @@ def test_one_line_names_skipped_files(tmp_path: Path):
     )
     passed: list[Path] = []
     expand([tmp_path, tmp_path, f"{tmp_path}/*.mid"], SOUND_SUFFIXES, passed=passed)
-    assert [path.name for path in passed] == ["c.MID", "noext"], "what is named outright is no longer passed over"
+    assert [path.name for path in passed] == ["c.MID", "noext"], "explicitly named files are not skipped"
     expand([tmp_path], SOUND_SUFFIXES, passed=(again := []))
     assert passed_over_line(again) == "3 files passed over: 2 .mid (b.mid, ...), 1 without suffix (noext)"
 

@@ -48,7 +48,7 @@ def test_earlier_result_names_stay_with_their_inputs(order: tuple[str, str]):
     assert given_names(one, other, there={"song.png": one}) == {one: "song.png", other: f"song_{suffix}.png"}
     assert given_names(other, there={"song.png": one}) == {other: f"song_{suffix}.png"}
     assert given_names(other, there={f"song_{suffix}.png": other}) == {other: f"song_{suffix}.png"}
-    assert given_names(one, there={"song.png": None}) == {one: "song.png"}, "an older file that does not tell"
+    assert given_names(one, there={"song.png": None}) == {one: "song.png"}, "an older file does not record its source"
 
 
 def test_taken_name_is_not_used():

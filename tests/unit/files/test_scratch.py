@@ -142,7 +142,7 @@ def test_folders_that_cannot_be_removed_keep_their_marker(tmp_path: Path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(scratch.shutil, "rmtree", lambda *_, **__: None)
         scratch.release(folder)
-    assert (folder / MARK).exists(), "so that it is swept later"
+    assert (folder / MARK).exists(), "so that it can be removed later"
     assert scratch.sweep(tmp_path) == 1
 
 

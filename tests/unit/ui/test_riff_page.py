@@ -151,7 +151,7 @@ def test_preview_generates_one_window_that_the_song_reuses(
     settings = settings_of(small | {"seed": page["extra"]["seed"]})
     page_of(make(runs, place, song, settings, OPTIONS))
     windows = len(list((tmp_path / "riffs" / "windows").glob("*/windows/*.png")))
-    assert studio.generated == windows > 1, "the first window was not painted again"
+    assert studio.generated == windows > 1, "the first window was not generated again"
 
 
 def test_stopped_riff_is_resumed(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
@@ -180,7 +180,7 @@ def test_result_is_remixed_without_generating(short: RiffSettings, studio: Studi
     assert len(sources(html)) == 1
     (path,) = tmp_path.glob("riffs/*-*-*/*(mix 0).wav")
     original = read_audio(song.path)
-    assert np.allclose(read_audio(path).samples, original.samples, atol=2e-4), "none of the result is the song"
+    assert np.allclose(read_audio(path).samples, original.samples, atol=2e-4), "a mix of 0 is the song"
     assert settings_in(path)[1].wet.at(0) == 0
     for lost in (False, True):
         assert len(sources(difference(place, done, values, lost=lost))) == 1

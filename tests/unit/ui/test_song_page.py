@@ -124,7 +124,9 @@ def test_song_can_be_played_during_generation_and_then_whole(tall: SongSettings,
     heard = [index for index, shown in enumerate(seen) if any(sources(html) for html in shown.stretches.values())]
     assert len(heard) >= 3
     assert seen[heard[0]].stretches.keys() == {0}, "the first window comes first"
-    assert not any(seen[index].status or seen[index].result for index in heard), "players change by themselves alone"
+    assert not any(seen[index].status or seen[index].result for index in heard), (
+        "updates of players change nothing else"
+    )
     page = page_of(seen)
     filled = [number for number, html in page["stretches"].items() if html]
     assert filled == list(range(len(filled)))
@@ -208,7 +210,9 @@ def test_images_are_used_by_the_song_and_when_resuming(values: dict[str, Any], s
     assert firsts[0].init.getpixel((127, 0)) == (200, 100, 50)
     assert firsts[0].init.getpixel((0, 0)) == (0, 0, 0)
     assert firsts[0].mask is not None
-    assert studio.generated == len(list((tmp_path / "songs" / "windows").rglob("0*.png"))), "none is painted twice"
+    assert studio.generated == len(list((tmp_path / "songs" / "windows").rglob("0*.png"))), (
+        "no window is generated twice"
+    )
 
 
 def test_files_have_the_configured_sample_format(short: SongSettings, studio: Studio, tmp_path: Path):
@@ -245,7 +249,7 @@ def test_checkpoint_that_is_not_riffusion_is_warned_about_at_once(short: SongSet
     steps = list(make(new_runs(), place, short, OPTIONS, {}))
     assert "&lt;cats&gt; is none" in str(steps[0].result)
     assert "&lt;cats&gt; is none" in str(steps[-1].status)
-    assert not any("cats" in str(shown.status) for shown in steps[:-1]), "it would be read aloud all the time"
+    assert not any("cats" in str(shown.status) for shown in steps[:-1]), "a screen reader would repeat it"
 
 
 def test_resuming_without_a_stored_image_is_refused(studio: Studio, tmp_path: Path):
@@ -438,7 +442,7 @@ def test_styles_are_applied_to_all_prompts(values: dict[str, Any]):
     assert [frame.prompt for frame in plain.score.keyframes] == ["sax", "harp"]
     assert [frame.prompt for frame in made.score.keyframes] == ["sax, live and slow", "harp, live and slow"]
     assert [frame.negative for frame in made.score.keyframes] == ["vocals, noise", ", noise"]
-    assert settings_of(values | values_of(made), styled) == made, "they are not put in twice"
+    assert settings_of(values | values_of(made), styled) == made, "styles are not applied twice"
 
 
 @pytest.mark.parametrize(("chosen", "named"), [("automatic", "DPM++ 2M"), ("Euler", "Euler")])

@@ -346,7 +346,7 @@ def test_second_run_is_refused_while_the_first_is_active(
     *_, (html, made) = make(runs, str(songs), "", place, narrow)
     assert "A training set is being made already" in html
     assert made == ""
-    assert not runs.stopping, "a press that is refused stops nothing"
+    assert not runs.stopping, "a refused press stops nothing"
     held.go_on.set()
     *_, (html, _) = first
     assert "8 of 12 windows kept" in html
@@ -358,7 +358,7 @@ def test_closed_generator_stops_the_run(songs: Path, place: PageContext, narrow:
         next(steps), next(steps), next(steps)
         assert held.began.is_set()
     *_, (html, _) = make(runs, str(songs), "", place, narrow)
-    assert "being made already" in html, "the work ends a little later, and until then no other begins"
+    assert "being made already" in html, "no other run starts until this one has ended"
     assert held.ended.wait(20)
     assert held.stopped
     assert free(runs)

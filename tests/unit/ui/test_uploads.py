@@ -102,7 +102,7 @@ def test_other_paths_are_refused(uploads: Path) -> None:
             accepted(path)
         with pytest.raises(RiffusionError, match=NOT_OURS) as caught:
             uploaded([path])
-        assert str(uploads.parent) not in str(caught.value), "where it looked is nobody's business"
+        assert str(uploads.parent) not in str(caught.value), "the message names no server path"
 
 
 def test_every_page_refuses_other_paths_with_a_message(

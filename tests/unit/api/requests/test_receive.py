@@ -55,7 +55,7 @@ def test_too_slow_body_is_refused(clock: Clock, size: int, seconds: float) -> No
         run(receive_all(transfers, take))
     assert caught.value.status == 408
     assert caught.value.headers == {"Connection": "close"}
-    assert (len(given) - 1) * seconds < WINDOW, "no longer than one window"
+    assert (len(given) - 1) * seconds < WINDOW, "dropped within one window"
     assert transfers.held == transfers.receiving == 0
 
 
@@ -189,7 +189,7 @@ def test_partly_received_bodies_do_not_deadlock(clock: Clock) -> None:
             return size
 
         sizes = await asyncio.gather(*[one() for _ in range(4)])
-        assert largest <= 1000 + 700, "the room, and what one body is larger"
+        assert largest <= 1000 + 700, "the room plus the excess of one body"
         return sizes
 
     assert run(all_of_it()) == [700] * 4

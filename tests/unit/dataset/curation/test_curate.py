@@ -311,10 +311,10 @@ def test_shifted_copies_give_the_shared_part_and_the_offset() -> None:
     text = "61% of it is the same recording as another window, which begins 2.00 s later"
     assert [verdict.reasons for verdict in verdicts[3:]] == [(Reason("duplicate", text, n),) for n in range(3)]
     within = judged(Features.concatenate(shifted_copy(200)), settings)
-    assert all(verdict.kept for verdict in within), "in one song it is a repetition"
+    assert all(verdict.kept for verdict in within), "within a song it counts as repetition"
     assert all(verdict.kept for verdict in judged(Features.concatenate(shifted_copy(200)), LENIENT, songs=2))
     exact = judged(Features.concatenate(shifted_copy(203)), replace(LENIENT, duplicate=1.0), songs=2)
-    assert all(verdict.kept for verdict in exact), "with 1 only what is equal"
+    assert all(verdict.kept for verdict in exact), "with 1 only identical windows count"
 
 
 def test_maximum_offset_of_shifted_copies_depends_on_the_step() -> None:

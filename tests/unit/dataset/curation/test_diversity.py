@@ -128,7 +128,7 @@ def test_choice_from_a_long_song_is_spread_over_its_parts(monkeypatch: pytest.Mo
 def test_target_below_the_number_of_songs_spreads_over_the_songs() -> None:
     song = np.repeat(np.arange(10), 5)
     chosen = choose_diverse(points(50, 3), song, 5)
-    assert sorted(song[chosen] // 2) == [0, 1, 2, 3, 4], "of each two neighbours one"
+    assert sorted(song[chosen] // 2) == [0, 1, 2, 3, 4], "one of each two neighbours"
     assert len(choose_diverse(points(50, 3), song, 1)) == 1
 
 

@@ -117,7 +117,7 @@ def test_given_pairs_are_treated_like_found_pairs(seed: int, count: int, number:
     song_of, first = np.arange(count), np.zeros(count, int)
     found = find_duplicates(embedding, quality, 0.2, pairs=given_)
     np.testing.assert_array_equal(found, all_pairs(embedding, quality, 0.2, song_of, first, 0, given_))
-    assert (found[found] == found).all(), "who stands for another is kept"
+    assert (found[found] == found).all(), "representatives are kept"
 
 
 @given(seed=seeds, count=st.integers(1, 80), limit=st.floats(0, 1.5))
@@ -128,8 +128,8 @@ def test_kept_windows_are_apart_and_duplicates_near_a_better_one(seed: int, coun
     distance = np.linalg.norm(embedding[:, None] - embedding, axis=2)
     kept = np.flatnonzero(found == np.arange(count))
     between = distance[np.ix_(kept, kept)] + 9 * np.eye(len(kept))
-    assert (between > limit - 1e-5).all(), "no two that are kept are nearer than the limit"
-    assert np.isin(found, kept).all(), "who stands for another is kept"
+    assert (between > limit - 1e-5).all(), "no two kept windows are closer than the limit"
+    assert np.isin(found, kept).all(), "representatives are kept"
     assert (distance[np.arange(count), found] <= limit + 1e-5).all()
     assert (quality[found] >= quality).all(), "the better one is kept"
 
@@ -185,7 +185,9 @@ def test_windows_that_share_columns_are_no_duplicates() -> None:
     assert find_duplicates(same, np.zeros(6), 0.2, **options).tolist() == [0, 1, 0, 0, 0, 0]
     options["columns"] = 0
     assert find_duplicates(same, np.zeros(6), 0.2, **options).tolist() == [0] * 6
-    assert find_duplicates(same, np.zeros(6), 0.2, columns=512).tolist() == [0] * 6, "each is a song of its own"
+    assert find_duplicates(same, np.zeros(6), 0.2, columns=512).tolist() == [0] * 6, (
+        "without songs, each window is its own song"
+    )
 
 
 def test_inputs_are_not_changed() -> None:
@@ -243,7 +245,7 @@ def test_a_compressed_copy_is_found_and_other_songs_are_kept(tmp_path: Path) -> 
     assert [verdict.kept for verdict in verdicts[:3] + verdicts[6:9]] == [True] * 6
     for one, other in zip(range(3, 6), range(9, 12), strict=True):
         left_out = [n for n in (one, other) if not verdicts[n].kept]
-        assert len(left_out) == 1, "of each pair one is kept"
+        assert len(left_out) == 1, "one of each pair is kept"
         (reason,) = verdicts[left_out[0]].reasons
         assert reason.kind == "duplicate"
         assert {left_out[0], reason.other} == {one, other}

@@ -50,7 +50,7 @@ def test_window_levels_quantise_the_sketch() -> None:
     assert levels.shape == (3, COLUMNS // HOP, BANDS)
     assert (levels[1, :, 0] == 160).all(), "-40 dB in half decibels over -120"
     assert (levels[1, :, 10] == 166).all(), "two bands together are 3 dB more"
-    assert (levels[2, 20:] == 0).all(), "nothing behind the end"
+    assert (levels[2, 20:] == 0).all(), "silence after the end"
 
 
 def test_windows_are_slices_of_the_levels_of_the_song() -> None:
@@ -71,7 +71,7 @@ def test_delayed_copy_is_found(seconds: float) -> None:
     pairs, number, first = found(levels_of(played(1)), levels_of(copy), levels_of(played(2)))
     here = pairs.one[(number[pairs.one] == 1) & (number[pairs.other] == 0)]
     assert set(here) >= set(np.flatnonzero((number == 1) & (first >= 100 * seconds))), "every window of the copy"
-    assert not (number[pairs.one] == 2).any(), "and none of another song"
+    assert not (number[pairs.one] == 2).any(), "no window of another song"
     for one, other, columns in zip(pairs.one, pairs.other, pairs.later, strict=True):
         moved = 100 * seconds * (number[one] - number[other])  # windows of the copy are earlier in the music
         assert columns == pytest.approx(first[other] - first[one] + moved, abs=3)
@@ -132,7 +132,7 @@ def test_silent_windows_have_no_duplicates(kind: str) -> None:
 def test_many_identical_windows_have_no_pairs() -> None:
     levels = np.repeat(levels_of(played(1))[:1], 300, axis=0)
     pairs = find_shifted(levels, np.zeros(300), np.arange(300) // 3, 512 * (np.arange(300) % 3), COLUMNS, LIMIT)
-    assert len(pairs.one) == 0, "what is in very many windows tells nothing, and would be 45,000 pairs"
+    assert len(pairs.one) == 0, "windows found very often are ignored; these would be 45,000 pairs"
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -171,7 +171,9 @@ def test_windows_begin_on_beats_and_bars(align: str, marks: float, tmp_path: Pat
     assert len(record.starts) >= 8
     assert np.abs(away - away.round()).max() * marks < 0.06
     if align == "beat":
-        assert np.diff(record.starts) == pytest.approx(150, abs=6), "the first beat a window later"
+        assert np.diff(record.starts) == pytest.approx(150, abs=6), (
+            "each window starts at the first beat after the previous one"
+        )
     loud = [255 - pixels(tmp_path / "out" / file).mean(axis=(0, 2)) for file in record.files]
     assert np.mean([image[:10].max() - image[20:40].max() for image in loud]) > 10, "each begins with its beat"
 

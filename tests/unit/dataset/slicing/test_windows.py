@@ -22,7 +22,7 @@ def test_window_starts_are_ordered_inside_the_song_and_evenly_spaced(
     if last != "pad" and columns >= width:
         assert all(start + width <= columns for start in starts)
     if last != "drop" and columns:
-        assert starts[-1] + width >= columns, "nothing of the end is lost"
+        assert starts[-1] + width >= columns, "the end is covered"
     steps = np.diff(starts)
     assert (steps[: len(steps) - (last == "back")] == settings.step).all()
     if columns >= width:
@@ -32,7 +32,7 @@ def test_window_starts_are_ordered_inside_the_song_and_evenly_spaced(
 @pytest.mark.parametrize(("last", "expected"), [("drop", [0, 512]), ("pad", [0, 512, 1024]), ("back", [0, 512, 788])])
 def test_last_partial_window_is_handled_as_configured(last: str, expected: list[int]) -> None:
     assert window_starts(1300, SliceSettings(last=last)) == expected
-    assert window_starts(1024, SliceSettings(last=last)) == [0, 512], "no end is left over"
+    assert window_starts(1024, SliceSettings(last=last)) == [0, 512], "nothing is left after the last window"
 
 
 @pytest.mark.parametrize(("last", "expected"), [("drop", []), ("pad", [0]), ("back", [0])])
@@ -52,10 +52,10 @@ def test_windows_start_on_beats_without_more_overlap_than_requested(
     marks = marks[marks >= 0]
     starts = window_starts(4000, SliceSettings(last=last), marks)
     inside = [start for start in starts if start <= 4000 - 512]
-    assert set(starts[:-1]) <= set(marks.tolist()), "the last may lie behind the last mark"
+    assert set(starts[:-1]) <= set(marks.tolist()), "the last window may start after the last mark"
     assert set(inside) <= set(marks.tolist())
     assert (np.diff(starts) >= 512 - 3).all()
-    assert (np.diff(inside) <= 512 + beat + 2 * jitter + 1).all(), "no beat is left out without need"
+    assert (np.diff(inside) <= 512 + beat + 2 * jitter + 1).all(), "no beat is skipped without need"
 
 
 def test_windows_of_a_steady_song_start_on_bars() -> None:

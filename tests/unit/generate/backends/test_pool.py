@@ -59,7 +59,7 @@ class Actor:
     def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         assert 1 <= len(requests) <= self.max_batch
         assert len({request.batch_key for request in requests}) == 1
-        assert self.at_work.acquire(blocking=False), "two things at once"
+        assert self.at_work.acquire(blocking=False), "two calls at the same time"
         try:
             return self._play(self.script.pop(0) if self.script else self.then, requests, on_image)
         finally:

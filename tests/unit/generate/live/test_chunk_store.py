@@ -92,7 +92,7 @@ def test_old_chunks_and_strips_are_removed_one_by_one(tape: ChunkStore):
     tape.forget(10**9)
     assert list(tape.folder.iterdir()) == []
     tape.add(noise(10))
-    assert tape.chunks()[0].start == 1501, "the count goes on"
+    assert tape.chunks()[0].start == 1501, "the sample count continues"
 
 
 @pytest.mark.parametrize(("first", "stop"), [(0, 1502), (5, 5), (7, 3)])

@@ -131,7 +131,9 @@ def test_session_pauses_when_far_enough_ahead_and_resumes_as_playback_advances(s
     until(lambda: jam.resting)
     window = STEP * 80 / 8000
     assert 5 <= jam.tape.samples / 8000 < 5 + window
-    assert jam._ribbon.settled * 80 - jam.tape.samples < 500, "what later windows leave as it is sounds at once"
+    assert jam._ribbon.settled * 80 - jam.tape.samples < 500, (
+        "columns that later windows do not change are decoded at once"
+    )
     count = backend.generated
     time.sleep(0.4)
     assert backend.generated == count
@@ -147,7 +149,7 @@ def test_playback_position_is_limited_to_the_generated_audio(start: Callable[...
     assert jam.heard <= jam.tape.samples
     heard = jam.heard
     jam.hear(3)
-    assert jam.heard == heard, "time does not run backwards"
+    assert jam.heard == heard, "the playback position never decreases"
 
 
 def test_failed_window_is_retried_once_with_another_seed(start: Callable[..., Jam]):
@@ -370,9 +372,9 @@ def test_page_gets_recent_prompt_changes_only_during_a_long_recording(
         jam.resting = False
     until(lambda: jam.resting)
     told = jam.turns()
-    assert told[0].start <= jam.heard - 2 * 8000, "what is heard at the left end of the image"
+    assert told[0].start <= jam.heard - 2 * 8000, "includes the prompt at the left edge of the image"
     assert len(told) < 16
-    assert jam._turns[0].start == 0, "all of it is written into the recording"
+    assert jam._turns[0].start == 0, "the recording contains all prompts"
     assert len(jam._turns) > 40
 
 
@@ -404,7 +406,7 @@ def test_recording_is_saved_however_the_session_ends(
     else:
         until(lambda: jam.error is not None)
         time.sleep(0.3)
-        assert not takes, "what is painted is still being played"
+        assert not takes, "generated audio is still being played"
         until(lambda: jam.tape.samples == (3 * STEP + 192 - 1) * 80)
         jam.hear(jam.tape.samples)
     until(lambda: jam.ended)

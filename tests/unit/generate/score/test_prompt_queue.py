@@ -39,7 +39,7 @@ def test_transition_takes_its_number_of_windows_and_ends_at_the_prompt(travel: i
         leg = [way.next() for _ in range(travel)]
         assert [told(moment)[:2] for moment in leg] == [(before, f"P{number}")] * travel
         assert [moment.alpha for moment in leg] == [(step + 1) / travel for step in range(travel)]
-        assert len({(moment.a.seed, moment.b.seed) for moment in leg}) == 1, "the noise travels, too"
+        assert len({(moment.a.seed, moment.b.seed) for moment in leg}) == 1, "the seeds are interpolated too"
         assert leg[0].a.seed != leg[0].b.seed
         before = f"P{number}"
     after = way.next()

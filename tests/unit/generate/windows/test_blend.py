@@ -194,7 +194,7 @@ def test_measured_levels_are_not_read_again() -> None:
     assert sorted(set(opened)) == [2, 3, 4]
     opened.clear()
     BlendedSpectrogram(plan, read_image, measured=measured)
-    assert 3 not in opened, "both of its seams are known, and its black"
+    assert 3 not in opened, "both of its seams and its max_value are known"
     opened.clear()
     again = BlendedSpectrogram(plan, read_image, measured=measured)
     again.source()

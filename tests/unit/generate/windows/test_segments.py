@@ -101,7 +101,7 @@ def test_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path):
     begin = plan.first_sample - riff.plan.first_sample
     mixed = riff.part(2, 4).samples
     still = round(2.5 * 44100) - begin
-    assert still > 4410, "the part begins before the result comes in"
+    assert still > 4410, "the part starts with the original song"
     assert np.array_equal(mixed[:, :still], there[:, :still])
     assert not np.allclose(mixed[:, still + 4410 :], there[:, still + 4410 :])
 

@@ -162,7 +162,7 @@ def test_joined_clip_keeps_relative_levels_and_is_levelled_once(tmp_path: Path) 
     second.touch()
     _run(tmp_path, images, SoundOptions(joined=True))
     single = [read_audio(tmp_path / f"0000{n}.wav").peak for n in (1, 2)]
-    assert single == pytest.approx([0.9886, 0.9886], abs=1e-3), "each clip has the level by itself"
+    assert single == pytest.approx([0.9886, 0.9886], abs=1e-3), "each clip is levelled on its own"
     joined = read_audio(tmp_path / "00001-joined.wav")
     halves = joined.slice(0, 0.38), joined.slice(0.4, 0.78)
     assert joined.peak == pytest.approx(0.9886, abs=1e-3)
@@ -287,7 +287,7 @@ def test_messages_name_no_folder_of_the_server(tmp_path: Path) -> None:
     (entry,) = job.payload["messages"]
     assert "Permission denied" in entry["text"]
     assert "secret" not in entry["text"]
-    assert "secret place" in host.log[0][0], "the console has it whole"
+    assert "secret place" in host.log[0][0], "the console shows the full path"
 
 
 @pytest.mark.parametrize(

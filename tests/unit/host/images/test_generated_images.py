@@ -87,8 +87,8 @@ def test_newest_file_of_a_sequence_is_found_by_its_time(tmp_path: Path) -> None:
 def test_inpainting_at_full_resolution_keeps_the_size_of_the_image() -> None:
     job = SimpleNamespace(width=516, height=512)
     large = Image.new("RGB", (1024, 1024))
-    assert first_pass_size(job, large) == (512, 512), "whole cells of a latent"
-    assert first_pass_size(job, Image.new("RGB", (2048, 512))) == (2048, 512), "a script made it longer, not larger"
+    assert first_pass_size(job, large) == (512, 512), "multiples of a latent cell"
+    assert first_pass_size(job, Image.new("RGB", (2048, 512))) == (2048, 512), "a script extended it without scaling"
     job.inpaint_full_res, job.image_mask = True, None
     assert first_pass_size(job, large) == (512, 512)
     job.image_mask = Image.new("L", (1024, 1024))
