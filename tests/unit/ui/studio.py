@@ -17,7 +17,6 @@ class Studio(InterruptibleBackend):
     """A backend that makes the context of pages which use it."""
 
     def place(self, folder: Path, **more: Any) -> PageContext:
-        """Return the context of pages that save below a folder."""
         values: dict[str, Any] = {
             "output_dir": lambda: folder,
             "serve": lambda path: f"URL/{path.parent.name}/{path.name}",
