@@ -1,6 +1,6 @@
-"""What tests of all kinds share.
+"""Configuration shared by all tests.
 
-Property tests try the same examples on every machine; ``HYPOTHESIS_PROFILE=search`` tries new ones.
+Property tests use the same examples on every machine; ``HYPOTHESIS_PROFILE=search`` tries new ones.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# What is found on PATH differs from machine to machine; the tests of ffmpeg itself look for it (tests/unit/audio).
+# Programs on PATH differ between machines, so ffmpeg is hidden; its own tests look for it (tests/unit/audio).
 os.environ["RIFFUSION_FFMPEG"] = ""
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-proxy-server", "--disable-background-networking"]
 
-# No deadlines: how long an example takes is a matter of what else the machine does.
+# No deadlines: how long an example takes depends on the load of the machine.
 settings.register_profile("repeat", derandomize=True, deadline=None)
 settings.register_profile("search", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
@@ -26,7 +26,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
-    """Return the program."""
+    """Return the path of Chromium."""
     path = os.environ.get("RIFFUSION_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium found; RIFFUSION_CHROMIUM may name one")
@@ -35,7 +35,7 @@ def chromium_path() -> str:
 
 @pytest.fixture(scope="module")
 def chromium(chromium_path: str) -> Iterator[Any]:
-    """Playwright keeps an event loop at work while it is there, beside which asyncio.run() refuses to begin another."""
+    """Start Chromium. While Playwright runs its event loop, asyncio.run() cannot start another."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)

@@ -1,4 +1,4 @@
-"""A real browser on a real webui. Both are found, not started: addresses as in tests/live, a Chromium on the PATH."""
+"""A real browser on a running webui: addresses as in tests/live, a Chromium on the PATH."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PAGE_BUTTONS = "#riffusion_pages button:not([tabindex='-1'])"
 
 @contextmanager
 def serving(results: Path, *program: str) -> Iterator[str]:
-    """Serve the tab by itself; gives its address. What the server says is in ``log.txt`` beside the results.
+    """Serve the tab without a webui; yields its address. The server's output is in ``log.txt`` beside the results.
 
     Parameters
     ----------
     results
-        Folder for what is made.
+        Folder for the results.
     program
-        Arguments of Python that start another server, with ``PORT`` in the place of the port; none: our own.
+        Arguments of Python that start another server, with ``PORT`` in place of the port. Default: our own server.
     """
     pytest.importorskip("gradio", exc_type=ImportError)
     with socket.socket() as probe:
@@ -63,7 +63,7 @@ def serving(results: Path, *program: str) -> Iterator[str]:
 
 
 def server_log(folder: Path) -> str:
-    """Return what a server has said, but for the error by which gradio 3 at times hears that a page was closed."""
+    """Return the output of a server, without the error that gradio 3 sometimes logs when a page is closed."""
     text = (folder / "log.txt").read_text()
     gone = r"^ERROR: +Exception in ASGI application\n(?:(?!ERROR:).*\n)*?.*WebSocketDisconnect: 100[01]$"
     return re.sub(gone, "", text, flags=re.MULTILINE)
@@ -79,7 +79,7 @@ def address(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def open_page(chromium: Any, address: str) -> Iterator[Any]:
-    """Open a page of its own session, as another browser tab would be."""
+    """Open a page in a session of its own, like another browser tab."""
     contexts = []
 
     def opened() -> Page:

@@ -1,6 +1,6 @@
-"""A Chromium whose tabs can be hidden. Playwright makes every page believe that it is looked at.
+"""A Chromium whose tabs can be hidden; Playwright reports every page as visible.
 
-It is spoken to as its own developer tools do (Chrome DevTools Protocol).
+Controlled through the Chrome DevTools Protocol.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from websockets.sync.client import ClientConnection, connect
 
 
 class Tab:
-    """A tab, which scripts can be run in whether it is seen or not."""
+    """A tab in which scripts can be run, visible or not."""
 
     def __init__(self, id_: str, socket: ClientConnection) -> None:
         self.id, self._socket, self._number = id_, socket, 0
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call a method of the protocol; returns its result."""
+        """Call a method of the protocol and return its result."""
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
@@ -40,7 +40,7 @@ class Tab:
         return told["result"].get("value")
 
     def close(self) -> None:
-        """Say goodbye: the thread that listens goes on till then."""
+        """Close the connection, which ends the listening thread."""
         self._socket.close()
 
     def until(self, script: str, seconds: float = 120.0) -> None:
@@ -74,7 +74,7 @@ class Tabs:
         self._call(f"/json/activate/{tab.id}")
 
     def close(self) -> None:
-        """Let go of all tabs."""
+        """Close the connections to all tabs."""
         for tab in self._open:
             tab.close()
 
@@ -87,7 +87,7 @@ class Tabs:
 
 @contextmanager
 def tabs(program: str, flags: Sequence[str], folder: Path) -> Iterator[Tabs]:
-    """Start a browser with a profile of its own; gives its tabs."""
+    """Start a browser with a profile of its own; yields its tabs."""
     command = [
         program,
         *flags,
@@ -104,7 +104,7 @@ def tabs(program: str, flags: Sequence[str], folder: Path) -> Iterator[Tabs]:
             end = time.monotonic() + 60
             while not (told.is_file() and told.read_text().count("\n")):
                 assert process.poll() is None, "the browser does not start"
-                assert time.monotonic() < end, "the browser says nothing"
+                assert time.monotonic() < end, "the browser prints nothing"
                 time.sleep(0.1)
             with closing(Tabs(int(told.read_text().split()[0]))) as opened:
                 yield opened

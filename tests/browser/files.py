@@ -1,4 +1,4 @@
-"""Images and sounds for the browser tests; by hand, so that these need nothing but the browser."""
+"""Images and sounds for the browser tests, written with the standard library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page with a gallery and players as in a webui, on the gradio that is installed."""
+"""A page with a gallery and players as in a webui, for the installed gradio."""
 
 from __future__ import annotations
 

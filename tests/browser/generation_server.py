@@ -1,4 +1,4 @@
-"""The tab by itself, with a backend of clouds in place of a model: ``generation_server.py PORT FOLDER SECONDS``."""
+"""Serve the tab with a fake backend: ``generation_server.py PORT FOLDER SECONDS``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.unit.ui.studio import Studio
 
 
 def main(port: int, folder: Path, seconds: float) -> None:
-    """Serve until the process is ended; each batch of two takes so many seconds."""
+    """Serve until the process is ended; each batch of two takes SECONDS."""
     studio = Studio(delay=seconds)
     context: PageContext = studio.context(folder)
     serve_pages(Access(port=port), folder, context.model)

@@ -1,4 +1,4 @@
-"""What was heard of a jam, beside what the server made."""
+"""Compare the audio that a live session played with what the server generated."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 
 RATE = 44100
 RISE = round(0.012 * RATE)  # samples in which a sound fades in, and out
-FADE = RISE + 4  # those at its edges may be 0, so where it begins is known to within 3
+FADE = RISE + 4  # samples at its edges may be 0, so its start is known to within 3
 AROUND = RATE // 10  # samples on either side of a border
 TAP = Path(__file__).with_name("tap.js")
 
 
 def tapped(run: Callable[[str], Any]) -> tuple[np.ndarray, int]:
-    """Return what has reached the loudspeaker so far, and how many blocks of it the tap has missed.
+    """Return the audio played so far, and how many blocks of it the recorder has missed.
 
     `run` returns the value of a script in the page.
     """
@@ -28,7 +28,7 @@ def tapped(run: Callable[[str], Any]) -> tuple[np.ndarray, int]:
 
 
 def played_from(results: Path) -> tuple[np.ndarray, list[int]]:
-    """Return the samples of the jam as the server has them, and the borders of its chunks."""
+    """Return the samples of the session on the server, and the borders of its chunks."""
     (folder,) = results.glob("jams/playing/*")
     chunks = [np.frombuffer(path.read_bytes(), "<i2") for path in sorted(folder.glob("*.pcm"))]
     whole = np.concatenate(chunks).astype(np.float32) / np.float32(32768)
@@ -36,7 +36,7 @@ def played_from(results: Path) -> tuple[np.ndarray, list[int]]:
 
 
 def place_of(part: np.ndarray, whole: np.ndarray) -> int:
-    """Return where a part lies in a whole, exactly."""
+    """Return the exact position of a part in the whole."""
     found = [
         int(at)
         for at in np.flatnonzero(whole[: len(whole) - len(part) + 1] == part[0])
@@ -54,14 +54,14 @@ def longest_silence(samples: np.ndarray) -> int:
 
 @dataclass(frozen=True)
 class Stretch:
-    """What was heard from one pause to the next.
+    """Audio played from one pause to the next.
 
     Attributes
     ----------
     begin, end
-        Where it lies in what was heard: ``begin <= s < end``.
+        Range in the played audio: ``begin <= s < end``.
     place
-        The sample of the jam that `begin` is.
+        The sample of the session that is at `begin`.
     """
 
     begin: int
@@ -70,17 +70,17 @@ class Stretch:
 
     @property
     def stop(self) -> int:
-        """The sample of the jam behind the last one."""
+        """The sample of the session after the last one."""
         return self.place + self.end - self.begin
 
 
 def stretches(heard: np.ndarray, whole: np.ndarray) -> list[Stretch]:
-    """Return what was heard between silences of 50 ms and more, which are none of the jam's own.
+    """Return the audio between pauses: silences of 50 ms or more, which the session itself does not contain.
 
-    The last one is left out where less than a second of it is there.
+    The last one is left out if it is shorter than a second.
     """
     sounding = np.flatnonzero(heard)
-    assert len(sounding), "nothing was heard"
+    assert len(sounding), "nothing was played"
     jumps = np.flatnonzero(np.diff(sounding) > RATE // 20)
     begins, ends = sounding[np.append(0, jumps + 1)], sounding[np.append(jumps, len(sounding) - 1)] + 1
     pairs = [(int(begin), int(end)) for begin, end in zip(begins, ends, strict=True)]
@@ -90,16 +90,16 @@ def stretches(heard: np.ndarray, whole: np.ndarray) -> list[Stretch]:
 
 
 def borders_heard(heard: np.ndarray, whole: np.ndarray, borders: list[int]) -> int:
-    """Return the most borders of chunks that were played over without a pause; compare all that was heard.
+    """Compare all played audio; return the highest number of chunk borders crossed without a pause.
 
-    It is the jam, sample for sample and from its first one on, but where it fades in and out: beside a pause, as there
-    is one where a machine is too busy to generate in time. A pause is at a border, and no sample is lost in it.
+    It must equal the session sample for sample from the first one on, except for fades beside pauses. A pause occurs
+    when the machine is too busy to generate in time; it must be at a border and lose no sample.
     """
     most = stop = 0
     for number, stretch in enumerate(stretches(heard, whole)):
-        assert stretch.place == pytest.approx(stop, abs=6), "not a sample is lost in between"
+        assert stretch.place == pytest.approx(stop, abs=6), "no sample is lost in a pause"
         if number:
-            assert stop in [pytest.approx(border, abs=3) for border in borders], "it stops at the end of a chunk"
+            assert stop in [pytest.approx(border, abs=3) for border in borders], "pauses are at the end of a chunk"
         stop = stretch.stop
         inner = slice(stretch.begin + FADE, stretch.end - FADE)
         np.testing.assert_array_equal(heard[inner], whole[stretch.place + FADE :][: inner.stop - inner.start])

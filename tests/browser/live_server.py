@@ -1,4 +1,4 @@
-"""The tab by itself, with a backend of clouds in place of a model: ``live_server.py PORT FOLDER SECONDS``."""
+"""Serve the tab with a fake backend: ``live_server.py PORT FOLDER SECONDS``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.ui.studio import Studio
 
 
 class Clouds(Studio):
-    """Generates no silence, and cannot generate one thing."""
+    """Generates no silence, and fails at one prompt."""
 
     def _clouds(self, request: Request) -> Image.Image:
         if request.prompts[0] == "out of paint":
@@ -31,9 +31,9 @@ class Clouds(Studio):
 
 
 def main(port: int, folder: Path, seconds: float) -> None:
-    """Serve until the process is ended; each window takes so many seconds."""
-    session._HISTORY_S = 3600.0  # what was played is compared with what was made, from the first sample on
-    # One for each jam, as in a webui: whoever ends the one before interrupts what is generated for that one only.
+    """Serve until the process is ended; each window takes SECONDS."""
+    session._HISTORY_S = 3600.0  # played audio is compared with the generated one from the first sample
+    # One backend per session, as in a webui: ending the previous session interrupts only its own generation.
     model = BackendModel(lambda: Clouds(max_batch=1, delay=seconds), Clouds().context(folder).model.samplers())
     serve_pages(Access(port=port), folder, model)
 

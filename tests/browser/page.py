@@ -1,4 +1,4 @@
-"""webui's page, and what a user does on it."""
+"""The page of a webui, and the actions of a user."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ WAIT = 120_000  # ms
 
 
 class Page:
-    """webui's page, with the few things a user does on it."""
+    """The page of a webui, with the actions of a user."""
 
     def __init__(self, page: Any, address: str) -> None:
         self.page = page
         page.set_default_timeout(120_000)
         page.goto(address, wait_until="domcontentloaded")
         page.wait_for_selector("#txt2img_prompt textarea")
-        page.wait_for_timeout(2000)  # the host's own scripts settle
+        page.wait_for_timeout(2000)  # wait for the host's own scripts
 
     def number(self, elem_id: str, value: int) -> None:
         self.page.fill(f"#{elem_id} input[type=number]", str(value))
@@ -31,7 +31,7 @@ class Page:
         self.page.wait_for_timeout(300)
 
     def generate(self, tab: str) -> list[dict[str, Any]]:
-        """Press Generate and return what the players under the gallery know once they are there."""
+        """Press Generate and return the data of the players below the gallery."""
         before = self.page.inner_html(f"#{tab}_riffusion_players")
         self.page.click(f"#{tab}_generate")
         self.page.wait_for_function(
@@ -62,7 +62,7 @@ def fill(page: Any, element: str, text: str) -> None:
 
 
 def until(page: Any, element: str, text: str) -> str:
-    """Wait until an element says a text; returns all that it says."""
+    """Wait until an element shows a text; return all its text."""
     page.wait_for_function(
         "([id, text]) => document.getElementById(id).innerText.includes(text)", arg=[element, text], timeout=WAIT
     )

@@ -1,9 +1,9 @@
-"""What the page with a gallery can show."""
+"""Contents of the gallery page."""
 
 from __future__ import annotations
 
 SCENES: dict[str, tuple[list[str], list[str | None]]] = {
-    # what the gallery shows, and the images of the players below it
+    # images in the gallery, and the images of the players below it
     "batch": (
         ["grid-0000.png", "00000-7.png", "mask.png", "00001-8 été.png"],
         ["00000-7.png", "00001-8 été.png", None],

@@ -1,4 +1,4 @@
-"""Pages of another site, in a real browser, against the server by itself: nothing is read, and nothing is done."""
+"""Pages of another site in a real browser: they can neither read from the server nor start anything."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def jobs(server: str) -> list[Any]:
     return found
 
 
-def test_page_of_another_site_gets_nothing_and_does_nothing(chromium: Any, server: str, stranger: str) -> None:
+def test_requests_from_another_site_are_refused_and_start_no_job(chromium: Any, server: str, stranger: str) -> None:
     page = chromium.new_page()
     replies: dict[str, list[int]] = {}
     page.on("response", lambda reply: replies.setdefault(reply.url.removeprefix(server), []).append(reply.status))
@@ -113,14 +113,14 @@ def test_page_of_another_site_gets_nothing_and_does_nothing(chromium: Any, serve
     got = page.evaluate(ATTACKS, server)
     blind = {name: what for name, what in got.items() if what == "sent"}
     assert set(got.values()) <= {"refused", "sent"}, got
-    for name in blind:  # the browser sends these without asking; what counts is what they met
+    for name in blind:  # the browser sends these without a preflight; the server must refuse them
         assert set(replies[name.partition(" ")[2]]) == {403}, name
     assert jobs(server) == []
     assert page.evaluate(FRAMED, server) == "refused"
     page.close()
 
 
-def test_its_pages_cannot_be_framed_elsewhere(chromium: Any, server: str, stranger: str) -> None:
+def test_page_cannot_be_framed_by_another_site(chromium: Any, server: str, stranger: str) -> None:
     page = chromium.new_page()
     page.goto(stranger)
     with page.expect_response(lambda reply: reply.url.startswith(server)) as met:
@@ -129,7 +129,7 @@ def test_its_pages_cannot_be_framed_elsewhere(chromium: Any, server: str, strang
     page.close()
 
 
-def test_link_to_the_page_works(chromium: Any, server: str, stranger: str) -> None:
+def test_link_from_another_site_opens_the_page(chromium: Any, server: str, stranger: str) -> None:
     page = chromium.new_page()
     page.goto(stranger)
     page.evaluate("(href) => { document.body.innerHTML = `<a href=${href}>go</a>` }", server)

@@ -1,4 +1,4 @@
-"""The gallery and the players below it play together: on the gradio that is installed, and in a running webui."""
+"""The gallery and the players below it, with the installed gradio and in a running webui."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STRIP = ".riffusion-strip:visible"
 MARKED = "() => [...document.querySelectorAll('.riffusion-selected .riffusion-title')].map(t => t.textContent)"
 AREA = "#txt2img_riffusion_players"
 TIMES = f"() => [...document.querySelectorAll('{AREA} audio')].map(a => [a.paused, a.currentTime])"
-# Frames asked for by our script. The page's own do not count.
+# Animation frames requested by our script; those of the page are not counted.
 COUNT = """() => {
     window.frames_asked = 0;
     const ask = window.requestAnimationFrame;
@@ -42,7 +42,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class Gallery:
-    """A page with a gallery, and what a user does there."""
+    """A page with a gallery, and the actions of a user."""
 
     def __init__(self, page: Any) -> None:
         self.page = page
@@ -58,7 +58,7 @@ class Gallery:
         self.page.wait_for_function(
             "id => [...document.querySelectorAll(id + ' audio')].every(a => a.readyState > 0)", arg=AREA
         )
-        self.page.wait_for_function(  # small and large
+        self.page.wait_for_function(  # thumbnail and preview
             "number => new Set([...document.querySelectorAll('#txt2img_gallery img')].map(i => i.src)).size === number",
             arg=len(SCENES[name][0]),
         )
@@ -97,14 +97,14 @@ class Gallery:
         self.page.wait_for_timeout(1000 * seconds)
 
     def becomes(self, what: Callable[[], Any], wanted: Any) -> None:
-        """Wait until something is as wanted; a busy machine takes a while."""
+        """Wait until a value is as expected, which may take a while on a busy machine."""
         end = time.monotonic() + 15
         while (now := what()) != wanted and time.monotonic() < end:
             self.wait(0.05)
         assert now == wanted
 
     def playhead(self) -> float:
-        """Return where the playhead is, as a share of the image's width."""
+        """Return the position of the playhead as a fraction of the image's width."""
         head = self.page.locator(".riffusion-playhead:visible").bounding_box()
         box = self.page.locator(".riffusion-timeline:visible").bounding_box()
         return float((head["x"] + head["width"] / 2 - box["x"]) / box["width"])
@@ -133,7 +133,7 @@ def gallery(chromium: Any, served: str) -> Iterator[Gallery]:
 # --- images and players --------------------------------------------------------------------------------------------
 
 
-def test_the_selected_image_s_player_is_marked_by_name_not_by_order(gallery: Gallery) -> None:
+def test_player_of_the_selected_image_is_marked_by_name_not_by_order(gallery: Gallery) -> None:
     marked = []
     for number in range(4):
         gallery.choose(number)
@@ -142,7 +142,7 @@ def test_the_selected_image_s_player_is_marked_by_name_not_by_order(gallery: Gal
     assert gallery.page.locator(".riffusion-clip[aria-current=true]").count() == 1
 
 
-def test_the_next_job_s_images_have_its_players_and_nothing_piles_up(gallery: Gallery) -> None:
+def test_images_of_the_next_job_get_their_own_players_and_a_single_timeline(gallery: Gallery) -> None:
     gallery.choose(1)
     for _ in range(3):
         gallery.scene("one")
@@ -154,7 +154,7 @@ def test_the_next_job_s_images_have_its_players_and_nothing_piles_up(gallery: Ga
     assert gallery.page.locator(".riffusion-timeline").count() == 1
 
 
-def test_an_image_without_a_sound_is_left_alone(gallery: Gallery) -> None:
+def test_image_without_sound_marks_no_player(gallery: Gallery) -> None:
     gallery.choose(1)
     assert gallery.page.locator(STRIP).count() == 1
     gallery.scene("silent")
@@ -162,7 +162,7 @@ def test_an_image_without_a_sound_is_left_alone(gallery: Gallery) -> None:
     assert gallery.page.locator(STRIP).count() == 0
 
 
-def test_an_image_that_was_not_saved_is_known_where_it_is_alone(gallery: Gallery) -> None:
+def test_unsaved_image_finds_its_player_only_when_it_is_the_only_one(gallery: Gallery) -> None:
     gallery.scene("unsaved")
     gallery.choose(0)
     assert gallery.marked() == ["unsaved 1"]
@@ -172,7 +172,7 @@ def test_an_image_that_was_not_saved_is_known_where_it_is_alone(gallery: Gallery
     assert gallery.page.locator(STRIP).count() == 0
 
 
-def test_a_closed_image_marks_nothing(gallery: Gallery) -> None:
+def test_closing_the_image_removes_mark_and_timeline(gallery: Gallery) -> None:
     gallery.choose(1)
     assert gallery.marked() == ["batch 1"]
     gallery.page.keyboard.press("Escape")
@@ -185,7 +185,7 @@ def test_a_closed_image_marks_nothing(gallery: Gallery) -> None:
 
 
 @pytest.mark.parametrize(("number", "ratio"), [(1, 1.0), (3, 0.25)])
-def test_the_timeline_lies_on_the_image_whatever_its_shape(gallery: Gallery, number: int, ratio: float) -> None:
+def test_timeline_covers_the_image_at_any_aspect_ratio(gallery: Gallery, number: int, ratio: float) -> None:
     gallery.choose(number)
     for width in (1200, 700):
         gallery.page.set_viewport_size({"width": width, "height": 1300})
@@ -224,7 +224,7 @@ _MOVED = """(position) => {
         ("right 10px bottom 20%", lambda free: free - 10, lambda free: 0.8 * free),
     ],
 )
-def test_the_timeline_follows_where_the_page_puts_the_image(
+def test_timeline_covers_the_image_at_any_alignment(
     gallery: Gallery, number: int, position: str, x: Callable[[float], float], y: Callable[[float], float]
 ) -> None:
     gallery.choose(number)
@@ -237,7 +237,7 @@ def test_the_timeline_follows_where_the_page_puts_the_image(
     assert (box["x"], box["y"], box["width"], box["height"]) == pytest.approx(expected, abs=1.5)
 
 
-def test_a_click_on_the_lower_edge_plays_from_there(gallery: Gallery) -> None:
+def test_click_on_the_lower_edge_plays_from_that_position(gallery: Gallery) -> None:
     gallery.choose(3)
     gallery.click(0.5)
     gallery.becomes(gallery.playing, [1])
@@ -248,7 +248,7 @@ def test_a_click_on_the_lower_edge_plays_from_there(gallery: Gallery) -> None:
     assert gallery.playing() == [1]
 
 
-def test_a_pull_along_the_edge_seeks(gallery: Gallery) -> None:
+def test_dragging_along_the_edge_seeks(gallery: Gallery) -> None:
     gallery.choose(1)
     box = gallery.page.locator(STRIP).bounding_box()
     y = box["y"] + box["height"] / 2
@@ -259,7 +259,7 @@ def test_a_pull_along_the_edge_seeks(gallery: Gallery) -> None:
     assert gallery.times()[0][1] >= 30
 
 
-def test_a_finger_plays_when_it_is_lifted(chromium: Any, served: str) -> None:
+def test_tap_on_a_touchscreen_plays(chromium: Any, served: str) -> None:
     page = chromium.new_page(viewport={"width": 600, "height": 1500}, has_touch=True)
     gallery = opened(page, served)
     gallery.scene("batch")
@@ -271,7 +271,7 @@ def test_a_finger_plays_when_it_is_lifted(chromium: Any, served: str) -> None:
     page.close()
 
 
-def test_a_click_anywhere_on_the_image_plays_from_there(gallery: Gallery) -> None:
+def test_click_anywhere_on_the_image_plays_from_that_position(gallery: Gallery) -> None:
     for number, sound in ((1, 0), (3, 1)):
         gallery.choose(number)
         gallery.click(0.5, 0.9)
@@ -280,7 +280,7 @@ def test_a_click_anywhere_on_the_image_plays_from_there(gallery: Gallery) -> Non
         assert gallery.chosen() == number
 
 
-def test_a_click_beside_a_narrow_image_is_the_gallery_s(gallery: Gallery) -> None:
+def test_click_beside_a_narrow_image_does_not_play(gallery: Gallery) -> None:
     gallery.choose(3)
     gallery.click(-0.5, 0.6)
     gallery.wait(0.3)
@@ -288,7 +288,7 @@ def test_a_click_beside_a_narrow_image_is_the_gallery_s(gallery: Gallery) -> Non
 
 
 @pytest.mark.parametrize("way", ["double click", "button", "keyboard", "ctrl"])
-def test_the_gallery_s_own_click_can_still_be_had(gallery: Gallery, way: str) -> None:
+def test_gallery_still_receives_double_click_button_keyboard_and_ctrl_click(gallery: Gallery, way: str) -> None:
     gallery.choose(1)
     page = gallery.page
     page.evaluate(
@@ -314,7 +314,7 @@ def test_the_gallery_s_own_click_can_still_be_had(gallery: Gallery, way: str) ->
     assert gallery.times()[0][1] == 0, "as it was before"
 
 
-def test_a_double_click_lets_a_sound_go_on_that_played(gallery: Gallery) -> None:
+def test_double_click_does_not_stop_or_move_playback(gallery: Gallery) -> None:
     gallery.choose(1)
     gallery.click(0.1)
     gallery.wait(0.2)
@@ -329,7 +329,7 @@ def test_a_double_click_lets_a_sound_go_on_that_played(gallery: Gallery) -> None
     assert gallery.times()[0][1] < 20
 
 
-def test_the_buttons_of_the_gallery_stay_within_reach(gallery: Gallery) -> None:
+def test_gallery_buttons_are_not_covered_by_the_timeline(gallery: Gallery) -> None:
     gallery.choose(1)
     gallery.page.locator("#txt2img_gallery .preview button[aria-label]:visible").first.wait_for()
     for button in gallery.page.locator("#txt2img_gallery .preview button[aria-label]:visible").all():
@@ -337,7 +337,7 @@ def test_the_buttons_of_the_gallery_stay_within_reach(gallery: Gallery) -> None:
             button.click(trial=True, timeout=3000)
 
 
-def test_the_rest_of_the_image_is_the_gallery_s_where_the_user_wants_that(gallery: Gallery) -> None:
+def test_click_on_the_image_goes_to_the_gallery_when_click_to_play_is_disabled(gallery: Gallery) -> None:
     gallery.page.evaluate("window.opts = {riffusion_click_plays: false}")
     gallery.choose(1)
     assert gallery.page.locator("img.riffusion-seeks, .riffusion-larger:visible").count() == 0
@@ -347,7 +347,7 @@ def test_the_rest_of_the_image_is_the_gallery_s_where_the_user_wants_that(galler
     assert gallery.chosen() != 1  # gradio 3 closes the image, gradio 4 turns to the next
 
 
-def test_the_playhead_runs_while_it_plays_and_costs_nothing_when_it_rests(gallery: Gallery) -> None:
+def test_playhead_moves_during_playback_and_requests_no_frames_when_paused(gallery: Gallery) -> None:
     gallery.choose(1)
     gallery.click(0.25)
     gallery.becomes(gallery.playing, [0])
@@ -366,7 +366,7 @@ def test_the_playhead_runs_while_it_plays_and_costs_nothing_when_it_rests(galler
     assert rests == pytest.approx(gallery.times()[0][1] / SECONDS, abs=0.01)
 
 
-def test_who_wants_little_motion_gets_steps(chromium: Any, served: str) -> None:
+def test_reduced_motion_moves_the_playhead_in_steps(chromium: Any, served: str) -> None:
     page = chromium.new_page(viewport={"width": 1200, "height": 1300}, reduced_motion="reduce")
     gallery = opened(page, served)
     gallery.scene("batch")
@@ -377,7 +377,7 @@ def test_who_wants_little_motion_gets_steps(chromium: Any, served: str) -> None:
     page.close()
 
 
-def test_a_job_that_comes_while_it_plays_ends_the_sound(gallery: Gallery) -> None:
+def test_next_job_stops_playback(gallery: Gallery) -> None:
     gallery.choose(1)
     gallery.click(0.1)
     gallery.page.evaluate(f"window.old = document.querySelector('{AREA} audio')")
@@ -391,7 +391,7 @@ def test_a_job_that_comes_while_it_plays_ends_the_sound(gallery: Gallery) -> Non
 # --- keys ------------------------------------------------------------------------------------------------------------
 
 
-def test_space_plays_the_selected_image_and_the_arrows_still_choose(gallery: Gallery) -> None:
+def test_space_plays_the_selected_image_and_arrow_keys_still_select(gallery: Gallery) -> None:
     gallery.choose(1)
     gallery.page.keyboard.press("Space")
     gallery.becomes(gallery.playing, [0])
@@ -405,7 +405,7 @@ def test_space_plays_the_selected_image_and_the_arrows_still_choose(gallery: Gal
     gallery.becomes(gallery.playing, [1])
 
 
-def test_after_a_click_on_the_edge_the_keys_are_the_gallery_s(gallery: Gallery) -> None:
+def test_keys_go_to_the_gallery_after_a_click_on_the_edge(gallery: Gallery) -> None:
     gallery.page.focus("#txt2img_prompt textarea, #txt2img_prompt input")
     gallery.choose(1)
     gallery.page.focus("#txt2img_prompt textarea, #txt2img_prompt input")
@@ -417,7 +417,7 @@ def test_after_a_click_on_the_edge_the_keys_are_the_gallery_s(gallery: Gallery) 
     assert gallery.page.input_value("#txt2img_prompt textarea, #txt2img_prompt input") == ""
 
 
-def test_space_is_a_space_while_typing(gallery: Gallery) -> None:
+def test_space_in_a_text_field_does_not_play(gallery: Gallery) -> None:
     gallery.choose(1)
     assert gallery.page.locator(STRIP).count() == 1
     prompt = "#txt2img_prompt textarea, #txt2img_prompt input"
@@ -447,7 +447,7 @@ def test_space_on_a_player_plays_it(gallery: Gallery, part: str) -> None:
     gallery.becomes(gallery.playing, [])
 
 
-def test_the_slider_is_one_for_the_keyboard_and_for_a_screen_reader(gallery: Gallery) -> None:
+def test_slider_has_keyboard_control_and_aria_values(gallery: Gallery) -> None:
     gallery.choose(1)
     strip = gallery.page.get_by_role("slider", name="Position in the sound of the image: batch 1")
     strip.focus()
@@ -457,7 +457,7 @@ def test_the_slider_is_one_for_the_keyboard_and_for_a_screen_reader(gallery: Gal
         assert gallery.times()[0][1] == pytest.approx(at, abs=0.02), key
         assert strip.get_attribute("aria-valuenow") == f"{at:.1f}"
     assert strip.get_attribute("aria-valuemax") == "40.0"
-    assert gallery.chosen() == 1, "the arrows are the slider's while it has the focus"
+    assert gallery.chosen() == 1, "arrow keys move the focused slider only"
     gallery.page.keyboard.press("Space")
     gallery.becomes(gallery.playing, [0])
 
@@ -465,7 +465,7 @@ def test_the_slider_is_one_for_the_keyboard_and_for_a_screen_reader(gallery: Gal
 # --- one at a time ---------------------------------------------------------------------------------------------------
 
 
-def test_one_plays_at_a_time_also_in_the_tab(gallery: Gallery) -> None:
+def test_starting_a_player_pauses_the_others_and_those_of_the_tab(gallery: Gallery) -> None:
     page = gallery.page
     page.eval_on_selector_all(f"{AREA} audio", "all => { all[0].play(); }")
     gallery.wait(0.2)
@@ -484,7 +484,7 @@ def test_one_plays_at_a_time_also_in_the_tab(gallery: Gallery) -> None:
 
 @pytest.fixture
 def made(open_page: Any) -> Gallery:
-    """Make a batch of two in a running webui. A grid comes first."""
+    """Generate a batch of two in a running webui; the grid is the first image."""
     page = open_page()
     page.prepare("txt2img", "funky bass")
     page.number("txt2img_batch_size", 2)
@@ -494,7 +494,7 @@ def made(open_page: Any) -> Gallery:
     return gallery
 
 
-def test_in_a_webui_images_know_their_players(made: Gallery) -> None:
+def test_webui_marks_the_player_of_the_selected_image(made: Gallery) -> None:
     seen = []
     for number in range(3):
         made.choose(number)
@@ -506,7 +506,7 @@ def test_in_a_webui_images_know_their_players(made: Gallery) -> None:
     assert made.page.get_attribute(".riffusion-selected", "data-picture") in shown
 
 
-def test_in_a_webui_a_click_on_the_edge_plays_and_opens_nothing(made: Gallery) -> None:
+def test_webui_click_on_the_edge_plays_without_opening_the_viewer(made: Gallery) -> None:
     made.choose(2)
     made.page.eval_on_selector_all(f"{AREA} audio", "all => all.forEach(a => { a.loop = true; })")
     made.click(0.5)
@@ -523,7 +523,7 @@ def test_in_a_webui_a_click_on_the_edge_plays_and_opens_nothing(made: Gallery) -
     assert [error for error in made.errors if "riffusion" in error] == []
 
 
-def test_in_a_webui_a_click_on_the_image_plays_and_a_double_click_opens_the_viewer(made: Gallery) -> None:
+def test_webui_click_on_the_image_plays_and_double_click_opens_the_viewer(made: Gallery) -> None:
     made.choose(1)
     made.page.eval_on_selector_all(f"{AREA} audio", "all => all.forEach(a => { a.loop = true; })")
     made.click(0.5, 0.6)
@@ -547,7 +547,7 @@ def test_in_a_webui_a_click_on_the_image_plays_and_a_double_click_opens_the_view
     assert made.chosen() == 1
 
 
-def test_in_a_webui_s_img2img_too(open_page: Any, tmp_path: Path) -> None:
+def test_webui_img2img_image_plays_with_the_space_key(open_page: Any, tmp_path: Path) -> None:
     page = open_page()
     page.prepare("img2img", "slow cello")
     page.page.set_input_files("#img2img_image input[type=file]", str(png(tmp_path / "init.png")))
@@ -562,7 +562,7 @@ def test_in_a_webui_s_img2img_too(open_page: Any, tmp_path: Path) -> None:
     assert page.page.locator("#img2img_gallery .riffusion-strip:visible").count() == 1
 
 
-def test_in_a_webui_another_job_is_followed(made: Gallery) -> None:
+def test_webui_next_job_replaces_players_and_timeline(made: Gallery) -> None:
     made.choose(1)
     before = made.page.inner_html(AREA)
     made.page.click("#txt2img_generate")

@@ -1,4 +1,4 @@
-"""The page "Live" in a tab that is hidden, whose timers browsers slow down and whose frames they do not draw."""
+"""The page "Live" in a hidden tab, where browsers slow down timers and draw no frames."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ def fill(tab: Tab, element: str, value: str) -> None:
     )
 
 
-def test_a_hidden_tab_plays_on(chromium_path: str, tmp_path: Path) -> None:
+def test_live_playback_continues_without_gaps_in_a_hidden_tab(chromium_path: str, tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
     server = ("-m", "tests.browser.live_server", "PORT", str(results), "0.2")
     with serving(results, *server) as url, tabs(chromium_path, FLAGS, tmp_path / "profile") as browser:
         page = browser.open(url, TAP.read_text())
-        # gradio 6 makes a page when its tab is chosen.
+        # gradio 6 builds a page when its tab is selected.
         page.until(f"{LIVE}.length > 0")
-        page.run(f"{LIVE}.forEach((tab) => tab.click())")  # beside it is one by which gradio 6 measures
+        page.run(f"{LIVE}.forEach((tab) => tab.click())")  # gradio 6 has a second one, to measure its size
         page.until("!!document.querySelector('.riffusion-live-picture')")
         fill(page, "riffusion_live_ahead", "8")
         fill(page, "riffusion_live_prompt", "funk")
-        time.sleep(1)  # gradio hears of a text a little later
+        time.sleep(1)  # gradio notices a changed text with a delay
         page.run("document.querySelector('#riffusion_live_go').click()")
-        page.until(f"{SAID} === 'Playing.' && {AHEAD} > 7")  # less than it plays while it is hidden
+        page.until(f"{SAID} === 'Playing.' && {AHEAD} > 7")  # less than is played while the tab is hidden
         browser.open()
         page.until("document.visibilityState === 'hidden'")
-        time.sleep(1)  # what is heard first fades in
+        time.sleep(1)  # playback starts with a fade
         page.run("tap.clear()")
         time.sleep(20)
         assert page.run(SAID) == "Playing."

@@ -1,4 +1,4 @@
-"""The page "Live" in a real browser: what reaches the loudspeaker, sample by sample."""
+"""The page "Live" in a real browser: its audio output, sample by sample."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL = "sample_rate=44100, max_frequency=10000, num_frequencies=64"
 
 @contextmanager
 def page_of(chromium: Any, results: Path, seconds: float, **options: Any) -> Iterator[Any]:
-    """Serve the tab, each window generated in so many seconds, and open the page "Live" of it."""
+    """Serve the tab with a backend that takes some seconds per window, and open the page "Live"."""
     results.mkdir()
     program = ("-m", "tests.browser.live_server", "PORT", str(results), str(seconds))
     with serving(results, *program) as url:
@@ -51,7 +51,7 @@ def fill(page: Any, element: str, text: str) -> None:
 
 
 def small_windows(page: Any, width: int = 256) -> None:
-    """Choose images that are quickly made into sound."""
+    """Choose small images, which are quickly decoded."""
     page.locator("#riffusion_page_live .label-wrap", has_text="Beat and windows").click()
     fill(page, "riffusion_live_width", str(width))
     fill(page, "riffusion_live_overlap", "64")
@@ -82,13 +82,13 @@ def ahead(page: Any) -> float:
 
 
 def recorded(page: Any) -> int:
-    """Return how many seconds the page says it has recorded; -1: it does not record."""
+    """Return how many seconds the page shows as recorded; -1 if it is not recording."""
     told = re.search(r"recording (\d+):(\d\d)", said(page, "ahead"))
     return 60 * int(told[1]) + int(told[2]) if told else -1
 
 
 def well_ahead(page: Any, seconds: float) -> None:
-    """Wait until it plays with so much in hand that a busy moment of the machine does not make it pause."""
+    """Wait until enough audio is buffered to play without a pause on a busy machine."""
     until(page, lambda: said(page) == "Playing.")
     page.click(".riffusion-live-row button")
     until(page, lambda: ahead(page) >= seconds)
@@ -98,8 +98,8 @@ def well_ahead(page: Any, seconds: float) -> None:
 
 
 @pytest.mark.player
-def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path):
-    """Seven borders of chunks and more: what is heard is what the server made, sample for sample."""
+def test_playback_is_gapless_and_sample_exact(chromium: Any, tmp_path: Path):
+    """The played audio equals the generated audio sample for sample, over at least seven chunk borders."""
     results = tmp_path / "results"
     with page_of(chromium, results, 0.3) as page:
         small_windows(page)
@@ -111,17 +111,17 @@ def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path)
         page.wait_for_timeout(16_000)
         crossed = 0
         end = time.monotonic() + 120
-        while crossed < 7:  # it pauses where the machine is too busy to generate
+        while crossed < 7:  # playback pauses when the machine is too busy to generate
             assert time.monotonic() < end, f"no more than {crossed} borders were played over"
             page.wait_for_timeout(1000)
             heard, lost = tapped(page.evaluate)
-            assert lost * 128 <= np.flatnonzero(heard)[0], "the tap has missed nothing but, maybe, its beginning"
+            assert lost * 128 <= np.flatnonzero(heard)[0], "the recorder has missed at most its beginning"
             crossed = borders_heard(heard, *played_from(results))
         until(page, lambda: "jazz bells" in said(page, "now"))
         assert re.match(r"\d+ s ahead · generated at \d+(\.\d+)? times", said(page, "ahead"))
 
 
-def test_a_recording_is_what_was_heard(chromium: Any, tmp_path: Path):
+def test_recording_equals_the_played_audio(chromium: Any, tmp_path: Path):
     results = tmp_path / "results"
     with page_of(chromium, results, 0.2) as page:
         small_windows(page)
@@ -144,7 +144,7 @@ def test_a_recording_is_what_was_heard(chromium: Any, tmp_path: Path):
         samples = take.samples[0]
         at = place_of(samples[1000:2000], heard) - 1000
         np.testing.assert_array_equal(heard[at : at + len(samples)], samples)
-        # The player of the recording makes the jam pause, and the other way round.
+        # Playing the recording pauses the session, and vice versa.
         page.wait_for_function("() => document.querySelector('.riffusion-live-takes audio').readyState >= 1")
         page.eval_on_selector(".riffusion-live-takes audio", "audio => { audio.loop = true; audio.play(); }")
         until(page, lambda: said(page) == "Paused.")
@@ -165,8 +165,8 @@ def test_a_recording_is_what_was_heard(chromium: Any, tmp_path: Path):
 
 
 @pytest.mark.player
-def test_a_slow_backend_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path):
-    """Generation at less than half the speed: it buffers, plays on, runs dry at the end of a chunk, and goes on."""
+def test_slow_backend_is_buffered_and_reported(chromium: Any, tmp_path: Path):
+    """At less than half the playback speed it buffers, plays, runs empty at the end of a chunk, and continues."""
     results = tmp_path / "results"
     with page_of(chromium, results, 4.0) as page:
         small_windows(page)
@@ -189,10 +189,10 @@ def test_a_slow_backend_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path
         begin = after.begin - (after.place - border)
         rising = whole[border:][: len(ramp)] * ramp
         np.testing.assert_allclose(heard[begin:][: len(ramp)], rising, atol=1e-3, err_msg="a click")
-        assert np.abs(heard[before.end - 8 : before.end]).max() < 0.05, "and without a click"
+        assert np.abs(heard[before.end - 8 : before.end]).max() < 0.05, "the fade has no click"
 
 
-def test_prompts_are_queued_dropped_and_travelled_to(chromium: Any, tmp_path: Path):
+def test_queued_prompts_can_be_dropped_and_are_reached_in_order(chromium: Any, tmp_path: Path):
     results = tmp_path / "results"
     with page_of(chromium, results, 0.2) as page:
         small_windows(page)
@@ -225,7 +225,7 @@ def test_prompts_are_queued_dropped_and_travelled_to(chromium: Any, tmp_path: Pa
 
 
 @pytest.mark.player
-def test_the_image_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
+def test_image_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
     with page_of(chromium, tmp_path / "results", 0.2) as page:
         small_windows(page)
         start(page)
@@ -243,15 +243,15 @@ def test_the_image_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
         page.wait_for_timeout(300)
         _, still = page.evaluate(read)
         page.wait_for_timeout(300)
-        assert page.evaluate(read)[1] == still, "it stands while it is paused"
+        assert page.evaluate(read)[1] == still, "the image does not move during a pause"
         assert before != still
         row = np.array(still[round(width * 0.35) + 8 :])
-        assert len(np.unique(row)) > 20, "what is painted ahead is seen"
+        assert len(np.unique(row)) > 20, "audio generated ahead is visible"
         assert meter.get_attribute("role") == "meter"
         assert 0 < ahead(page) <= float(meter.get_attribute("aria-valuemax")) == 20
 
 
-def test_a_closed_page_ends_the_jam_and_a_failure_is_said(chromium: Any, tmp_path: Path):
+def test_closing_the_page_ends_the_session_and_a_backend_error_is_shown(chromium: Any, tmp_path: Path):
     results = tmp_path / "results"
     with page_of(chromium, results, 0.2) as page:
         small_windows(page)
@@ -261,7 +261,7 @@ def test_a_closed_page_ends_the_jam_and_a_failure_is_said(chromium: Any, tmp_pat
         page.reload()
         end = time.monotonic() + 40
         while folder.exists():
-            assert time.monotonic() < end, "the jam of the page before goes on"
+            assert time.monotonic() < end, "the session of the previous page still runs"
             time.sleep(0.5)
         page.locator(PAGE_BUTTONS, has_text=re.compile("^ *Live *$")).first.click()
         page.wait_for_selector(".riffusion-live-picture")
@@ -272,7 +272,7 @@ def test_a_closed_page_ends_the_jam_and_a_failure_is_said(chromium: Any, tmp_pat
         assert page.locator(".riffusion-live-row button").is_disabled()
 
 
-def test_start_finishes_the_recording_of_the_jam_before(chromium: Any, tmp_path: Path):
+def test_start_finishes_the_recording_of_the_previous_session(chromium: Any, tmp_path: Path):
     results = tmp_path / "results"
     with page_of(chromium, results, 0.2) as page:
         small_windows(page)
@@ -287,7 +287,7 @@ def test_start_finishes_the_recording_of_the_jam_before(chromium: Any, tmp_path:
         assert len(list(results.glob("jams/*-*-*/*.wav"))) == 1
 
 
-def test_a_speed_is_never_rounded_up_to_that_of_playing(chromium: Any):
+def test_speed_below_1_is_never_rounded_up_to_1(chromium: Any):
     page = chromium.new_page()
     page.add_script_tag(path=ROOT / "javascript" / "riffusion_live_screen.js")
     told = page.evaluate("() => [0.0042, 0.03, 0.34, 0.999, 1, 9.7, 12.4].map(riffusionLive.times)")
@@ -296,8 +296,8 @@ def test_a_speed_is_never_rounded_up_to_that_of_playing(chromium: Any):
 
 
 @pytest.mark.player
-def test_a_browser_that_holds_the_sound_back_is_said(chromium: Any, tmp_path: Path):
-    """As it does where no press allowed it, or a phone call comes in."""
+def test_blocked_playback_is_reported_and_can_be_continued(chromium: Any, tmp_path: Path):
+    """Browsers do so before the first user action, or during a phone call."""
     with page_of(chromium, tmp_path / "results", 0.2) as page:
         small_windows(page)
         start(page)
@@ -311,7 +311,7 @@ def test_a_browser_that_holds_the_sound_back_is_said(chromium: Any, tmp_path: Pa
 
 
 @pytest.mark.player
-def test_it_buffers_while_its_speed_is_not_known(chromium: Any, tmp_path: Path):
+def test_playback_waits_while_the_generation_speed_is_unknown(chromium: Any, tmp_path: Path):
     def unknown(route: Any) -> None:
         reply = route.fetch()
         told = reply.json()
@@ -328,7 +328,7 @@ def test_it_buffers_while_its_speed_is_not_known(chromium: Any, tmp_path: Path):
         until(page, lambda: said(page) == "Playing.")
 
 
-def test_another_player_and_the_jam_do_not_sound_together(chromium: Any, tmp_path: Path):
+def test_starting_live_playback_pauses_other_players(chromium: Any, tmp_path: Path):
     clip = AudioClip(np.zeros((1, RATE), np.float32), RATE)
     path = write_audio(clip, tmp_path / "a.wav")
     data = base64.b64encode(path.read_bytes()).decode()

@@ -1,4 +1,4 @@
-"""Generate is pressed in a real webui, and a player appears by itself."""
+"""Players in a real webui: they appear after Generate."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_img2img_shows_a_player(open_page: Any, tmp_path: Path) -> None:
     assert players[0]["title"] == "slow cello"
 
 
-def test_every_page_sees_its_own_players(open_page: Any) -> None:
+def test_each_browser_page_shows_only_its_own_players(open_page: Any) -> None:
     one, two = open_page(), open_page()
     one.prepare("txt2img", "page one")
     two.prepare("txt2img", "page two")
@@ -63,7 +63,7 @@ def test_every_page_sees_its_own_players(open_page: Any) -> None:
     assert [player["title"] for player in two.players("txt2img")] == ["page two"]
 
 
-def test_a_second_generate_replaces_the_first(open_page: Any) -> None:
+def test_second_generation_replaces_the_players(open_page: Any) -> None:
     page = open_page()
     page.prepare("txt2img", "first")
     page.generate("txt2img")
@@ -72,7 +72,7 @@ def test_a_second_generate_replaces_the_first(open_page: Any) -> None:
     assert [player["title"] for player in page.generate("txt2img")] == ["second"]
 
 
-def test_off_shows_nothing(open_page: Any) -> None:
+def test_mode_off_shows_no_players(open_page: Any) -> None:
     page = open_page()
     page.prepare("txt2img", "silence")
     page.generate("txt2img")
@@ -132,7 +132,7 @@ def test_the_controls_of_the_panel_stand_in_two_columns(open_page: Any) -> None:
         assert [box["x"] for box in boxes] == pytest.approx([boxes[0]["x"]] * len(boxes), abs=2)
 
 
-def test_the_tab_tells_what_is_in_an_image(open_page: Any, tmp_path: Path) -> None:
+def test_inspect_page_shows_the_parameters_of_an_image(open_page: Any, tmp_path: Path) -> None:
     page = open_page().page
     page.click("#tabs button:has-text('Riffusion')")
     page.locator(PAGE_BUTTONS, has_text="Inspect").first.click()
@@ -143,7 +143,7 @@ def test_the_tab_tells_what_is_in_an_image(open_page: Any, tmp_path: Path) -> No
     assert frame == "0px", "gradio 4 frames the cells of any table"
 
 
-def test_reload_ui_leaves_one_panel_and_one_row_of_players(open_page: Any) -> None:
+def test_reload_ui_creates_neither_panel_nor_players_twice(open_page: Any) -> None:
     page = open_page()
     page.page.click("#footer a:has-text('Reload UI')")
     page.page.wait_for_selector("#txt2img_prompt", state="detached")

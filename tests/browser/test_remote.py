@@ -1,4 +1,4 @@
-"""The tab by itself with webuis that generate for it, in a real browser; one of them is lost on the way."""
+"""The standalone tab in a real browser with two remote webuis, one of which fails during the song."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def standalone(results: Path, *webuis: Process) -> Iterator[str]:
         yield address
 
 
-def test_the_page_song_is_generated_by_webuis_until_none_is_left(chromium: Any, tmp_path: Path) -> None:
+def test_song_page_generates_with_remote_webuis_until_all_are_down(chromium: Any, tmp_path: Path) -> None:
     servers = [Process(1.0), Process(1.0)]
     try:
         with standalone(tmp_path / "results", *servers) as address:

@@ -1,4 +1,4 @@
-"""The pages Song, Riff and Loop in a real browser, with a backend in place of a model."""
+"""The pages Song, Riff and Loop in a real browser, with a fake backend."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def open_page(page: Any, name: str) -> None:
 
 
 def until_window(page: Any, first: int) -> None:
-    """Wait until a song has come to a window, or is past it."""
+    """Wait until a song has reached a window."""
     page.wait_for_function(
         "first => { const said = document.getElementById('riffusion_song_status').innerText.match(/Window (\\d+) of/);"
         " return said && Number(said[1]) >= first; }",
@@ -66,21 +66,21 @@ def play(page: Any, element: str) -> None:
     page.wait_for_function(PLAYS, arg=f"#{element}")
 
 
-def test_windows_are_heard_while_the_song_is_generated_and_go_on_playing(page: Any, results: Path):
+def test_windows_can_be_played_during_generation_and_continue_after_it(page: Any, results: Path):
     open_page(page, "Song")
     fill(page, "riffusion_song_score", "8 bars | funky bass\n0:06 | piano -- vocals | cfg 8")
     page.click("#riffusion_song_go")
     until_window(page, 3)
     page.wait_for_selector("#riffusion_song_part_1 audio")
     assert "of 6" in page.inner_text("#riffusion_song_status")
-    assert page.locator("#riffusion_song_result audio").count() == 0, "this is before the end"
+    assert page.locator("#riffusion_song_result audio").count() == 0, "the result appears at the end only"
     play(page, "riffusion_song_part_1")
     page.evaluate("document.querySelector('#riffusion_song_part_1 audio').mark = 'the same'")
     page.wait_for_selector("#riffusion_song_result audio")
     until(page, "riffusion_song_status", "Saved as")
     page.wait_for_function("() => document.querySelector('#riffusion_song_result audio').duration > 0")
     kept = page.eval_on_selector("#riffusion_song_part_1 audio", "audio => [audio.mark, audio.paused]")
-    assert kept == ["the same", False], "what is listened to is left alone"
+    assert kept == ["the same", False], "a playing player is not replaced"
     duration = page.eval_on_selector("#riffusion_song_result audio", "audio => audio.duration")
     assert duration == pytest.approx(22.0, abs=0.01)
     assert page.locator("#riffusion_song_part_2 audio").count() == 1
@@ -92,7 +92,7 @@ def test_windows_are_heard_while_the_song_is_generated_and_go_on_playing(page: A
     assert Path(download.value.path()).read_bytes() == path.read_bytes()
 
 
-def test_stop_resume_and_restore(page: Any, results: Path):
+def test_stopped_song_is_resumed_and_its_file_restores_the_page(page: Any, results: Path):
     open_page(page, "Song")
     fill(page, "riffusion_song_score", "0:23 | slow strings")
     fill(page, "riffusion_song_bpm", "90")
@@ -146,7 +146,7 @@ def test_a_riff_is_previewed_generated_and_compared(page: Any, results: Path, tm
     assert len(list(results.glob("riffs/*-*-*/tune.wav")) + list(results.glob("riffs/*-*-*/* tune.wav"))) == 1
 
 
-def test_a_recipe_fills_in_the_numbers(page: Any):
+def test_choosing_a_recipe_sets_its_numbers(page: Any):
     open_page(page, "Riff")
     page.click("#riffusion_riff_recipe input")
     page.locator("ul[role=listbox] li, ul.options li", has_text="Bold").first.click()
@@ -155,7 +155,7 @@ def test_a_recipe_fills_in_the_numbers(page: Any):
     assert page.input_value("#riffusion_riff_steps input[type=number]") == "50"
 
 
-def test_a_loop_plays_round_and_round(page: Any):
+def test_loop_result_repeats_and_has_the_exact_length(page: Any):
     open_page(page, "Loop")
     fill(page, "riffusion_loop_prompt", "techno")
     fill(page, "riffusion_loop_bars", "1")
@@ -165,7 +165,7 @@ def test_a_loop_plays_round_and_round(page: Any):
     assert page.eval_on_selector("#riffusion_loop_result audio", "a => a.duration") == pytest.approx(2.0, abs=0.01)
 
 
-def test_what_cannot_be_is_said_on_the_page(page: Any):
+def test_invalid_score_is_reported_on_the_page(page: Any):
     open_page(page, "Song")
     page.click("#riffusion_song_go")
     assert "write at least one line" in until(page, "riffusion_song_status", "no keyframe")
@@ -174,7 +174,7 @@ def test_what_cannot_be_is_said_on_the_page(page: Any):
 
 
 @pytest.mark.skipif(int(version("gradio").split(".")[0]) > 4, reason="only webuis send images; they have gradio 3 or 4")
-def test_an_image_that_was_sent_is_looked_at(page: Any):
+def test_sending_an_image_opens_the_song_page(page: Any):
     page.evaluate("window.onUiLoaded = () => {}")
     page.add_script_tag(path=ROOT / "javascript" / "riffusion.js")
     for name in ("seed_picture", "before"):

@@ -1,4 +1,4 @@
-"""The tab by itself in a real browser: files go in, players that play come out."""
+"""The standalone tab in a real browser: from uploaded files to working players."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def image(path: Path) -> Path:
 
 def upload(page: Any, element: str, *paths: Path) -> None:
     page.set_input_files(f"#{element} input[type=file]", [str(path) for path in paths])
-    page.wait_for_selector(f"#{element} a[href]")  # the name alone is there before the file is
+    page.wait_for_selector(f"#{element} a[href]")  # the name appears before the file has arrived
 
 
 def open_page(page: Any, name: str) -> None:
@@ -81,7 +81,7 @@ def test_images_become_players_with_sound(page: Any, tmp_path: Path, output: Pat
     assert download.value.suggested_filename == "first.wav"
 
 
-def test_joined_clip_has_its_crossfade_only_when_wanted(page: Any, tmp_path: Path):
+def test_joined_clip_adds_a_player_and_shows_the_crossfade_control(page: Any, tmp_path: Path):
     fade = page.locator("#riffusion_pictures_crossfade")
     assert not fade.is_visible()
     page.locator("#riffusion_pictures_kind label", has_text="all joined").click()
@@ -91,7 +91,7 @@ def test_joined_clip_has_its_crossfade_only_when_wanted(page: Any, tmp_path: Pat
     page.wait_for_function("() => document.querySelectorAll('#riffusion_pictures_players audio').length == 3")
 
 
-def test_a_preview_shows_the_beats_and_the_clip_is_cut(page: Any, tmp_path: Path, output: Path):
+def test_preview_shows_the_beats_and_the_clip_is_cut_to_bars(page: Any, tmp_path: Path, output: Path):
     since = (np.arange(300) - 10) % 50
     row = np.where(np.arange(300) < 10, 240, 240 - 200 * np.exp(-since / 12)).astype(np.uint8)
     image = Image.fromarray(np.tile(row, (512, 1))).convert("RGB")
@@ -113,7 +113,7 @@ def test_a_preview_shows_the_beats_and_the_clip_is_cut(page: Any, tmp_path: Path
     assert duration == pytest.approx(2.0, abs=0.02)
 
 
-def test_nothing_chosen_is_said_on_the_page(page: Any):
+def test_missing_input_is_reported_on_the_page(page: Any):
     page.click("#riffusion_pictures_go")
     page.wait_for_selector("#riffusion_pictures_players [role=alert]")
 
@@ -156,7 +156,7 @@ LINES = """() => [...document.querySelectorAll('.riffusion-table tr')].slice(0, 
 })"""
 
 
-def test_the_style_of_sdnext_leaves_choices_in_their_column_and_facts_on_their_line(page: Any, tmp_path: Path) -> None:
+def test_sdnext_style_does_not_overflow_choices_or_wrap_table_rows(page: Any, tmp_path: Path) -> None:
     page.set_viewport_size({"width": 360, "height": 900})
     page.add_style_tag(content=SDNEXT)
     assert page.evaluate(ENDS, ["#riffusion_pictures_kind", "#riffusion_pictures"])
@@ -167,7 +167,7 @@ def test_the_style_of_sdnext_leaves_choices_in_their_column_and_facts_on_their_l
     assert max(page.evaluate(LINES)) <= 1
 
 
-def test_one_plays_at_a_time_in_the_tab_by_itself(page: Any, tmp_path: Path) -> None:
+def test_starting_a_player_in_the_tab_pauses_the_other(page: Any, tmp_path: Path) -> None:
     sound = base64.b64encode(tone(tmp_path / "a.wav", SECONDS).read_bytes()).decode()
     clips = panel(player(f"data:audio/wav;base64,{sound}", name, SECONDS, "a.wav") for name in "ab")
     page.eval_on_selector("#riffusion_pictures_players", "(area, clips) => { area.innerHTML = clips; }", clips)

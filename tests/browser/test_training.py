@@ -1,4 +1,4 @@
-"""The page "Training set" in a real browser: songs become a set that is looked at, heard, and put right."""
+"""The page "Training set" in a real browser: a set is built, reviewed, played and edited."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(chromium: Any, url: str, songs: Path, results: Path) -> Path:
-    """Make a set of the songs, watching; returns its folder."""
+    """Build a set of the songs on the page; return its folder."""
     page = at_home(chromium.new_page(), url)
     fill(page, "riffusion_training_songs", f'"{songs}"')
     page.click("#riffusion_training_go")
@@ -107,7 +107,7 @@ def caption_of(page: Any, number: int) -> Any:
     return page.locator(f"#riffusion_review_caption_{number} textarea")
 
 
-def test_a_window_is_looked_at_and_heard(sheet: tuple[Any, Path]):
+def test_review_shows_windows_and_plays_one_at_a_time(sheet: tuple[Any, Path]):
     page, _ = sheet
     assert page.locator(".riffusion-cell:visible").count() == 12
     assert "intro" in page.locator(".riffusion-cell").first.inner_text()
@@ -120,7 +120,7 @@ def test_a_window_is_looked_at_and_heard(sheet: tuple[Any, Path]):
     assert page.eval_on_selector(".riffusion-cell audio", "a => a.duration") == pytest.approx(5.11, abs=0.02)
 
 
-def test_dropped_and_worded_on_the_page_is_moved_and_written_on_the_disk(sheet: tuple[Any, Path]):
+def test_decisions_and_captions_are_saved_to_disk(sheet: tuple[Any, Path]):
     page, out = sheet
     windows = open_set(out)[1].windows
     page.locator("#riffusion_review_keep_1 input").check()
@@ -135,7 +135,7 @@ def test_dropped_and_worded_on_the_page_is_moved_and_written_on_the_disk(sheet: 
     assert caption_of(page, 3).input_value() == "quite another <b>one</b>"
 
 
-def test_turning_the_page_and_filtering_lose_no_edit(sheet: tuple[Any, Path]):
+def test_edits_survive_paging_and_filtering(sheet: tuple[Any, Path]):
     page, out = sheet
     caption_of(page, 2).fill("edited on page one")
     page.click("#riffusion_review_onward")
@@ -166,7 +166,7 @@ def test_find_and_replace_reaches_all_pages(sheet: tuple[Any, Path]):
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    """More songs than are worked through while somebody looks for the button."""
+    """Enough songs that a run can still be stopped by the button."""
     first = plucked(tmp_path / "many" / "0.wav", 60.0, 9)
     for number in range(1, MANY):
         shutil.copy(first, first.with_name(f"{number}.wav"))
@@ -180,7 +180,7 @@ def begin(page: Any, songs: Path, out: Path) -> None:
     until(page, "riffusion_training_status", f"of {MANY} songs")
 
 
-def test_stop_and_meanwhile_the_page_is_free(sheet: tuple[Any, Path], many: Path, tmp_path: Path):
+def test_page_stays_usable_during_a_run_and_stop_ends_it(sheet: tuple[Any, Path], many: Path, tmp_path: Path):
     page, _ = sheet
     begin(page, many, tmp_path / "out")
     page.click("#riffusion_review_play_2")
@@ -193,18 +193,18 @@ def test_stop_and_meanwhile_the_page_is_free(sheet: tuple[Any, Path], many: Path
     assert 0 < len(open_set(tmp_path / "out")[1].songs) < MANY
 
 
-def test_closing_the_page_ends_the_work(chromium: Any, url: str, many: Path, tmp_path: Path):
+def test_closing_the_page_ends_the_run(chromium: Any, url: str, many: Path, tmp_path: Path):
     other = at_home(chromium.new_page(), url)
     begin(other, many, tmp_path / "out")
     other.close()
-    for _ in range(160):  # the set is written once the work has ended
+    for _ in range(160):  # the set is written when the run has ended
         if (tmp_path / "out" / "manifest.json").exists():
             break
         time.sleep(0.5)
     assert 0 < len(open_set(tmp_path / "out")[1].songs) < MANY
 
 
-def test_on_a_telephone_nothing_sticks_out(sheet: tuple[Any, Path]):
+def test_page_fits_a_narrow_screen(sheet: tuple[Any, Path]):
     page, _ = sheet
     page.set_viewport_size({"width": 480, "height": 900})
     page.wait_for_timeout(500)
@@ -262,7 +262,7 @@ def handing(chromium: Any) -> Iterator[Any]:
     ],
 )
 @pytest.mark.parametrize("used", [False, True])
-def test_the_list_of_concepts_arrives_in_the_dreambooth_tab(handing: Any, folder: str, path: str, used: bool):
+def test_list_of_concepts_is_filled_into_the_dreambooth_tab(handing: Any, folder: str, path: str, used: bool):
     page = handing(TAB.replace('id="use"', 'id="use" checked' if used else 'id="use"') + OURS.format(folder=folder))
     page.click("#riffusion_to_dreambooth")
     assert page.input_value("#list") == path
@@ -284,7 +284,7 @@ def test_without_a_dreambooth_tab_the_button_is_hidden(handing: Any):
     assert page.is_visible("#riffusion_to_dreambooth"), "whatever gradio does to the classes"
 
 
-def test_a_tab_of_other_fields_is_said_and_left_alone(handing: Any):
+def test_dreambooth_tab_without_the_expected_fields_is_reported_and_unchanged(handing: Any):
     page = handing(TAB.replace("Use Concepts List", "Use Concepts") + OURS.format(folder="/set"))
     page.click("#riffusion_to_dreambooth")
     (said,) = page.evaluate("said")

@@ -1,4 +1,4 @@
-"""Reads what a host's sources offer, without running them."""
+"""Reads the interfaces in a host's sources, without running them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ClassFacts", "FunctionFacts", "read_module"]
 
 @dataclass(frozen=True)
 class FunctionFacts:
-    """How a function may be called."""
+    """Parameters of a function."""
 
     positional: tuple[str, ...]
     required: int
@@ -23,7 +23,7 @@ class FunctionFacts:
 
 @dataclass
 class ClassFacts:
-    """Methods, and names an instance has."""
+    """Methods of a class, and attributes of its instances."""
 
     methods: dict[str, FunctionFacts] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
@@ -76,10 +76,10 @@ def _class(node: ast.ClassDef) -> ClassFacts:
 
 
 def read_module(path: Path) -> ModuleFacts:
-    """Return what a module offers at its top level, also inside ``if`` and ``try``, and by import."""
+    """Return the names a module defines at its top level, including inside ``if`` and ``try``, and by import."""
     facts = ModuleFacts()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of escapes in the host's own texts
+        warnings.simplefilter("ignore")  # about escapes in the host's own strings
         pending: list[ast.stmt] = list(ast.parse(path.read_text("utf-8"), str(path)).body)
     while pending:
         node = pending.pop(0)

@@ -1,4 +1,4 @@
-"""The strict stand-in of tests/contract against the sources of the real hosts: what it offers, they offer too.
+"""The fake webui of tests/contract has only what the sources of the real hosts have.
 
 RIFFUSION_A1111_ROOT, RIFFUSION_FORGE_ROOT and RIFFUSION_REFORGE_ROOT name checkouts of A1111 v1.10.1, Forge and
 reForge. Nothing in them is run.
@@ -38,7 +38,7 @@ def root(request: pytest.FixtureRequest) -> Path:
 
 
 def _compare_call(ours: Callable[..., Any], theirs: FunctionFacts, where: str, *, method: bool) -> None:
-    """Whatever call our stand-in takes, the host must take too."""
+    """Check that the host accepts every call that the fake accepts."""
     parameters = list(inspect.signature(ours).parameters.values())
     parameters = parameters[1:] if method else parameters
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -70,7 +70,7 @@ def _modules(tmp_path: Path) -> dict[str, ModuleType]:
     return {name.partition(".")[2]: module for name, module in made.items() if "." in name}
 
 
-def test_every_name_and_signature_of_the_stand_in_exists(root: Path, tmp_path: Path) -> None:
+def test_every_name_and_signature_of_the_fake_webui_exists(root: Path, tmp_path: Path) -> None:
     checked = 0
     for name, module in _modules(tmp_path).items():
         facts = read_module(root / "modules" / f"{name}.py")
@@ -105,7 +105,7 @@ def _all_names(root: Path, module: str, cls: str) -> set[str]:
 def test_fields_of_a_job_exist(root: Path) -> None:
     theirs = _all_names(root, "processing", "StableDiffusionProcessing")
     ours = set(fake_webui.StableDiffusionProcessing.__annotations__)
-    # Set by the host on the job from outside of the class.
+    # Set on the job by the host, outside of the class.
     source = (root / "modules" / "processing.py").read_text("utf-8")
     theirs |= set(re.findall(r"\bp\.(\w+) = ", source)) | set(re.findall(r"for i, .*:\n\s+p\.(\w+) = i", source))
     assert ours - theirs == set()
@@ -127,14 +127,14 @@ def test_fields_of_a_checkpoint_exist(root: Path) -> None:
     assert set(vars(fake_webui.CheckpointInfo("x"))) - theirs == set()
 
 
-def test_options_of_the_host_exist(root: Path, tmp_path: Path) -> None:
+def test_host_options_exist(root: Path, tmp_path: Path) -> None:
     sources = [root / "modules" / "shared_options.py", *(root / "modules_forge").glob("*.py")]
     text = "\n".join(path.read_text("utf-8") for path in sources if path.is_file())
     for key in vars(FakeWebui(tmp_path).opts)["data"]:
         assert f'"{key}"' in text or f"'{key}'" in text, f"{root.name} has no setting {key}"
 
 
-def test_hooks_come_in_the_order_the_stand_in_calls_them(root: Path) -> None:
+def test_hooks_are_called_in_the_order_of_the_fake_webui(root: Path) -> None:
     source = (root / "modules" / "processing.py").read_text("utf-8")
     hooks = ("before_process", "process", "postprocess_image", "postprocess_image_after_composite", "postprocess")
     places = [source.index(f"p.scripts.{hook}(p") for hook in hooks]
@@ -142,7 +142,7 @@ def test_hooks_come_in_the_order_the_stand_in_calls_them(root: Path) -> None:
     assert source.index("p.scripts.postprocess_image(p") < source.index('image.info["parameters"] = text')
 
 
-def test_an_image_gets_its_record_before_it_is_saved_and_masks_and_grids_do_not(root: Path) -> None:
+def test_image_hook_runs_before_saving_and_not_for_masks_and_grids(root: Path) -> None:
     source = (root / "modules" / "processing.py").read_text("utf-8")
     hook = source.index("p.scripts.postprocess_image_after_composite(p")
     assert source.index("image, original_denoised_image = apply_overlay(") < hook
@@ -151,8 +151,8 @@ def test_an_image_gets_its_record_before_it_is_saved_and_masks_and_grids_do_not(
     assert "images.image_grid(output_images" in source
 
 
-def test_texts_of_an_image_that_is_saved(root: Path) -> None:
-    """PNG files take every text that a callback adds; JPEG, WebP and AVIF only the host's own."""
+def test_png_files_take_added_texts_and_lossy_files_do_not(root: Path) -> None:
+    """PNG files get every text that a callback adds; JPEG, WebP and AVIF only the host's own."""
     source = (root / "modules" / "images.py").read_text("utf-8")
     asked = source.index("script_callbacks.before_image_saved_callback(params)")
     assert asked < source.index("info = params.pnginfo.get(pnginfo_section_name, None)")
@@ -163,7 +163,7 @@ def test_texts_of_an_image_that_is_saved(root: Path) -> None:
     assert "existing_pnginfo" not in source[lossy : source.index('elif extension.lower() == ".gif":')]
 
 
-def test_the_host_calls_what_is_callable_among_the_parameters_and_skips_none(root: Path) -> None:
+def test_host_calls_callable_parameters_and_skips_none_values(root: Path) -> None:
     """The list of clips travels among a job's extra parameters and must stay out of an image's text."""
     source = (root / "modules" / "processing.py").read_text("utf-8")
     assert "elif callable(value):" in source
@@ -171,7 +171,7 @@ def test_the_host_calls_what_is_callable_among_the_parameters_and_skips_none(roo
     assert "if v is not None])" in source
 
 
-def test_element_ids_we_listen_to(root: Path) -> None:
+def test_element_ids_used_by_the_scripts_exist(root: Path) -> None:
     panel = (root / "modules" / "ui_common.py").read_text("utf-8")
     assert 'elem_id=f"{tabname}_gallery_container"' in panel
     assert "elem_id=f'generation_info_{tabname}'" in panel
@@ -185,7 +185,7 @@ def test_element_ids_we_listen_to(root: Path) -> None:
         assert 'elem_id = f"setting_{key}"' in chooser or 'elem_id=f"setting_{key}"' in chooser
 
 
-def test_axis_option(root: Path) -> None:
+def test_axis_option_has_the_expected_parameters(root: Path) -> None:
     facts = read_module(root / "scripts" / "xyz_grid.py")
     assert "axis_options" in facts.names
     theirs = facts.classes["AxisOption"].methods["__init__"]
@@ -193,7 +193,7 @@ def test_axis_option(root: Path) -> None:
     assert {"confirm", "choices"} <= set(theirs.positional)
 
 
-def test_the_model_in_memory_is_known_without_loading_one(root: Path) -> None:
+def test_loaded_model_can_be_read_without_loading_it(root: Path) -> None:
     source = (root / "modules" / "sd_models.py").read_text("utf-8")
     assert "self.sd_model = None" in source or "self.sd_model = FakeInitialModel()" in source, "no property"
     assert "checkpoint_info = next(iter(checkpoints_list.values()))" in source, "what is taken where none is chosen"
@@ -202,7 +202,7 @@ def test_the_model_in_memory_is_known_without_loading_one(root: Path) -> None:
     assert "model.sd_checkpoint_info = checkpoint_info" in text
 
 
-def test_arguments_of_the_plot(root: Path) -> None:
+def test_xyz_plot_has_the_expected_arguments(root: Path) -> None:
     """tests/live fills them in by number; reForge has three more."""
     run = read_module(root / "scripts" / "xyz_grid.py").classes["Script"].methods["run"]
     more = ("draw_individual_labels", "skip_grid", "items_per_grid")
@@ -211,7 +211,7 @@ def test_arguments_of_the_plot(root: Path) -> None:
     assert run.positional[10:] == expected
 
 
-def test_whether_parts_of_prompts_have_one_weight_in_a_batch(root: Path) -> None:
+def test_forge_applies_one_prompt_part_weight_to_the_whole_batch(root: Path) -> None:
     """Where models have forge_objects, and there only; see riffusion_ext/host/model/batches.py."""
     places = [root / "modules_forge" / "forge_sampler.py", root / "backend" / "sampling" / "condition.py"]
     source = "".join(path.read_text("utf-8") for path in places if path.is_file())

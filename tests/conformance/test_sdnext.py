@@ -1,4 +1,4 @@
-"""The stand-in for SD.Next against its sources (058a7f0c), named by RIFFUSION_SDNEXT_ROOT. Nothing in them is run."""
+"""The fake SD.Next has what its sources (058a7f0c) have; RIFFUSION_SDNEXT_ROOT names them. Nothing in them is run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _text(root: Path, *names: str) -> str:
     return (root / "modules").joinpath(*names).read_text("utf-8")
 
 
-def test_what_a_script_has(root: Path) -> None:
+def test_script_has_the_hooks_of_the_fake_webui(root: Path) -> None:
     theirs = read_module(root / "modules" / "scripts_manager.py").classes["Script"]
     ours = {name for name in vars(fake_sdnext.Script) if not name.startswith("_")}
     assert ours <= theirs.names
@@ -36,7 +36,7 @@ def test_what_a_script_has(root: Path) -> None:
     assert "from modules.scripts_manager import *" in _text(root, "scripts.py")
 
 
-def test_what_modules_have_and_lack(root: Path) -> None:
+def test_modules_have_and_lack_the_expected_names(root: Path) -> None:
     names = {name: read_module(root / "modules" / f"{name}.py").names for name in ("errors", "paths", "sd_models")}
     assert "report" not in names["errors"]
     assert {"log", "display"} <= names["errors"]
@@ -50,28 +50,28 @@ def test_what_modules_have_and_lack(root: Path) -> None:
     assert not (root / "modules" / "rng.py").exists(), "songs need it"
 
 
-def test_callbacks(root: Path) -> None:
+def test_callbacks_have_the_expected_parameters(root: Path) -> None:
     functions = read_module(root / "modules" / "script_callbacks.py").functions
     for kind in CALLBACK_KINDS:
         assert functions[kind].positional == ("callback",)
     assert functions["add_callback"].positional == ("callbacks", "fun")
 
 
-def test_a_checkpoint(root: Path) -> None:
+def test_checkpoint_info_has_the_fields_of_the_fake_webui(root: Path) -> None:
     facts = read_module(root / "modules" / "sd_checkpoint.py").classes["CheckpointInfo"]
     assert set(vars(fake_sdnext.CheckpointInfo("x"))) <= facts.names
     assert "name_for_extra" not in facts.names
     assert "self.sd_model: DiffusionPipeline | None = None" in _text(root, "modeldata.py"), "no property"
 
 
-def test_texts_of_images_take_whatever_is_among_the_parameters(root: Path) -> None:
+def test_infotext_includes_every_extra_parameter_without_calling_it(root: Path) -> None:
     source = _text(root, "processing_info.py")
     assert "args.update(p.extra_generation_params)" in source
     assert "callable(" not in source
     assert "return json.dumps(obj)\n" in _text(root, "processing.py")
 
 
-def test_an_image_is_saved_after_our_hook_and_its_file_is_there_when_we_are_told(root: Path) -> None:
+def test_image_is_saved_between_our_hook_and_the_saved_callback(root: Path) -> None:
     source = _text(root, "processing.py")
     assert source.index("p.scripts.postprocess_image(p, pp)") < source.index("# main save image")
     assert "not (shared.state.interrupted or shared.state.skipped):\n        p.scripts.postprocess(" in source
@@ -85,7 +85,7 @@ def test_an_image_is_saved_after_our_hook_and_its_file_is_there_when_we_are_told
     assert "piexif.ExifIFD.UserComment: exifinfo_dump" in save
 
 
-def test_the_page(root: Path) -> None:
+def test_page_has_the_expected_element_ids_and_settings(root: Path) -> None:
     panel = _text(root, "ui_common.py")
     assert 'elem_id=f"{tabname}_gallery_container"' in panel
     assert "elem_id=f'generation_info_{tabname}'" in panel

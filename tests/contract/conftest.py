@@ -1,4 +1,4 @@
-"""The Script on the stand-in for webui, ready to generate."""
+"""The Script in the fake webui, ready to generate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.contract.fake_webui import FakeWebui, StableDiffusionProcessing
 
 @dataclass
 class Bench:
-    """The fake host with our Script in it."""
+    """The fake host with our Script."""
 
     host: FakeWebui
     script: Any

@@ -1,6 +1,6 @@
-"""A stand-in for SD.Next (058a7f0c): where it differs from A1111's family, as far as the Script is concerned.
+"""A fake SD.Next (058a7f0c): its differences from A1111 that concern the Script.
 
-Held against its sources by tests/conformance, too.
+tests/conformance compares it with the sources.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.contract.fake_webui import (
 
 
 class Script:
-    """Neither ``setup`` nor ``postprocess_image_after_composite`` is ever called; the latter does not exist."""
+    """``setup`` is never called, and ``postprocess_image_after_composite`` does not exist."""
 
     parent = None
     name = None
@@ -80,7 +80,7 @@ class Processed(fake_webui.Processed):
 
 
 class Log:
-    """The host's logger: texts, and nothing else."""
+    """The host's logger, which keeps its messages."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
@@ -190,7 +190,7 @@ class FakeSdNext(FakeWebui):
 
     @staticmethod
     def infotext(p: Any, prompt: str, seed: int) -> str:
-        """Write the text as the host does: whatever is among the extra parameters, callable or not."""
+        """Write the infotext as the host does: all extra parameters, callable or not."""
         values = {"Steps": 1, "Seed": seed, **p.extra_generation_params}
         return f"{prompt}\n" + ", ".join(f"{key}: {value}" for key, value in values.items() if value is not None)
 

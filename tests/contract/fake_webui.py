@@ -1,4 +1,4 @@
-"""A stand-in for webui's ``modules`` that offers what we use and nothing else.
+"""A fake of webui's ``modules`` that has what we use and nothing else.
 
 Every name and every signature here is one that A1111 v1.10.1, Forge and reForge have; tests/conformance holds this
 file against their sources. An unknown name raises, as does a wrong argument, an unknown field of a job, or a hook out
@@ -76,7 +76,7 @@ AlwaysVisible = object()
 
 
 class Callbacks:
-    """What was registered, by the kind of event."""
+    """Registered callbacks by kind of event."""
 
     def __init__(self) -> None:
         self.by_kind: dict[str, list[Callable[..., Any]]] = {}
@@ -143,7 +143,7 @@ class OptionInfo:
 
 
 class Options:
-    """Settings; one that nobody added raises AttributeError, as the host's does."""
+    """Settings; an unknown one raises AttributeError, as in the host."""
 
     def __init__(self, **data: Any) -> None:
         self.__dict__["data"] = data
@@ -206,7 +206,7 @@ class ParamBinding:
 
 
 class StableDiffusionProcessing:
-    """A job. Fields beside the host's own must be ours by name; fields not set yet are None, as the host's are."""
+    """A job. Additional fields must have our prefix; fields not set yet are None, as in the host."""
 
     width: int
     height: int
@@ -270,7 +270,7 @@ class AxisOption:
 
 
 def _forget() -> None:
-    """Unload the host's modules, and ours that were bound to them."""
+    """Unload the host's modules, and ours that imported them."""
     import riffusion_ext.host
 
     for name in [*OUR_MODULES, *(name for name in sys.modules if name == "modules" or name.startswith("modules."))]:
@@ -313,7 +313,7 @@ class FakeWebui:
     def modules(self) -> dict[str, types.ModuleType]:
         def report(message: str, *, exc_info: bool = False) -> None:
             if exc_info:
-                assert sys.exc_info()[0] is not None, "a traceback was asked for outside of an except block"
+                assert sys.exc_info()[0] is not None, "a traceback was requested outside of an except block"
             self.log.append(message)
 
         def add_callback(
@@ -380,7 +380,7 @@ class FakeWebui:
 
     @contextmanager
     def installed(self) -> Iterator[FakeWebui]:
-        """Put the fake where ``import modules`` finds it, with our own host modules loaded anew."""
+        """Install the fake as ``modules``, with our own host modules reloaded."""
         _forget()
         sys.modules.update(self.modules())
         try:
@@ -430,13 +430,13 @@ class FakeWebui:
         return processed
 
     def _one_image(self, script: Script, p: Any, args: Any, infotexts: list[str], index: int) -> list[Any]:
-        size = (p.width // 8 * 8, p.height // 8 * 8)  # whole cells of a latent
+        size = (p.width // 8 * 8, p.height // 8 * 8)  # multiples of a latent cell
         size = (size[0] * 2, size[1] * 2) if p.enable_hr else size
         pp = PostprocessImageArgs(self.image(p.seeds[index], size))
         script.postprocess_image(p, pp, *args)
         image = pp.image
         if p.mask_for_overlay is not None:
-            image = image.convert("RGBA").convert("RGB")  # stands for the overlay: another image from here on
+            image = image.convert("RGBA").convert("RGB")  # stands for the overlay, which makes a new image
         pp = PostprocessImageArgs(image)
         script.postprocess_image_after_composite(p, pp, *args)
         image = pp.image
@@ -478,7 +478,7 @@ class FakeWebui:
         return f"{prompt}\n" + ", ".join(f"{key}: {value}" for key, value in values.items() if value is not None)
 
     def xyz(self, script: Script, p: StableDiffusionProcessing, cells: list[dict[str, Any]], *args: Any) -> Processed:
-        """Run one job a cell on shallow copies of ``p``; the reply is a copy of the first cell's."""
+        """Run one job per cell on shallow copies of ``p``; the result is a copy of the first cell's."""
         template: Processed | None = None
         for cell in cells:
             job = copy(p)

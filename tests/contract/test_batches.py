@@ -1,4 +1,4 @@
-"""What the backend gives the host in one batch: Forge and reForge lose parts of prompts that others have not."""
+"""Batches that the backend gives the host: in Forge and reForge, prompts of a batch must have the same parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROMPTS = ["a", "b AND c", "d", "e AND f"]
 
 
 class Processing:
-    """A job of the host, as far as the backend relies on it."""
+    """The parts of a host job that the backend uses."""
 
     sd_model: Any = None
 
@@ -40,7 +40,7 @@ class Processing:
 
 @pytest.fixture
 def batches(fake: FakeWebui, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Install the parts of the host that generate; returns the prompts of each batch that it will have generated."""
+    """Install a fake generation in the host; returns a list that collects the prompts of each batch."""
     generated: list[list[str]] = []
 
     def process_images(p: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Stop reaches what is generated for us, and nothing of others."""
+"""Stop interrupts our own generation and no other job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.contract.fake_webui import FakeWebui
 
 
 class Generation:
-    """The parts of the host that the backend waits for and runs."""
+    """The parts of the host that the backend uses."""
 
     def __init__(self, state: Any) -> None:
         self.state = state
@@ -25,7 +25,7 @@ class Generation:
         self.generated = 0
 
     def process(self, requests: list[Request]) -> list[Image.Image]:
-        """Generate until interrupted, as a sampler does, for at most some seconds."""
+        """Generate until interrupted, as a sampler does, with a time limit."""
         self.began.set()
         for _ in range(200):
             if self.state.interrupted:
@@ -82,17 +82,17 @@ def test_interrupt_stops_the_running_generation(generating: tuple[Generation, An
     thread.join(5)
     assert not thread.is_alive()
     assert backend.interrupted
-    assert images == [], "one that was interrupted half-way is noise"
+    assert images == [], "an interrupted image is noise"
     assert host.state.job == ""
 
 
-def test_interrupted_waiting_job_leaves_the_running_one_alone(generating: tuple[Generation, Any]) -> None:
+def test_interrupting_a_waiting_job_does_not_affect_the_running_one(generating: tuple[Generation, Any]) -> None:
     host, backend = generating
     with host.lock:
         thread, images = _started(backend)
         threading.Event().wait(0.1)
         backend.interrupt()
-        assert not host.state.interrupted, "that job is somebody else's"
+        assert not host.state.interrupted, "the job belongs to another client"
     thread.join(5)
     assert backend.interrupted
     assert host.generated == 0
@@ -112,7 +112,7 @@ def test_interrupt_does_not_affect_the_next_job(generating: tuple[Generation, An
 def test_interrupt_at_the_end_does_not_affect_the_next_job(
     generating: tuple[Generation, Any], fake: FakeWebui, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The host's next job begins as soon as this one has ended."""
+    """The next job of the host starts as soon as this one has ended."""
     made, backend = generating
     over = threading.Event()
     thread, _ = _started(backend)
@@ -120,7 +120,7 @@ def test_interrupt_at_the_end_does_not_affect_the_next_job(
 
     def interrupt(state: Any) -> None:
         state.interrupted = True
-        assert not over.wait(0.3), "the painting has ended in between"
+        assert not over.wait(0.3), "the generation has ended in between"
 
     monkeypatch.setattr(type(fake.state), "interrupt", interrupt)
     monkeypatch.setattr(type(fake.state), "end", lambda state: over.set())
@@ -129,7 +129,7 @@ def test_interrupt_at_the_end_does_not_affect_the_next_job(
     assert over.is_set()
 
 
-def test_activity_shows_waiting_then_the_steps_of_the_own_job(generating: tuple[Generation, Any]) -> None:
+def test_activity_shows_waiting_then_only_the_steps_of_its_own_job(generating: tuple[Generation, Any]) -> None:
     host, backend = generating
     assert backend.activity is None
     host.lock.acquire()
@@ -138,10 +138,10 @@ def test_activity_shows_waiting_then_the_steps_of_the_own_job(generating: tuple[
     thread.start()
     while backend.activity is None:
         threading.Event().wait(0.01)
-    assert backend.activity == Activity(waiting=True), "those steps are of others"
+    assert backend.activity == Activity(waiting=True), "those steps belong to another job"
     host.lock.release()
     assert host.began.wait(5)
-    assert backend.activity is None, "the sampler has not said anything yet"
+    assert backend.activity is None, "the sampler has not reported a step yet"
     host.state.sampling_step, host.state.sampling_steps = 6, 20
     assert backend.activity == Activity(7, 20)
     host.state.sampling_step = 20  # after the last one
@@ -151,17 +151,17 @@ def test_activity_shows_waiting_then_the_steps_of_the_own_job(generating: tuple[
     assert backend.activity is None
 
 
-def test_the_name_is_that_of_the_checkpoint_before_it_is_loaded(generating: tuple[Generation, Any], fake: FakeWebui):
-    """A song that was begun before the model was loaded goes on afterwards."""
+def test_backend_name_is_the_chosen_checkpoint_before_it_is_loaded(generating: tuple[Generation, Any], fake: FakeWebui):
+    """A song started before the model was loaded can be resumed afterwards."""
     _, backend = generating
     assert backend.name == "riffusion-tiny"
     fake.opts.data["sd_model_checkpoint"] = "away.safetensors"
     assert type(backend)().name == "away.safetensors"
-    assert backend.name == "riffusion-tiny", "a song is made with one model"
+    assert backend.name == "riffusion-tiny", "a backend keeps its model"
 
 
 def test_changed_checkpoint_is_refused_before_generation(generating: tuple[Generation, Any], fake: FakeWebui) -> None:
-    """Between two batches, anybody else who uses the webui may choose another one."""
+    """Between two batches, another user of the webui may choose another checkpoint."""
     host, backend = generating
     host.state.interrupted = True  # generate at once
 
@@ -180,7 +180,7 @@ def test_changed_checkpoint_is_refused_before_generation(generating: tuple[Gener
 
 
 def test_black_images_are_refused_also_after_inpainting(generating: tuple[Generation, Any]) -> None:
-    """What a host makes of numbers that are none; as sound it would be the loudest noise there is."""
+    """A host turns NaN into black images, which would be decoded as noise at full level."""
     from riffusion_ext.host.model import generation
 
     mask, kept = Image.new("L", (64, 64), 255), Image.new("RGB", (64, 64))

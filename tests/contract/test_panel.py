@@ -1,4 +1,4 @@
-"""The panel and the players' area, built by the real gradio as the host builds its page."""
+"""The panel and the area of the players, built with real gradio as the host builds its page."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _ids(page: Any) -> list[str]:
     return [component["props"].get("elem_id") for component in page.get_config_file()["components"]]
 
 
-def test_the_panel_returns_one_component_for_each_argument(bench: Bench) -> None:
+def test_panel_returns_one_component_per_argument(bench: Bench) -> None:
     _, components = _page(bench)
     assert [component.label for component in components] == [item.label for item in CONTROLS]
     assert [component.value for component in components] == [item.default for item in CONTROLS]
@@ -81,7 +81,7 @@ def test_the_page_built_after_reload_ui_has_players_and_a_status_line(bench: Ben
     assert len(second.get_config_file()["dependencies"]) == len(first.get_config_file()["dependencies"])
 
 
-def test_the_status_line_that_follows_the_chooser_is_the_page_s(bench: Bench) -> None:
+def test_checkpoint_chooser_updates_the_status_line_of_the_page(bench: Bench) -> None:
     with gr.Blocks() as page:
         bench.script.ui(False)
         with gr.Blocks():  # as for the API's defaults; its components are on no page
@@ -94,8 +94,8 @@ def test_the_status_line_that_follows_the_chooser_is_the_page_s(bench: Bench) ->
     assert wired["outputs"] == status[:1]
 
 
-def test_a_chooser_made_off_the_page_is_left_alone(bench: Bench) -> None:
-    """Forge makes one each time a page is opened, to fill in its values; gradio allows it no events."""
+def test_checkpoint_chooser_created_off_the_page_gets_no_events(bench: Bench) -> None:
+    """Forge creates one each time a page is opened, to fill in its values; gradio allows no events on it."""
     page, _ = _page(bench)
     before = len(page.get_config_file()["dependencies"])
     chooser = gr.Dropdown(["a"], label="Checkpoint", elem_classes=["model_selection"])
@@ -103,7 +103,7 @@ def test_a_chooser_made_off_the_page_is_left_alone(bench: Bench) -> None:
     assert len(page.get_config_file()["dependencies"]) == before
 
 
-def test_infotext_fields_set_every_control_and_nothing_without_our_mark(bench: Bench) -> None:
+def test_pasted_infotext_sets_every_control_and_foreign_infotext_sets_none(bench: Bench) -> None:
     _, components = _page(bench)
     fields = bench.script.infotext_fields
     assert [component for component, _ in fields] == components
@@ -134,7 +134,7 @@ def test_the_status_line_follows_the_checkpoint(bench: Bench) -> None:
     assert off == ""
 
 
-def test_settings_section(bench: Bench) -> None:
+def test_settings_have_our_prefix_and_one_section(bench: Bench) -> None:
     labels = bench.host.opts.data_labels
     assert all(key.startswith("riffusion_") for key in labels)
     assert {info.section for info in labels.values()} == {("riffusion", "Riffusion")}
@@ -151,7 +151,7 @@ def test_xyz_axes_are_added_once(bench: Bench) -> None:
     assert [option.label for option in module.axis_options] == ["Seed", *xyz.AXES]
 
 
-def test_an_axis_sets_its_control_for_its_own_cell_only(bench: Bench) -> None:
+def test_xyz_axis_sets_its_control_for_its_own_cell_only(bench: Bench) -> None:
     module = ModuleType("xyz_grid.py")
     module.AxisOption = AxisOption  # type: ignore[attr-defined]
     module.axis_options = []  # type: ignore[attr-defined]
@@ -166,7 +166,7 @@ def test_an_axis_sets_its_control_for_its_own_cell_only(bench: Bench) -> None:
         engine.confirm(one, ["warp"])
 
 
-def test_the_tab_is_offered(bench: Bench) -> None:
+def test_host_gets_the_riffusion_tab(bench: Bench) -> None:
     ((tab, title, elem_id),) = bench.host.callbacks.fire("on_ui_tabs")[0]
     assert (title, elem_id) == ("Riffusion", "riffusion")
     assert isinstance(tab, gr.Blocks)
@@ -179,7 +179,7 @@ def _pages(bench: Bench) -> Any:
 
 def test_host_without_generation_gives_one_sentence_why(bench: Bench) -> None:
     ids = _ids(_pages(bench))
-    assert "riffusion_pictures_go" in ids, "the other pages work all the same"
+    assert "riffusion_pictures_go" in ids, "the other pages still work"
     assert "riffusion_song_why" in ids
     assert not {"riffusion_song_go", "riffusion_riff_go", "riffusion_loop_go", "riffusion_live_go"} & set(ids)
     (why,) = [block.value for block in _pages(bench).blocks.values() if block.elem_id == "riffusion_song_why"]
@@ -189,7 +189,7 @@ def test_host_without_generation_gives_one_sentence_why(bench: Bench) -> None:
 
 @pytest.fixture
 def generating(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let the host generate; returns the sizes of batches that were asked for."""
+    """Enable generation in the host; returns the sizes of the requested batches."""
     import riffusion_ext.host
 
     batches: list[int] = []
@@ -220,8 +220,8 @@ def test_host_with_generation_has_pages_with_its_samplers(bench: Bench, generati
     assert model.checkpoint_warning() == ""
 
 
-def test_equal_labels_have_equal_defaults(bench: Bench, generating: list[int]) -> None:
-    """A webui keeps what a user prefers by label, for the whole tab: other controls of that label would take it."""
+def test_controls_with_equal_labels_have_equal_defaults(bench: Bench, generating: list[int]) -> None:
+    """A webui stores defaults by label for the whole tab, so all controls of a label share a default."""
     seen: dict[tuple[str, str], Any] = {}
     for block in _pages(bench).blocks.values():
         label = getattr(block, "label", None)
@@ -232,7 +232,7 @@ def test_equal_labels_have_equal_defaults(bench: Bench, generating: list[int]) -
         assert [kind for name, kind in seen if name == label] == [type(block).__name__], label
 
 
-def test_galleries_hand_images_to_the_page_song_and_windows_go_to_img2img(bench: Bench, generating: list[int]) -> None:
+def test_galleries_send_images_to_the_song_page_and_windows_to_img2img(bench: Bench, generating: list[int]) -> None:
     page, _ = _page(bench)
     tab = _pages(bench)
     assert set(bench.host.paste_fields) == {"riffusion_seed_picture", "riffusion_before"}

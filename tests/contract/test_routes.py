@@ -1,4 +1,4 @@
-"""Our routes in the host's server, by its flags."""
+"""Our routes in the host's server, depending on its command-line flags."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START = Callable[..., TestClient]
 
 @pytest.fixture
 def start(bench: Bench) -> START:
-    """Return what starts the host's server with some flags, as at its start and at each Reload UI."""
+    """Return a function that starts the host's server with some flags, as at startup and at each Reload UI."""
 
     def started(**flags: Any) -> TestClient:
         sys.modules["modules.shared"].cmd_opts = SimpleNamespace(  # type: ignore[attr-defined]
@@ -33,7 +33,7 @@ def start(bench: Bench) -> START:
     return started
 
 
-def test_without_the_host_s_api_only_the_pages_have_routes(bench: Bench, start: START) -> None:
+def test_only_the_pages_have_routes_without_the_host_api(bench: Bench, start: START) -> None:
     client = start()
     for path in (f"{V1}/health", f"{V1}/clips/x", f"{V1}/openapi.json"):
         assert client.get(path).status_code == 404
@@ -48,19 +48,19 @@ def test_without_the_host_s_api_only_the_pages_have_routes(bench: Bench, start: 
 
 
 @pytest.mark.parametrize("flag", ["api", "nowebui"])
-def test_with_the_host_s_api_all_routes_are_served(bench: Bench, start: START, flag: str) -> None:
+def test_all_routes_are_served_with_the_host_api(bench: Bench, start: START, flag: str) -> None:
     client = start(**{flag: True})
     assert client.get(f"{V1}/version").json()["host"] == "webui"
     _, info = bench.generate("On")
     (clip,) = info["clips"]
-    assert client.get(f"{V1}/clips/{clip['id']}").status_code == 200  # the ids that the host's own API gives
+    assert client.get(f"{V1}/clips/{clip['id']}").status_code == 200  # the ids in replies of the host's own API
     reply = client.post(f"{V1}/loops", json={"prompt": "a"})
-    assert reply.status_code == 501  # the stand-in has no model
+    assert reply.status_code == 501  # the fake host has no model
     assert "cannot be made in this webui" in reply.json()["detail"]
     assert bench.host.log == []
 
 
-def test_the_api_s_passwords_are_those_of_the_host(start: START) -> None:
+def test_api_accepts_the_passwords_of_the_host(start: START) -> None:
     client = start(api=True, api_auth="ann:one,bo:two")
     assert client.get(f"{V1}/health").status_code == 401
     assert client.post("/run_inference/").status_code == 401
@@ -76,7 +76,7 @@ def test_unreadable_password_file_closes_all_routes(bench: Bench, start: START, 
     assert any("credentials" in line or "passwords" in line for line in bench.host.log)
 
 
-def test_what_was_uploaded_outlives_a_reload_of_the_page(bench: Bench, start: START) -> None:
+def test_uploads_survive_a_reload_of_the_page(bench: Bench, start: START) -> None:
     from PIL import Image
 
     path = bench.host.folder / "a.png"
@@ -111,7 +111,7 @@ def test_pages_of_other_sites_reach_no_route(start: START, headers: dict[str, st
         assert client.request(method, path).status_code != 403
 
 
-def test_webui_s_own_list_of_origins_is_honoured(start: START) -> None:
+def test_webui_list_of_allowed_origins_is_honoured(start: START) -> None:
     for flags in (
         {"cors_allow_origins": "http://localhost:3000/, https://music.example"},
         {"cors_allow_origins_regex": r"https://.*\.example"},
@@ -140,7 +140,7 @@ def test_webui_s_own_list_of_origins_is_honoured(start: START) -> None:
         ({"gradio_auth": "a:b"}, "studio.local", 404, 403),
     ],
 )
-def test_names_under_which_a_webui_is_reached(
+def test_host_names_are_accepted_or_refused_by_command_line_flags(
     start: START, flags: dict[str, Any], host: str, pages: int, routes: int
 ) -> None:
     client = start(api=True, **flags)

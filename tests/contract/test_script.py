@@ -1,4 +1,4 @@
-"""The Script against a strict stand-in for webui: every event, in the host's order."""
+"""The Script in a strict fake of webui, which calls every event in the host's order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def quick_sound(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Stand in for the inversion, which has tests of its own, with a tone; returns the sizes of its batches."""
+    """Replace the inversion, which has tests of its own, by a tone; returns the sizes of its batches."""
     import numpy as np
 
     from riffusion_ext.audio.clip import AudioClip
@@ -75,7 +75,7 @@ def test_scripts_file_registers_one_script_and_no_base_class(bench: Bench) -> No
     assert modules.scripts.Script not in classes
 
 
-def test_a_batch_is_one_inversion_and_one_file_beside_each_image(bench: Bench, quick_sound: list[int]) -> None:
+def test_batches_of_a_job_are_inverted_at_once_and_each_image_gets_a_file(bench: Bench, quick_sound: list[int]) -> None:
     _, payload = bench.generate("On", batch_size=2, n_iter=2, seed=5)
     folder = bench.host.folder
     assert quick_sound == [4]
@@ -86,7 +86,9 @@ def test_a_batch_is_one_inversion_and_one_file_beside_each_image(bench: Bench, q
 
 
 @pytest.mark.parametrize("with_text", [True, False])
-def test_each_sound_is_that_of_its_own_image(bench: Bench, monkeypatch: pytest.MonkeyPatch, with_text: bool) -> None:
+def test_each_clip_is_decoded_from_its_own_image(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, with_text: bool
+) -> None:
     from riffusion_ext.spectrogram import codec
 
     heard: list[tuple[int, int]] = []
@@ -113,7 +115,7 @@ def test_each_clip_has_the_prompt_of_its_own_image(bench: Bench) -> None:
     assert places == sorted(places)
 
 
-def test_auto_follows_the_checkpoint(bench: Bench) -> None:
+def test_mode_auto_follows_the_checkpoint(bench: Bench) -> None:
     assert len(bench.generate()[1]["clips"]) == 1
     bench.host.opts.sd_model_checkpoint = "photo-model"
     assert bench.generate()[1]["clips"] == []
@@ -123,23 +125,23 @@ def test_auto_follows_the_checkpoint(bench: Bench) -> None:
     assert bench.generate()[1]["clips"] == []
 
 
-def test_a_job_s_own_checkpoint_counts_not_the_one_on_the_page(bench: Bench) -> None:
+def test_checkpoint_override_of_a_job_wins_over_the_page(bench: Bench) -> None:
     other = {"override_settings": {"sd_model_checkpoint": "photo-model"}}
     assert bench.generate("Auto", **other)[1]["clips"] == []
     assert "photo-model does not look like" in _texts(bench.generate("On", **other)[1])
 
 
-def test_the_host_s_own_remarks_stay(bench: Bench) -> None:
+def test_comments_of_the_host_are_kept(bench: Bench) -> None:
     processed, _ = bench.generate({"mode": "On", "engine": "warp"}, comments={"said by the host": 1})
     assert processed.comments.splitlines()[0] == "said by the host"
     assert "'warp'" in processed.comments
 
 
-def test_another_checkpoint_is_warned_about_where_the_user_looks(bench: Bench) -> None:
+def test_foreign_checkpoint_warning_is_in_the_players_or_else_in_the_comments(bench: Bench) -> None:
     bench.host.opts.sd_model_checkpoint = "photo-model"
     processed, payload = bench.generate("On")
     assert "photo-model does not look like a Riffusion model" in _texts(payload)
-    assert "does not look" not in processed.comments, "once is enough where there are players"
+    assert "does not look" not in processed.comments, "the players show the warning already"
     bench.host.opts.riffusion_players = False
     processed, _ = bench.generate("On")
     assert "photo-model does not look like a Riffusion model" in processed.comments
@@ -147,7 +149,7 @@ def test_another_checkpoint_is_warned_about_where_the_user_looks(bench: Bench) -
     assert bench.generate("On")[1]["messages"] == []
 
 
-def test_off_leaves_no_trace(bench: Bench) -> None:
+def test_mode_off_adds_neither_parameters_nor_files(bench: Bench) -> None:
     processed, _ = bench.generate("Off")
     assert "Riffusion" not in processed.infotexts[0]
     assert processed.extra_generation_params == {}
@@ -199,7 +201,7 @@ def test_an_interrupted_cell_gets_no_sound(bench: Bench) -> None:
     assert [clip["seed"] for clip in clips] == [3]
 
 
-def test_interrupted_before_anything_was_made(bench: Bench, quick_sound: list[int]) -> None:
+def test_interrupt_before_the_first_image_makes_no_sound(bench: Bench, quick_sound: list[int]) -> None:
     bench.host.state.interrupted = True
     processed, payload = bench.generate("On")
     assert (processed.images, payload["clips"], quick_sound) == ([], [], [])
@@ -219,7 +221,7 @@ def test_interrupt_while_the_sound_is_made_keeps_the_images(bench: Bench, monkey
     assert "interrupted while the sound was being made" in _texts(payload)
 
 
-def test_a_bad_image_spoils_no_other(bench: Bench) -> None:
+def test_bad_image_does_not_affect_the_others(bench: Bench) -> None:
     bench.host.image = lambda seed, size: Image.new("RGB", (1, 1) if seed == 2 else size)
     processed, payload = bench.generate("On", batch_size=3)
     assert [clip["seed"] for clip in payload["clips"]] == [1, 3]
@@ -228,7 +230,7 @@ def test_a_bad_image_spoils_no_other(bench: Bench) -> None:
     assert len(processed.images) == 4
 
 
-def test_a_crash_of_the_whole_batch_is_tried_one_by_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_batch_is_retried_image_by_image(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from riffusion_ext.spectrogram import codec
 
     works = codec.images_to_audio
@@ -262,7 +264,7 @@ def test_exception_in_our_code_is_reported_and_keeps_the_images(bench: Bench, mo
     assert bench.host.state.textinfo is None
 
 
-def test_wrong_arguments_are_named(bench: Bench) -> None:
+def test_unknown_arguments_are_named(bench: Bench) -> None:
     processed, payload = bench.generate({"mode": "On", "engin": "best"})
     assert "unknown argument engin" in _texts(payload)
     assert "unknown argument engin" in processed.comments
@@ -282,7 +284,7 @@ def test_images_that_are_not_saved_are_served_from_a_scratch_folder(bench: Bench
     assert record.path.parent == _host().scratch_folder()
 
 
-def test_the_page_gets_ids_and_no_paths(bench: Bench) -> None:
+def test_page_gets_clip_ids_and_no_paths(bench: Bench) -> None:
     processed, _ = bench.generate("On")
     text = processed.js()
     assert str(bench.host.folder) not in text
@@ -321,7 +323,7 @@ def test_messages_in_the_page_are_escaped(bench: Bench) -> None:
     assert "riffusion-info" in page
 
 
-def test_xyz_cells_reach_the_page_together(bench: Bench) -> None:
+def test_clips_of_all_xyz_cells_reach_the_page(bench: Bench) -> None:
     args = ("On",)
     p = bench.host.start(bench.script, bench.job(), *args)
     cells = [{"seed": 3}, {"seed": 4, "_riffusion_override": {"level": "loudness"}}, {"seed": 5}]
@@ -332,13 +334,13 @@ def test_xyz_cells_reach_the_page_together(bench: Bench) -> None:
     assert loud == [False, True, False]
 
 
-def test_grid_cell_with_sound_off_has_no_infotext_of_sound(bench: Bench) -> None:
+def test_grid_cell_with_sound_off_has_no_sound_infotext(bench: Bench) -> None:
     p = bench.host.start(bench.script, bench.job(), "On")
     processed = bench.host.xyz(bench.script, p, [{}, {"_riffusion_override": {"mode": "Off"}}], "On")
     assert ["Riffusion sound" in text for text in processed.infotexts] == [True, False]
 
 
-def test_hires_is_heard_at_the_size_of_the_first_pass(bench: Bench) -> None:
+def test_hires_image_is_decoded_at_the_size_of_the_first_pass(bench: Bench) -> None:
     processed, payload = bench.generate("On", enable_hr=True)
     assert processed.images[0].size == (128, 1024)
     assert payload["clips"][0]["duration"] == pytest.approx(0.63)
@@ -346,7 +348,7 @@ def test_hires_is_heard_at_the_size_of_the_first_pass(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("mode", ["Off", "Auto"])
-def test_a_wrong_text_says_nothing_while_sound_is_off(bench: Bench, mode: str) -> None:
+def test_invalid_custom_parameters_are_ignored_while_sound_is_off(bench: Bench, mode: str) -> None:
     bench.host.opts.sd_model_checkpoint = "photo-model"
     processed, payload = bench.generate({"mode": mode, "preset": "custom", "custom": "16 kHz"})
     assert processed.comments == ""
@@ -354,13 +356,13 @@ def test_a_wrong_text_says_nothing_while_sound_is_off(bench: Bench, mode: str) -
     assert "Riffusion" not in processed.infotexts[0]
 
 
-def test_a_size_that_latents_do_not_have_still_carries_its_parameters(bench: Bench) -> None:
+def test_image_rounded_to_latent_size_stores_its_parameters(bench: Bench) -> None:
     processed, _ = bench.generate("On", width=68)
     assert processed.images[0].size == (64, 512)
     assert "riffusion" in processed.images[0].info
 
 
-def test_a_height_no_model_was_trained_on_is_remarked_on(bench: Bench) -> None:
+def test_unusual_height_adds_a_message(bench: Bench) -> None:
     processed, payload = bench.generate("On", height=640)
     assert "The height is 640 px." in _texts(payload)
     assert "Set Height to 512." in _texts(payload)
@@ -368,7 +370,7 @@ def test_a_height_no_model_was_trained_on_is_remarked_on(bench: Bench) -> None:
     assert processed.comments == ""
 
 
-def test_the_remark_on_height_comes_once_for_all_images_and_cells(bench: Bench) -> None:
+def test_height_message_appears_once_for_all_images_and_cells(bench: Bench) -> None:
     _, payload = bench.generate("On", height=640, batch_size=2, n_iter=2)
     assert _texts(payload).count("The height is") == 1
     p = bench.host.start(bench.script, bench.job(height=640), "On")
@@ -376,14 +378,14 @@ def test_the_remark_on_height_comes_once_for_all_images_and_cells(bench: Bench) 
     assert processed.js().count("The height is") == 1
 
 
-def test_joined_clip(bench: Bench) -> None:
+def test_joined_clip_follows_the_single_clips(bench: Bench) -> None:
     _, payload = bench.generate({"mode": True, "joined": True}, batch_size=2)
     assert [clip["joined"] for clip in payload["clips"]] == [False, False, True]
     assert payload["clips"][2]["duration"] == pytest.approx(1.26)
     assert payload["clips"][2]["file"] == "00000-joined.wav"
 
 
-def test_players_name_their_images_and_the_joined_one_none(bench: Bench) -> None:
+def test_players_name_their_images_except_the_joined_one(bench: Bench) -> None:
     processed, payload = bench.generate({"mode": True, "joined": True}, batch_size=2)
     page = render_generation_info(processed.js(), _host())
     named = re.findall(r'<li class="riffusion-clip"(?: data-picture="([^"]*)")?>', page)
@@ -393,11 +395,11 @@ def test_players_name_their_images_and_the_joined_one_none(bench: Bench) -> None
     assert all((bench.host.folder / "outputs" / name).is_file() for name in named[:2])
 
 
-def test_one_image_is_not_joined(bench: Bench) -> None:
+def test_single_image_is_not_joined(bench: Bench) -> None:
     assert len(bench.generate({"mode": "On", "joined": True})[1]["clips"]) == 1
 
 
-def test_an_upscaled_image_is_found_by_its_text(bench: Bench) -> None:
+def test_upscaled_image_is_found_by_its_infotext(bench: Bench) -> None:
     processed, _ = bench.generate("On", seed=77, prompt="only here")
     page = render_generation_info(json.dumps({"infotexts": ["other", processed.infotexts[0]]}), _host())
     assert page.count("<audio") == 1
@@ -418,8 +420,8 @@ def test_players_can_be_turned_off(bench: Bench) -> None:
     assert len(payload["clips"]) == 1
 
 
-def test_players_and_links_name_no_file(bench: Bench) -> None:
-    """Ids only: neither gradio's file= nor a folder, also where the folder's name begins with a dot."""
+def test_players_and_links_use_ids_instead_of_file_names(bench: Bench) -> None:
+    """Neither gradio's file= nor a folder appears, even if the folder's name starts with a dot."""
     import re
 
     processed, payload = bench.generate("On", batch_size=2)
@@ -430,7 +432,7 @@ def test_players_and_links_name_no_file(bench: Bench) -> None:
     assert bench.host.served == []
 
 
-def test_a_generated_image_carries_its_parameters_and_no_level(bench: Bench) -> None:
+def test_generated_image_stores_its_parameters_but_no_level(bench: Bench) -> None:
     from riffusion_ext.metadata import read_record
 
     processed, payload = bench.generate({"mode": "On", "preset": "20khz-stereo"}, batch_size=2)
@@ -440,10 +442,10 @@ def test_a_generated_image_carries_its_parameters_and_no_level(bench: Bench) -> 
             assert image.info["parameters"] in processed.infotexts
         assert (record.params.max_frequency, record.params.stereo, record.max_value) == (20000, True, None)
     assert "riffusion" in processed.images[1].info, "also in what the API returns"
-    assert "riffusion" not in processed.images[0].info, "the grid is no spectrogram"
+    assert "riffusion" not in processed.images[0].info, "the grid is not a spectrogram"
 
 
-def test_custom_parameters_go_into_image_and_sound_or_cost_a_sentence(bench: Bench) -> None:
+def test_custom_parameters_are_stored_or_reported_when_invalid(bench: Bench) -> None:
     from riffusion_ext.metadata import read_record
 
     own = {"mode": "On", "preset": "custom", "custom": "max_frequency=16000, min_frequency=20"}
@@ -456,7 +458,7 @@ def test_custom_parameters_go_into_image_and_sound_or_cost_a_sentence(bench: Ben
     assert processed.images
 
 
-def test_masks_images_without_sound_and_enlarged_ones_carry_none(bench: Bench) -> None:
+def test_masks_silent_images_and_hires_images_store_no_parameters(bench: Bench) -> None:
     bench.generate("On", mask_for_overlay=Image.new("L", (64, 64)))
     bench.generate("Off")
     bench.generate("On", enable_hr=True)
@@ -467,14 +469,14 @@ def test_masks_images_without_sound_and_enlarged_ones_carry_none(bench: Bench) -
     assert carried == {"00000": True, "00001-mask": False, "00001": False, "00002": False}
 
 
-def test_a_jpeg_is_saved_as_the_host_does(bench: Bench) -> None:
+def test_jpeg_is_saved_without_messages(bench: Bench) -> None:
     bench.host.opts.samples_format = "jpg"
     _, payload = bench.generate("On")
     assert payload["clips"][0]["picture"].endswith(".jpg")
     assert payload["messages"] == []
 
 
-def test_img2img_keeps_what_each_start_image_records(bench: Bench) -> None:
+def test_img2img_keeps_the_parameters_of_each_start_image(bench: Bench) -> None:
     from riffusion_ext.metadata import read_record, record_text
     from riffusion_ext.params import PRESETS
 
@@ -491,7 +493,7 @@ def test_img2img_keeps_what_each_start_image_records(bench: Bench) -> None:
     assert "No level is recorded" in _texts(payload)
 
 
-def test_the_codec_hears_the_level_of_the_start_image(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_codec_gets_the_level_of_the_start_image(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from riffusion_ext.metadata import read_record, record_text
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram import codec
@@ -521,14 +523,14 @@ with FakeWebui(Path()).installed():
 """
 
 
-def test_the_scratch_folder_goes_when_the_host_ends() -> None:
+def test_scratch_folder_is_removed_when_the_host_ends() -> None:
     done = subprocess.run([sys.executable, "-c", _SCRATCH], cwd=ROOT, capture_output=True, text=True, check=True)
     folder = Path(done.stdout.strip())
     assert folder.name.startswith("riffusion-")
     assert not folder.exists()
 
 
-def test_settings_may_be_absent(fake: Any) -> None:
+def test_missing_settings_have_their_defaults(fake: Any) -> None:
     """A host started for its API alone never asks for our settings."""
     from riffusion_ext.host.script import RiffusionScript
 
@@ -536,7 +538,7 @@ def test_settings_may_be_absent(fake: Any) -> None:
     assert len(bench.generate("On")[1]["clips"]) == 1
 
 
-def test_a_setting_that_an_api_client_unset_is_the_default(bench: Bench) -> None:
+def test_setting_unset_by_an_api_client_has_its_default(bench: Bench) -> None:
     bench.host.opts.riffusion_model_patterns = None
     assert len(bench.generate("Auto")[1]["clips"]) == 1
 
@@ -545,7 +547,7 @@ def _registered(bench: Bench) -> dict[str, int]:
     return {kind: len(callbacks) for kind, callbacks in bench.host.callbacks.by_kind.items()}
 
 
-def test_reload_ui_registers_each_callback_once_more(bench: Bench) -> None:
+def test_reload_ui_registers_each_callback_once(bench: Bench) -> None:
     from riffusion_ext.host import webui
 
     assert set(_registered(bench).values()) == {1}
@@ -555,7 +557,9 @@ def test_reload_ui_registers_each_callback_once_more(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("missing", ["add_callback", "callback_map"])
-def test_a_host_that_registers_only_by_kind(bench: Bench, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_callbacks_are_registered_by_kind_where_the_host_has_no_add_callback(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
     import modules.script_callbacks
 
     from riffusion_ext.host import webui
@@ -567,7 +571,7 @@ def test_a_host_that_registers_only_by_kind(bench: Bench, monkeypatch: pytest.Mo
     assert _registered(bench) == expected
 
 
-def test_device(bench: Bench) -> None:
+def test_decoding_device_follows_host_and_setting(bench: Bench) -> None:
     import modules.devices
 
     modules.devices.device = "privateuseone:0"
@@ -576,7 +580,7 @@ def test_device(bench: Bench) -> None:
     assert _host().device() == "cpu"
 
 
-def test_the_command_line_s_device_wins_over_the_setting(bench: Bench) -> None:
+def test_command_line_device_wins_over_the_setting(bench: Bench) -> None:
     import modules.shared
 
     bench.host.opts.riffusion_device = "Processor"
@@ -586,7 +590,7 @@ def test_the_command_line_s_device_wins_over_the_setting(bench: Bench) -> None:
     assert _host().device() == "cuda:1"
 
 
-def test_a_script_that_drops_images_does_not_mix_up_the_names(bench: Bench) -> None:
+def test_image_records_left_by_another_script_do_not_shift_the_seeds(bench: Bench) -> None:
     from riffusion_ext.host import script
 
     p = bench.host.start(bench.script, bench.job(batch_size=2), "On")
@@ -610,8 +614,8 @@ with FakeWebui(Path()).installed():
 """
 
 
-def test_starting_up_imports_nothing_heavy() -> None:
-    """What the host loads at its start must not wait for torch, scipy, gradio or the inversion."""
+def test_startup_imports_no_heavy_package() -> None:
+    """The host's startup must not import torch, scipy, gradio or the inversion."""
     done = subprocess.run([sys.executable, "-c", _START], cwd=ROOT, capture_output=True, text=True, check=True)
     names, ours = done.stdout.splitlines()[:2]
     assert not {"torch", "scipy", "gradio", "soundfile", "torchaudio"} & set(names.split())
@@ -620,7 +624,7 @@ def test_starting_up_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("unset", [None, "", "None"])
 @pytest.mark.parametrize("loaded", [False, True])
-def test_before_a_checkpoint_is_chosen_the_host_s_own_is_taken(bench: Bench, unset: Any, loaded: bool) -> None:
+def test_unset_checkpoint_means_the_one_that_the_host_loads(bench: Bench, unset: Any, loaded: bool) -> None:
     """The setting of reForge is None until the user chooses; it loads the first of its list."""
     from riffusion_ext.host.model.checkpoint import chosen_name
     from tests.contract.fake_webui import CheckpointInfo
@@ -641,7 +645,7 @@ def test_before_a_checkpoint_is_chosen_the_host_s_own_is_taken(bench: Bench, uns
     assert expected in status_html(HOST, "Auto")
 
 
-def test_no_checkpoint_at_all_is_no_error(bench: Bench) -> None:
+def test_missing_checkpoint_is_no_error(bench: Bench) -> None:
     from riffusion_ext.host.model.checkpoint import chosen_name
 
     sys.modules["modules.sd_models"].checkpoints_list.clear()
@@ -659,10 +663,8 @@ def test_placeholder_model_of_a_host_counts_as_no_model(bench: Bench) -> None:
     assert chosen_name() == "riffusion-tiny"
 
 
-def test_the_list_of_clips_is_in_no_text_whatever_the_host_writes(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also one that writes what is callable, and in the jobs that a script runs after the first."""
+def test_list_of_clips_never_appears_in_infotext(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even if the host writes callable values, and not in later jobs of a script."""
 
     def plain(p: Any, prompt: str, seed: int) -> str:
         return f"{prompt} {seed} {p.extra_generation_params}"
@@ -672,11 +674,11 @@ def test_the_list_of_clips_is_in_no_text_whatever_the_host_writes(
     processed = bench.host.xyz(bench.script, p, [{"seed": 3}, {"seed": 4}], "On")
     assert [clip["seed"] for clip in processed.extra_generation_params["riffusion"]["clips"]] == [3, 4]
     assert not [text for text in processed.infotexts if "clips" in text]
-    again = bench.host.process_images(bench.script, p, "On")  # a loop runs the very same job again
+    again = bench.host.process_images(bench.script, p, "On")  # a loop runs the same job again
     assert not [text for text in again.infotexts if "clips" in text]
 
 
-def test_a_reply_made_of_the_first_job_has_the_clips_of_all(bench: Bench) -> None:
+def test_reply_of_the_first_job_lists_the_clips_of_all_jobs(bench: Bench) -> None:
     """As "prompts from file" does, which runs copies of the job it was given."""
     from tests.contract.fake_webui import Processed
 
@@ -687,14 +689,14 @@ def test_a_reply_made_of_the_first_job_has_the_clips_of_all(bench: Bench) -> Non
     assert [clip["seed"] for clip in reply["clips"]] == [3, 4]
 
 
-def test_a_plot_whose_first_cell_is_silent_still_tells_of_the_others(bench: Bench) -> None:
+def test_xyz_plot_with_a_silent_first_cell_lists_the_other_clips(bench: Bench) -> None:
     p = bench.host.start(bench.script, bench.job(), "On")
     processed = bench.host.xyz(bench.script, p, [{"_riffusion_override": {"mode": "Off"}}, {}], "On")
     assert len(processed.extra_generation_params["riffusion"]["clips"]) == 1
 
 
 @pytest.mark.parametrize("ending", ["jpg", "webp"])
-def test_a_host_s_jpeg_with_its_text_gets_our_parameters(bench: Bench, tmp_path: Path, ending: str) -> None:
+def test_jpeg_and_webp_with_host_infotext_get_our_parameters(bench: Bench, tmp_path: Path, ending: str) -> None:
     from riffusion_ext.metadata import read_record
     from tests.contract.fake_sdnext import user_comment
     from tests.contract.fake_webui import ImageSaveParams

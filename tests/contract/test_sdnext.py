@@ -1,4 +1,4 @@
-"""The Script on the stand-in for SD.Next."""
+"""The Script in the fake SD.Next."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _host() -> Any:
     return sys.modules["riffusion_ext.host.webui"].HOST
 
 
-def test_sound_is_made_and_told_and_no_text_has_the_list_of_clips(sdnext: Bench) -> None:
+def test_clips_are_made_and_listed_outside_the_infotext(sdnext: Bench) -> None:
     processed, payload = sdnext.generate("Auto", batch_size=2, n_iter=2)
     assert [clip["seed"] for clip in payload["clips"]] == [1, 2, 3, 4]
     assert json.loads(processed.js())["extra_generation_params"]["riffusion"]["clips"] == payload["clips"]
@@ -45,7 +45,7 @@ def test_sound_is_made_and_told_and_no_text_has_the_list_of_clips(sdnext: Bench)
     assert sdnext.host.log == []
 
 
-def test_the_next_job_of_a_script_has_clean_texts_too(sdnext: Bench) -> None:
+def test_later_jobs_of_a_script_have_no_clips_in_their_infotext(sdnext: Bench) -> None:
     p = sdnext.job()
     processed = sdnext.host.xyz(sdnext.script, p, [{"seed": 3}, {"seed": 4}], "On")
     assert not [text for text in processed.infotexts if "clips" in text]
@@ -80,12 +80,12 @@ def test_reporting_never_raises(sdnext: Bench, monkeypatch: pytest.MonkeyPatch, 
         _host().report("a sentence", error)
 
 
-def test_files_go_beside_the_host_s_own(sdnext: Bench) -> None:
+def test_output_folder_is_inside_that_of_the_host(sdnext: Bench) -> None:
     assert _host().output_folder() == sdnext.host.folder / "outputs" / "riffusion"
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
-def test_images_carry_their_parameters(sdnext: Bench, ending: str) -> None:
+def test_images_store_their_parameters(sdnext: Bench, ending: str) -> None:
     sdnext.host.opts.samples_format = ending
     _, payload = sdnext.generate({"mode": "On", "preset": "20khz-stereo"})
     (path,) = (sdnext.host.folder / "outputs").glob(f"*.{ending}")
@@ -95,7 +95,7 @@ def test_images_carry_their_parameters(sdnext: Bench, ending: str) -> None:
         text = image.info.get("parameters") or image.getexif().get_ifd(0x8769)[0x9286][8:].decode("utf-16-be")
     assert record.source == ("text" if ending == "png" else "exif")
     assert (record.params.max_frequency, record.params.stereo, record.max_value) == (20000, True, None)
-    assert text.startswith("funky bass\n"), "the host's own text is as it was"
+    assert text.startswith("funky bass\n"), "the host's own text is unchanged"
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg"])
@@ -107,14 +107,14 @@ def test_parameters_are_not_stored_when_infotext_is_disabled(sdnext: Bench, endi
         assert read_record(image).source == "none"
 
 
-def test_an_interrupted_job_is_left_alone(sdnext: Bench) -> None:
+def test_interrupted_job_gets_no_sound(sdnext: Bench) -> None:
     sdnext.host.mid_run = lambda _: setattr(sdnext.host.state, "interrupted", True)
     processed, payload = sdnext.generate("On")
     assert len(processed.images) == 1
     assert payload["clips"] == []
 
 
-def test_the_checkpoint_is_known_by_its_name(sdnext: Bench) -> None:
+def test_checkpoint_is_recognised_by_its_name(sdnext: Bench) -> None:
     known, name = _host().checkpoint_is_riffusion()
     assert (known, name) == (True, "riffusion-tiny")
 
@@ -148,14 +148,14 @@ def test_a_path_in_an_import_error_is_not_shown(sdnext: Bench) -> None:
 
 
 @pytest.mark.parametrize("theme", ["Modern", "Standard", "None"])
-def test_modernui_hides_the_panel_and_the_tab_says_so(sdnext: Bench, theme: str) -> None:
+def test_tab_shows_a_notice_under_modernui_only(sdnext: Bench, theme: str) -> None:
     sdnext.host.opts.theme_type = theme
     notices = _said(_pages(), "riffusion_notice")
     assert len(notices) == (theme == "Modern")
     assert all("Theme type: Standard" in notice for notice in notices)
 
 
-def test_the_block_is_what_the_host_s_library_writes() -> None:
+def test_user_comment_equals_that_of_piexif() -> None:
     piexif = pytest.importorskip("piexif")
     pytest.importorskip("piexif.helper")
     text = piexif.helper.UserComment.dump("a prompt", encoding="unicode")

@@ -1,4 +1,4 @@
-"""A small client of webui's API, for tests against a running one on this machine."""
+"""A small client of webui's API, for tests with a webui running on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 from riffusion_ext.host.settings import DEFAULTS
 
-WIDTH, HEIGHT = 128, 512  # narrow, to be quick; 512 rows, as the model makes them
+WIDTH, HEIGHT = 128, 512  # narrow for speed; 512 rows, as the model generates
 SECONDS = (WIDTH - 1) * 0.01
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -25,7 +25,7 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @dataclass
 class Reply:
-    """Answer of txt2img or img2img."""
+    """Reply of txt2img or img2img."""
 
     images: list[Image.Image]
     info: dict[str, Any]
@@ -44,7 +44,7 @@ class Reply:
 
 
 class Webui:
-    """A running webui and a folder of our own that it saves into."""
+    """A running webui, and a folder of our own where it saves."""
 
     def __init__(self, name: str, url: str, folder: Path) -> None:
         self.name, self.url, self.folder = name, url.rstrip("/"), folder

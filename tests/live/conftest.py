@@ -1,4 +1,4 @@
-"""Real webuis to test against, named by the environment; nothing is started here.
+"""Running webuis to test with, named by environment variables.
 
 RIFFUSION_A1111_URL, RIFFUSION_FORGE_URL and RIFFUSION_REFORGE_URL are addresses of hosts that run on this machine with
 ``--api``, with this checkout among their extensions and a Riffusion checkpoint (of any quality) loaded. CONTRIBUTING

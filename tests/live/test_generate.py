@@ -1,4 +1,4 @@
-"""Images of a real webui become sound: every way of generating, and every way it can go wrong."""
+"""Images of a real webui are decoded to sound, in every way of generating and of failing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _stems(names: list[str]) -> list[str]:
     return sorted(Path(name).stem for name in names)
 
 
-def test_a_riffusion_checkpoint_turns_sound_on_by_itself(webui: Webui) -> None:
+def test_mode_auto_makes_sound_with_a_riffusion_checkpoint(webui: Webui) -> None:
     reply = webui.generate()
     assert len(reply.clips) == 1
     clip = reply.clips[0]
@@ -45,7 +45,7 @@ def test_a_riffusion_checkpoint_turns_sound_on_by_itself(webui: Webui) -> None:
     assert "clips" not in reply.info["infotexts"][0]
 
 
-def test_off_means_no_trace(webui: Webui) -> None:
+def test_mode_off_adds_neither_parameters_nor_files(webui: Webui) -> None:
     reply = webui.generate(riffusion=["Off"])
     assert reply.clips == []
     assert webui.files(".wav") == []
@@ -63,7 +63,7 @@ def test_every_image_of_batches_has_its_own_sound(webui: Webui) -> None:
         assert Path(clip["picture"]).stem == Path(clip["file"]).stem
 
 
-def test_the_batch_joined_is_one_more_clip(webui: Webui) -> None:
+def test_joining_a_batch_adds_one_clip(webui: Webui) -> None:
     fade = 0.2
     reply = webui.generate(riffusion=[{"mode": "On", "joined": True, "crossfade": fade}], batch_size=3)
     *single, whole = reply.clips
@@ -73,7 +73,7 @@ def test_the_batch_joined_is_one_more_clip(webui: Webui) -> None:
     assert len(single) == 3
 
 
-def test_images_that_are_not_saved_can_still_be_heard(webui: Webui) -> None:
+def test_unsaved_images_have_clips(webui: Webui) -> None:
     reply = webui.generate(save_images=False)
     assert webui.files("") == []
     (clip,) = reply.clips
@@ -82,7 +82,7 @@ def test_images_that_are_not_saved_can_still_be_heard(webui: Webui) -> None:
     assert clip["duration"] > 0
 
 
-def test_hires_sounds_like_its_first_pass(webui: Webui) -> None:
+def test_hires_clip_has_the_duration_of_the_first_pass(webui: Webui) -> None:
     # Forge's API answers 500 to Hires fix without this field, with or without us.
     forge = {"hr_additional_modules": ["Use same choices"]} if webui.name == "forge" else {}
     reply = webui.generate(enable_hr=True, hr_scale=1.5, hr_upscaler="Latent", denoising_strength=0.5, **forge)
@@ -108,7 +108,7 @@ def test_img2img_with_masks_makes_sound_of_the_images_only(webui: Webui) -> None
     assert _stems(webui.files(".wav")) == _stems(images)
 
 
-def test_xyz_plot_with_an_axis_of_ours(webui: Webui) -> None:
+def test_xyz_plot_varies_a_riffusion_axis(webui: Webui) -> None:
     # After three axes of (type, values, chosen values): legend, sub-images, sub-grids, seeds of -1, vary seeds by x, y
     # and z, margin, values as text.
     rest = [False, True, False, False, False, False, False, 0, True]
@@ -136,7 +136,7 @@ def _axis(webui: Webui, label: str) -> int:
     return script["args"][0]["choices"].index(label)
 
 
-def test_prompts_from_a_list_keep_their_own_sound(webui: Webui) -> None:
+def test_prompts_from_a_list_have_their_own_clips(webui: Webui) -> None:
     reply = webui.generate(
         script_name="Prompts from file or textbox", script_args=[False, False, "start", "slow cello\nfast drums"]
     )
@@ -148,7 +148,7 @@ def test_interrupted_images_get_no_sound(webui: Webui) -> None:
     answered = threading.Event()
 
     def press_interrupt() -> None:
-        while not answered.wait(0.1):  # a slow machine takes minutes to come to the second image
+        while not answered.wait(0.1):  # a slow machine takes minutes to reach the second image
             state = webui.call("progress?skip_current_image=true")["state"]
             if state["job_no"] >= 1 and state["sampling_step"] >= 2:
                 webui.call("interrupt", {})
@@ -166,7 +166,7 @@ def test_interrupted_images_get_no_sound(webui: Webui) -> None:
     assert "interrupted" in reply.messages
 
 
-def test_a_sound_file_that_cannot_be_written_costs_no_image(webui: Webui) -> None:
+def test_unwritable_sound_file_is_reported_and_keeps_the_images(webui: Webui) -> None:
     with webui.options(save_images_add_number=False, samples_filename_pattern="[seed]", save_to_dirs=False):
         (webui.folder / "txt" / "8.wav").mkdir(parents=True)
         reply = webui.generate(batch_size=3)
@@ -176,7 +176,7 @@ def test_a_sound_file_that_cannot_be_written_costs_no_image(webui: Webui) -> Non
     assert len(reply.images) == 4
 
 
-def test_add_number_suffix_keeps_sound_and_image_together(webui: Webui) -> None:
+def test_add_number_suffix_gives_sound_and_image_the_same_name(webui: Webui) -> None:
     with webui.options(
         save_images_add_number=False,
         samples_filename_pattern="song",
@@ -189,13 +189,13 @@ def test_add_number_suffix_keeps_sound_and_image_together(webui: Webui) -> None:
     assert [clip["file"] for clip in reply.clips] == ["song-2.wav"]
 
 
-def test_lossy_images_can_keep_a_png(webui: Webui) -> None:
+def test_lossy_image_has_a_png_beside_it_when_enabled(webui: Webui) -> None:
     with webui.options(samples_format="jpg", riffusion_sidecar=True):
         webui.generate()
     assert _stems(webui.files(".jpg")) == _stems(webui.files(".png")) == _stems(webui.files(".wav"))
 
 
-def test_a_wrong_argument_is_named_and_costs_no_image(webui: Webui) -> None:
+def test_invalid_argument_is_reported_and_keeps_the_image(webui: Webui) -> None:
     reply = webui.generate(riffusion=[{"mode": "On", "engine": "warp"}])
     assert len(reply.images) == 1
     assert reply.clips == []
@@ -203,7 +203,7 @@ def test_a_wrong_argument_is_named_and_costs_no_image(webui: Webui) -> None:
     assert "fast, best, reference" in reply.messages
 
 
-def test_another_checkpoint_is_warned_about(webui: Webui) -> None:
+def test_foreign_checkpoint_is_warned_about(webui: Webui) -> None:
     with webui.options(riffusion_model_patterns="no-such-name"):
         reply = webui.generate(riffusion=["On"])
         quiet = webui.generate()
@@ -212,7 +212,7 @@ def test_another_checkpoint_is_warned_about(webui: Webui) -> None:
     assert quiet.clips == []
 
 
-def test_parameters_of_an_image_bring_our_settings_back(webui: Webui) -> None:
+def test_infotext_of_an_image_restores_our_settings(webui: Webui) -> None:
     if webui.name == "forge":
         pytest.skip("Forge's API answers 500 to any infotext (isinstance with list[str]); its page is tested instead")
     first = webui.generate(riffusion=["On", "best", "loudness"])
@@ -223,6 +223,6 @@ def test_parameters_of_an_image_bring_our_settings_back(webui: Webui) -> None:
     assert "Riffusion level: loudness" in again["info"]
 
 
-def test_other_sound_files(webui: Webui) -> None:
+def test_flac_is_written_or_soundfile_is_named_as_missing(webui: Webui) -> None:
     reply = webui.generate(riffusion=["On", "fast", "peak", "flac"])
     assert reply.clips[0]["file"].endswith(".flac") or "soundfile" in reply.messages

@@ -1,4 +1,4 @@
-"""What songs rely on, shown on the model of a real webui, in which the extension of tests/live/probe generates."""
+"""Properties that songs rely on, checked with the model of a real webui through the extension tests/live/probe."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ pytestmark = pytest.mark.live
 
 WIDTH, HEIGHT = 128, 64
 STEPS = 3
-# A checkpoint of random numbers knows words that it answers with NaN; these are none of them.
+# A checkpoint of random numbers gives NaN for some words; these are safe.
 SAX, BELLS = "funky sax, loud", "jazz bells"
 LONG = "very long prompt with many words, " * 20  # more than one chunk of tokens
 EDITED = "[slow strings:funky bass:0.5], loud"
 BOTH = "jazz bells AND slow strings, loud"
-LEAST = 1  # of 255: images are rounded
-BATCHED = 4  # the same, where the parts of a batch are computed in one go: that rounds otherwise, and random weights
-# make much of it
+LEAST = 1  # of 255, because images are rounded
+BATCHED = 4  # in a batch: rounding differs, and random weights
+# amplify it
 
 Fields = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Generated:
-    """Answer of the probe."""
+    """Reply of the probe."""
 
     images: list[np.ndarray]
     reported: list[int]
@@ -46,7 +46,7 @@ class Generated:
 
 
 class Probe:
-    """Generates in the webui as the Riffusion tab does, and by its ordinary API."""
+    """Generates in the webui as the Riffusion tab does, or by the host's API."""
 
     def __init__(self, webui: Webui) -> None:
         self.webui = webui
@@ -66,7 +66,7 @@ class Probe:
         return image
 
     def plain(self, prompt: str, seed: int, negative: str = "", **fields: Any) -> np.ndarray:
-        """Generate by the API of the host, without anything of ours."""
+        """Generate by the API of the host, without the extension."""
         size = {"width": WIDTH, "height": HEIGHT, "steps": STEPS, "sampler_name": "Euler a", "cfg_scale": 7}
         texts = {"prompt": prompt, "negative_prompt": negative, "seed": seed}
         reply = self.webui.generate(riffusion=["Off"], save_images=False, **{**size, **texts, **fields})
@@ -78,7 +78,7 @@ def probe(webui: Webui) -> Probe:
     probe = Probe(webui)
     try:
         if not probe.state()["patches"]["convolutions"]:
-            probe.plain(SAX, 1, steps=1)  # Forge loads its model only now
+            probe.plain(SAX, 1, steps=1)  # Forge loads its model at the first generation
     except urllib.error.HTTPError as error:
         if error.code != 404:
             raise
@@ -134,7 +134,7 @@ def assert_clean(patches: dict[str, Any], before: dict[str, Any]) -> None:
     [(SAX, BELLS), (SAX, LONG), (EDITED, BELLS), (SAX, BOTH), (EDITED, BOTH)],
     ids=["plain", "longer", "edited", "and", "edited and"],
 )
-def test_the_ends_of_a_way_between_prompts_are_the_prompts_images(probe: Probe, first: str, second: str) -> None:
+def test_ends_of_an_interpolation_equal_the_images_of_its_prompts(probe: Probe, first: str, second: str) -> None:
     one, other = probe.plain(first, 1), probe.plain(second, 2, "noise")
     assert distance(probe.image(between(first, second, 0.0)), one) <= LEAST
     assert distance(probe.image(between(first, second, 1.0)), other) <= LEAST
@@ -149,7 +149,7 @@ def test_the_ends_of_a_way_between_prompts_are_the_prompts_images(probe: Probe, 
     assert distance(middle, probe.image(between(first, second, 0.5))) <= BATCHED, "alone or in a batch"
 
 
-def test_prompts_of_any_kind_share_a_batch(probe: Probe) -> None:
+def test_prompts_of_any_kind_in_one_batch_equal_single_images(probe: Probe) -> None:
     wanted = [(SAX, 1), (LONG, 5), (EDITED, 3), (BOTH, 4), (f"{BELLS} <lora:none:0.5>", 6)]
     generated = probe.generate(*(at(prompt, seed) for prompt, seed in wanted))
     assert generated.error == ""
@@ -157,7 +157,7 @@ def test_prompts_of_any_kind_share_a_batch(probe: Probe) -> None:
         assert distance(image, probe.plain(prompt, seed)) <= BATCHED, prompt
 
 
-def test_parts_that_fade_in_are_as_loud_in_a_batch_as_alone(probe: Probe) -> None:
+def test_prompt_parts_have_the_same_weight_in_a_batch_as_alone(probe: Probe) -> None:
     fading = [between(SAX, BOTH, alpha, seeds=[1, 1]) for alpha in (0.0, 0.3, 0.7, 1.0)]
     generated = probe.generate(*fading)
     assert generated.error == ""
@@ -165,11 +165,11 @@ def test_parts_that_fade_in_are_as_loud_in_a_batch_as_alone(probe: Probe) -> Non
         assert distance(image, probe.image(request)) <= BATCHED, request["alpha"]
 
 
-def test_the_same_holds_from_images(probe: Probe) -> None:
+def test_ends_of_an_img2img_interpolation_equal_the_images_of_its_prompts(probe: Probe) -> None:
     init = _png(colourful())
     fields = {"route": "img2img", "init_images": [init], "denoising_strength": 0.5, "steps": 4}
     for alpha, text in ((0.0, (SAX, 1)), (1.0, (BELLS, 2, "noise"))):
-        # An encoder of random numbers is noisy, by a noise that the host seeds with the job before.
+        # The encoder of a random checkpoint adds noise, which the host seeds by the previous job.
         probe.plain(BELLS, 3, steps=1)
         wanted = probe.plain(*text, **fields)
         probe.plain(BELLS, 3, steps=1)
@@ -181,7 +181,7 @@ def test_the_same_holds_from_images(probe: Probe) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M"])
-def test_rolling_the_noise_rolls_a_loop_and_nothing_else(probe: Probe, sampler: str) -> None:
+def test_rolling_the_noise_rolls_a_loop_but_not_a_plain_image(probe: Probe, sampler: str) -> None:
     roll = 8  # latent columns: the denoiser halves its image three times
     before = probe.state()["patches"]
     loop, plain = at(SAX, 5, sampler=sampler, loop=True), at(SAX, 5, sampler=sampler)
@@ -195,7 +195,7 @@ def test_rolling_the_noise_rolls_a_loop_and_nothing_else(probe: Probe, sampler: 
     assert_clean(probe.state()["patches"], before)
 
 
-def test_a_loop_between_prompts_rolls_too(probe: Probe) -> None:
+def test_rolling_the_noise_rolls_a_loop_between_two_prompts(probe: Probe) -> None:
     loop = between(SAX, LONG, 0.4, sampler="Euler", loop=True)
     assert distance(np.roll(probe.image(loop), 64, axis=1), probe.image(loop, roll=8)) <= 2
 
@@ -203,7 +203,7 @@ def test_a_loop_between_prompts_rolls_too(probe: Probe) -> None:
 # --- images to start from ------------------------------------------------------------------------------------------
 
 
-def test_a_mask_keeps_its_black_columns_exactly(probe: Probe) -> None:
+def test_black_mask_columns_are_kept_exactly(probe: Probe) -> None:
     ramp = np.concatenate([np.zeros(48), np.linspace(0, 255, 32), np.full(48, 255)])
     mask = np.tile(ramp.round().astype(np.uint8), (HEIGHT, 1))
     inits = [colourful(), colourful(phase=1.0)]
@@ -215,12 +215,12 @@ def test_a_mask_keeps_its_black_columns_exactly(probe: Probe) -> None:
         assert distance(image[:, 80:], init[:, 80:]) > 50
 
 
-def test_an_image_that_is_all_kept_comes_back(probe: Probe) -> None:
+def test_fully_masked_image_is_returned_unchanged(probe: Probe) -> None:
     init, black = colourful(), np.zeros((HEIGHT, WIDTH), np.uint8)
     assert distance(probe.image(at(SAX, 1, denoise=0.8, init=_png(init), mask=_png(black), steps=4)), init) == 0
 
 
-def test_denoising_by_nothing_returns_the_image(probe: Probe) -> None:
+def test_denoising_strength_zero_returns_the_image(probe: Probe) -> None:
     init = colourful()
     assert distance(probe.image(at(SAX, 1, denoise=0, init=_png(init))), init) == 0
 
@@ -240,7 +240,7 @@ def test_denoising_by_nothing_returns_the_image(probe: Probe) -> None:
     ],
     ids=str,
 )
-def test_an_interrupt_at_any_moment_leaves_all_as_it_was(probe: Probe, after: float, fields: Fields) -> None:
+def test_interrupt_at_any_time_restores_the_patched_host(probe: Probe, after: float, fields: Fields) -> None:
     before, image = probe.state()["patches"], probe.plain(SAX, 1)
     init = {"init": _png(colourful())} if "denoise" in fields else {}
     generated = probe.generate(
@@ -255,7 +255,7 @@ def test_an_interrupt_at_any_moment_leaves_all_as_it_was(probe: Probe, after: fl
 
 
 @pytest.mark.parametrize("button", ["interrupt", "skip"])
-def test_the_buttons_of_the_host_stop_it_too(probe: Probe, button: str) -> None:
+def test_interrupt_and_skip_buttons_of_the_host_stop_the_generation(probe: Probe, button: str) -> None:
     before, generated = probe.state()["patches"], []
     request = at(SAX, 1, loop=True, steps=150)
     job = threading.Thread(target=lambda: generated.append(probe.generate(request)))
@@ -272,9 +272,9 @@ def test_the_buttons_of_the_host_stop_it_too(probe: Probe, button: str) -> None:
     assert_clean(found.patches, before)
 
 
-def test_an_error_in_the_sampler_leaves_all_as_it_was(probe: Probe) -> None:
+def test_sampler_error_restores_the_patched_host(probe: Probe) -> None:
     before, image = probe.state()["patches"], probe.plain(SAX, 1)
-    for call in (1, 3):  # before the first step, and between two
+    for call in (1, 3):  # before the first step, and between two steps
         generated = probe.generate(between(SAX, BELLS, 0.4, loop=True), fail_at_noise=call)
         assert "the noise failed" in generated.error
         assert len(generated.images) == len(generated.reported) == 0
@@ -283,7 +283,7 @@ def test_an_error_in_the_sampler_leaves_all_as_it_was(probe: Probe) -> None:
     assert distance(probe.plain(SAX, 1), image) == 0
 
 
-def test_what_cannot_be_generated_is_said(probe: Probe) -> None:
+def test_impossible_request_is_reported(probe: Probe) -> None:
     before = probe.state()["patches"]
     assert "multiple of 64" in probe.generate(at(SAX, 1, width=100)).error
     assert_clean(probe.state()["patches"], before)
@@ -294,7 +294,7 @@ def test_what_cannot_be_generated_is_said(probe: Probe) -> None:
 
 @contextmanager
 def another_job(probe: Probe, into: list[np.ndarray]) -> Iterator[None]:
-    """Let the host generate for somebody else meanwhile."""
+    """Run another job in the host meanwhile."""
     job = threading.Thread(target=lambda: into.append(probe.plain(BELLS, 9, steps=12)))
     job.start()
     try:
@@ -312,7 +312,7 @@ def _until(done: Callable[[], bool]) -> None:
     pytest.fail("the host did not come to what was waited for")
 
 
-def test_a_generation_waits_for_its_turn(probe: Probe) -> None:
+def test_generation_waits_for_the_running_job(probe: Probe) -> None:
     alone, theirs, after = probe.image(at(SAX, 1, loop=True)), probe.plain(BELLS, 9, steps=12), []
     with another_job(probe, after):
         assert not after
@@ -322,7 +322,7 @@ def test_a_generation_waits_for_its_turn(probe: Probe) -> None:
     assert distance(after[0], theirs) == 0
 
 
-def test_an_interrupt_of_one_that_waits_does_not_touch_the_other(probe: Probe) -> None:
+def test_interrupting_a_waiting_generation_does_not_affect_the_running_job(probe: Probe) -> None:
     before, theirs, after = probe.state()["patches"], probe.plain(BELLS, 9, steps=12), []
     with another_job(probe, after):
         generated = probe.generate(at(SAX, 1, loop=True), interrupt_after=0.1)

@@ -1,4 +1,4 @@
-"""A webui that generates for another program over HTTP makes the same images as for its own pages."""
+"""A webui generates the same images over HTTP as for its own pages."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def probe(webui: Webui) -> Probe:
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
-def test_a_remote_image_is_the_one_of_the_webui_s_own_page(webui: Webui, probe: Probe, case: str) -> None:
+def test_remote_image_equals_that_of_the_webui_page(webui: Webui, probe: Probe, case: str) -> None:
     request = CASES[case]
     fields = {name: getattr(request, name) for name in Request.__dataclass_fields__}
     for name in ("init", "mask"):
         fields[name] = None if fields[name] is None else _png(np.asarray(fields[name]))
-    probe.plain(BELLS, 3, steps=1)  # seeds the noise of the host's encoder, which goes on from job to job
+    probe.plain(BELLS, 3, steps=1)  # seeds the noise of the host's encoder, whose state continues from job to job
     wanted = probe.image(fields)
     probe.plain(BELLS, 3, steps=1)
     (got,) = RemoteWebui(webui.url).generate([request], lambda *_: None)
@@ -66,17 +66,17 @@ def test_a_remote_image_is_the_one_of_the_webui_s_own_page(webui: Webui, probe: 
     assert f"Seed: {request.seeds[0]}, " in got.info["parameters"]
 
 
-def test_what_it_says_of_itself(webui: Webui) -> None:
+def test_remote_webui_reports_checkpoint_batch_size_and_samplers(webui: Webui) -> None:
     webuis = Webuis([webui.url])
     backend = webuis.backend()
-    # reForge's setting is None until somebody chooses; the first of its list is taken then.
+    # reForge's setting is None until the user chooses; it uses the first of its list then.
     chosen = webui.call("options")["sd_model_checkpoint"] or webui.call("sd-models")[0]["title"]
     assert backend.name in chosen
     assert backend.max_batch > 1
     assert webuis.usual_sampler() in webuis.samplers()
 
 
-def test_an_interruption_reaches_the_sampler(webui: Webui) -> None:
+def test_interrupt_reaches_the_remote_sampler(webui: Webui) -> None:
     remote = RemoteWebui(webui.url)
     request = Request((SAX, SAX), steps=150, width=512, height=512)
     generated: list[Image.Image] = []
@@ -91,14 +91,14 @@ def test_an_interruption_reaches_the_sampler(webui: Webui) -> None:
     assert not thread.is_alive()
     assert remote.interrupted
     assert generated == []
-    end = time.monotonic() + 120  # it stops between two steps, for which a client does not wait for ever
+    end = time.monotonic() + 120  # generation stops between two steps; the client waits for a limited time
     while webui.call("health", api="riffusion/v1")["jobs"]["running"]:
         assert time.monotonic() < end
         time.sleep(0.5)
     assert webui.call("jobs", api="riffusion/v1")["jobs"][0]["state"] == "cancelled"
 
 
-def test_the_command_line_makes_a_song(webui: Webui, tmp_path: Path) -> None:
+def test_command_line_generates_a_song_with_a_remote_webui(webui: Webui, tmp_path: Path) -> None:
     song = tmp_path / "song.wav"
     options = ["--width", "128", "--overlap", "32", "--num-frequencies", "128", "--steps", "2", "--quiet"]
     assert main(["song", f"0:03 | {SAX}", f"0:02 | {BELLS}", *options, "--webui", webui.url, "-o", str(song)]) == 0

@@ -1,4 +1,4 @@
-"""Songs, riffs and loops, made on the pages of a real webui by a user with a real browser."""
+"""Songs, riffs and loops made on the pages of a real webui in a real browser."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.live.client import Webui
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
 
-WAIT = 300_000  # the model generates on a processor
+WAIT = 300_000  # the model runs on a CPU
 RATE = 44100
 PARAMS = PRESETS["riffusion-v1"]
 WIDTH = 128
@@ -40,14 +40,14 @@ PIXELS = """selector => {
 
 
 class Tab:
-    """The tab Riffusion in webui's page; removes the sounds that it saved."""
+    """The tab Riffusion of a webui; removes the sounds that it saved."""
 
     def __init__(self, page: Any) -> None:
         self.page = page
         self.saved: list[Path] = []
 
     def open(self, name: str) -> str:
-        """Open a page of the tab; returns what its ids begin with."""
+        """Open a page of the tab; return the prefix of its element ids."""
         page = self.page
         page.locator("#tabs > .tab-nav > button", has_text=re.compile(r"^\s*Riffusion\s*$")).first.click()
         page.locator("#riffusion_pages button", has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
@@ -62,7 +62,7 @@ class Tab:
                 fold.click()
 
     def fill(self, **values: object) -> None:
-        """Fill fields by their ids; of a slider, its number."""
+        """Fill fields by their ids; for a slider, its number field."""
         for element, value in values.items():
             field = f"#{element} textarea, #{element} input[type=number], #{element} input"
             self.page.locator(field).first.fill(str(value))
@@ -76,7 +76,7 @@ class Tab:
         return str(self.page.inner_text(f"#{element}"))
 
     def result(self, start: str) -> Path:
-        """Wait for the end; returns the file that the page names, once its player plays it."""
+        """Wait for the end; return the file that the page names, once its player works."""
         path = Path(re.search(r"Saved as (.+\.wav)", self.until(f"{start}_status", "Saved as"))[1])
         self.saved.append(path)
         self.page.wait_for_function(
@@ -88,7 +88,7 @@ class Tab:
         return path
 
     def pixels(self, selector: str, before: str = "") -> list[int]:
-        """Wait for an image, another one than that of the source `before`; returns its size and its pixels."""
+        """Wait for an image whose source is not `before`; return its size and its pixels."""
         self.page.wait_for_function(
             "([selector, before]) => { const i = document.querySelector(selector);"
             " return i && i.complete && i.naturalWidth > 0 && i.src !== before; }",
@@ -119,7 +119,7 @@ def tab(open_tab: Callable[[], Tab]) -> Tab:
 
 
 def assert_valid(path: Path, kind: str) -> AudioClip:
-    """Check that any program can read a sound, and that ours can make it again; returns it."""
+    """Check that a sound file is valid and contains its settings; return its clip."""
     with wave.open(str(path)) as sound:
         assert (sound.getframerate(), sound.getsampwidth()) == (RATE, 2)
         assert len(sound.readframes(sound.getnframes())) == sound.getnframes() * 2 * sound.getnchannels()
@@ -142,7 +142,7 @@ def chunks(path: Path) -> dict[bytes, bytes]:
 
 
 def song(seconds: float) -> AudioClip:
-    """Pluck chords over a beat: loud and soft, high and low."""
+    """Synthesise plucked chords over a beat, loud and soft, high and low."""
     rng = np.random.default_rng(3)
     sound = 0.002 * rng.standard_normal(round(seconds * RATE))
     for start in range(0, len(sound), RATE // 4):
@@ -155,7 +155,7 @@ def song(seconds: float) -> AudioClip:
 
 
 def through_the_codec(clip: AudioClip) -> AudioClip:
-    """Return what is left of a sound as one image."""
+    """Encode a sound as one image and decode it."""
     samples = clip.samples.shape[1]
     padded = AudioClip(np.pad(clip.samples, ((0, 0), (0, -samples % PARAMS.hop_length))), RATE)
     decoded = song_to_audio([audio_to_image(padded, PARAMS).image], DecodeSettings(level="raw")).clip
@@ -163,14 +163,16 @@ def through_the_codec(clip: AudioClip) -> AudioClip:
 
 
 def column_errors(clip: AudioClip, other: AudioClip) -> np.ndarray:
-    """Mean difference of the images of two sounds, in grey levels, column by column."""
+    """Return the mean difference of the images of two sounds per column, in grey levels."""
     black = audio_to_image(other, PARAMS).max_value
     one, two = (np.asarray(audio_to_image(sound, PARAMS, max_value=black).image) for sound in (clip, other))
     return np.abs(one[..., 0].astype(float) - two[..., 0]).mean(axis=0)
 
 
 @pytest.mark.parametrize("seconds", [0.5, 7.3])
-def test_a_riff_of_no_denoising_returns_the_song_at_every_position(tab: Tab, tmp_path: Path, seconds: float) -> None:
+def test_riff_with_denoising_strength_zero_returns_the_song_at_every_position(
+    tab: Tab, tmp_path: Path, seconds: float
+) -> None:
     clip = song(seconds)
     start = tab.open("Riff")
     tab.page.set_input_files(f"#{start}_file input[type=file]", str(write_audio(clip, tmp_path / "tune.wav")))
@@ -186,7 +188,7 @@ def test_a_riff_of_no_denoising_returns_the_song_at_every_position(tab: Tab, tmp
         assert ours[first : first + 20].mean() <= codec[first : first + 20].mean() + 1.5
 
 
-def test_a_song_is_stopped_resumed_and_its_windows_are_sent(tab: Tab) -> None:
+def test_stopped_song_is_resumed_and_its_windows_can_be_sent(tab: Tab) -> None:
     start, page = tab.open("Song"), tab.page
     samples = round(2 * 4 * 60 / 97 * RATE)
     tab.unfold("song", "Transitions", "Sound and model")
@@ -225,7 +227,7 @@ def test_a_song_is_stopped_resumed_and_its_windows_are_sent(tab: Tab) -> None:
     assert tab.pixels("#img2img_image img") == window
 
 
-def test_a_song_stopped_in_its_first_window_begins_with_it_again(tab: Tab) -> None:
+def test_song_stopped_in_its_first_window_restarts_with_it(tab: Tab) -> None:
     start, page = tab.open("Song"), tab.page
     samples = round(4 * 60 / 113 * RATE)
     tab.unfold("song", "Transitions", "Sound and model")
@@ -245,7 +247,7 @@ def test_a_song_stopped_in_its_first_window_begins_with_it_again(tab: Tab) -> No
     assert assert_valid(tab.result(start), "song").samples.shape == (1, samples)
 
 
-def test_images_of_a_gallery_begin_songs(open_tab: Callable[[], Tab], webui: Webui) -> None:
+def test_images_sent_from_a_gallery_start_songs(open_tab: Callable[[], Tab], webui: Webui) -> None:
     tab = open_tab()
     page = tab.page
     page.fill("#txt2img_prompt textarea", "funky bass")
@@ -260,7 +262,7 @@ def test_images_of_a_gallery_begin_songs(open_tab: Callable[[], Tab], webui: Web
         page.locator(f"#riffusion_song_{name} img").first.wait_for(state="visible", timeout=WAIT)
         sent = tab.pixels(f"#riffusion_song_{name} img")
         assert sent[:2] == [WIDTH, PARAMS.num_frequencies]
-        # Forge's images let 1/255 of the light through, and a canvas rounds such colours.
+        # Forge's images have an alpha of 254, and a canvas rounds such colours.
         assert np.abs(np.subtract(sent[2:], generated)).max() <= (1 if 254 in generated[3::4] else 0)
 
     start, samples = "riffusion_song", round(4 * 60 / 240 * RATE)
@@ -271,7 +273,7 @@ def test_images_of_a_gallery_begin_songs(open_tab: Callable[[], Tab], webui: Web
     assert assert_valid(tab.result(start), "song").samples.shape == (1, samples)
 
 
-def test_a_loop_is_exact_and_says_where_it_repeats(tab: Tab) -> None:
+def test_loop_file_has_the_exact_length_and_its_loop_points(tab: Tab) -> None:
     start = tab.open("Loop")
     samples = round(4 * 60 / 137 * RATE)
     tab.fill(**{f"{start}_prompt": "techno", f"{start}_bars": 1, f"{start}_bpm": 137, f"{start}_steps": 1})

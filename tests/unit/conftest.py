@@ -1,4 +1,4 @@
-"""What all unit tests share."""
+"""Fixtures shared by all unit tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Keep torch on one core: for sound this short, waiting for the others takes longer than the work."""
+    """Keep torch on one core: for such short sounds, synchronising threads takes longer than the work."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

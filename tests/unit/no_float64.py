@@ -1,4 +1,4 @@
-"""A device that has no float64, as Apple's MPS: a tensor of that type on it is an error."""
+"""A fake device without float64, like Apple's MPS: creating a float64 tensor on it is an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WIDE = (torch.float64, torch.complex128)
 
 
 class OnDevice(torch.Tensor):
-    """A tensor that says it is on the device; the numbers are in `held`, in the processor's memory."""
+    """A tensor that appears to be on the device; its numbers are in `held`, on the CPU."""
 
     held: torch.Tensor
 
@@ -36,7 +36,7 @@ class OnDevice(torch.Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     def tolist(self) -> Any:
-        """Torch refuses this one for subclasses."""
+        """Return the numbers; torch refuses this method for subclasses."""
         return self.held.tolist()
 
     @classmethod
@@ -47,11 +47,11 @@ class OnDevice(torch.Tensor):
 
 
 class Device(TorchDispatchMode):
-    """While it is entered, the device is there. Its name is torch's "meta", the only one that needs no driver."""
+    """A context in which the device exists. Its name is torch's "meta", the only one that needs no driver."""
 
     def __enter__(self) -> Device:
         self._tensor = torch.tensor
-        torch.tensor = self._new  # which makes a real meta tensor, without numbers, unseen by any mode
+        torch.tensor = self._new  # makes a real meta tensor without numbers, which no mode can intercept
         return super().__enter__()  # type: ignore[no-any-return]
 
     def __exit__(self, *reason: Any) -> Any:
@@ -69,7 +69,7 @@ class Device(TorchDispatchMode):
 
 
 def on_device(tensor: torch.Tensor) -> OnDevice:
-    """Bring a tensor to the device."""
+    """Move a tensor to the device."""
     return OnDevice(tensor)
 
 

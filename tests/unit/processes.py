@@ -1,4 +1,4 @@
-"""Programs that tests start, and all processes that come of them, known by a mark in their environment."""
+"""Programs started by tests, and all their child processes, marked in their environment."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 300.0  # seconds; other programs may want the machine, too
+PATIENCE = 300.0  # seconds; generous, because the machine may be busy
 
 CAN_COUNT = Path("/proc/self/environ").exists()
 
 
 class Program:
-    """A Python program in a session of its own, whose processes all end with the ``with``.
+    """A Python program in a session of its own; all its processes are ended with the context.
 
     Parameters
     ----------
     arguments
-        Behind ``python``.
+        Arguments of ``python``.
     folder
-        Where it works; its temporary files are in ``tmp`` there.
+        Working directory, with ``tmp`` for temporary files.
     ignored
-        Signals that are ignored from the start, as ``nohup`` does it.
+        Signals ignored from the start, as by ``nohup``.
     """
 
     def __init__(self, *arguments: str, folder: Path, ignored: tuple[int, ...] = (), **environment: str) -> None:
@@ -63,7 +63,7 @@ class Program:
         self.process.communicate()
 
     def wait_for(self, what: Callable[[], object]) -> None:
-        """Wait until something is so, while the program runs."""
+        """Wait until a condition holds while the program runs."""
         end = time.monotonic() + PATIENCE
         while not what():
             assert time.monotonic() < end, "it takes too long"
@@ -71,26 +71,26 @@ class Program:
             time.sleep(0.02)
 
     def end(self, number: int | None = None) -> tuple[int, str, str]:
-        """Send a signal, wait for the end, and return the exit code and what was said."""
+        """Send a signal, wait for the end, and return exit code, stdout and stderr."""
         if number is not None:
             self.process.send_signal(number)
         out, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out, err
 
     def there(self) -> list[int]:
-        """Return the processes that there are."""
+        """Return the running processes of the program."""
         mark = self.mark.encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 if mark in (folder / "environ").read_bytes():  # empty for one that has ended
                     found.append(int(folder.name))
-            except OSError:  # of another user, or just gone
+            except OSError:  # of another user, or just ended
                 continue
         return found
 
     def wait_until_gone(self) -> None:
-        """Wait until there is no process any more."""
+        """Wait until all processes have ended."""
         end = time.monotonic() + 60
         while left := self.there():
             assert time.monotonic() < end, [Path(f"/proc/{number}/cmdline").read_bytes() for number in left]

@@ -1,7 +1,7 @@
-"""Searches for texts that a regular expression takes long for; run by ``test_patterns.py`` in a process of its own.
+"""Searches for texts on which a regular expression is slow; run by ``test_patterns.py`` in a process of its own.
 
-Each repeated part of an expression is pumped up behind what comes before it, and ended by what nearly fits: that is how
-such texts are made. They are so long that work which grows with the square of the length would take minutes.
+Each repeated part of an expression is repeated many times after its prefix, and followed by a near match, which is how
+such texts are made. They are so long that quadratic work would take minutes.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ FUNCTIONS = {"compile", "sub", "subn", "split", "findall", "finditer", "fullmatc
 
 
 def sources() -> list[Path]:
-    """Python files of the product."""
+    """Return the Python files of the product."""
     return [*sorted((ROOT / "riffusion_ext").rglob("*.py")), *(ROOT / name for name in ("install.py", "preload.py"))]
 
 
 def expressions() -> Iterator[tuple[str, str, int, str]]:
-    """Yield where an expression stands, it and its flags, and how it is used; "" where it is made at run time."""
+    """Yield place, text, flags and use of each expression; the text is "" if it is built at run time."""
     for path in sources():
         text, name = path.read_text("utf-8"), path.relative_to(ROOT).as_posix()
         for node in ast.walk(ast.parse(text)):
@@ -54,13 +54,13 @@ def expressions() -> Iterator[tuple[str, str, int, str]]:
                 expression = getattr(getattr(module, target, None), "pattern", "")
             said = ast.unparse(call)
             flags = sum(getattr(re, flag) for flag in ("IGNORECASE", "VERBOSE") if f"re.{flag}" in said)
-            if isinstance(expression, bytes):  # tried as the text of the same characters
+            if isinstance(expression, bytes):  # tried as text of the same characters
                 expression = expression.decode("latin-1")
             yield f"{name}:{node.lineno}", expression, flags, how
 
 
 def sample(tree: Any) -> str:
-    """Return a text that an expression fits, or nearly."""
+    """Return a text that an expression matches, or nearly matches."""
     text = ""
     for kind, value in tree:
         name = str(kind)
@@ -86,7 +86,7 @@ def member(items: Any) -> str:
 
 
 def is_in(character: str, item: Any) -> bool:
-    """Whether a character is one of a part of a class."""
+    """Return whether a character is in a part of a class."""
     kind, value = str(item[0]), item[1]
     if kind == "LITERAL":
         return ord(character) == value
@@ -100,7 +100,7 @@ def is_in(character: str, item: Any) -> bool:
 
 
 def pumps(tree: Any, before: str = "") -> Iterator[tuple[str, str]]:
-    """Yield what comes before each repeated part, and a text that fits the part."""
+    """Yield the prefix of each repeated part, and a text that matches the part."""
     for kind, value in tree:
         name = str(kind)
         if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
@@ -130,13 +130,13 @@ def texts(expression: str, flags: int) -> Iterator[str]:
 
 
 def say(text: str) -> None:
-    """Write a line at once: the process may be ended in the middle of the next expression."""
+    """Write a line and flush it: the process may be killed during the next expression."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    """Try all expressions, or those that are given; name each before its turn."""
+    """Try all expressions, or the given ones; name each before trying it."""
     others = [("given", expression, 0, "search") for expression in sys.argv[1:]]
     seen: set[tuple[str, int, str]] = set()
     for where, expression, flags, how in others or expressions():

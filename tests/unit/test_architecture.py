@@ -1,4 +1,4 @@
-"""The walls between the parts, kept by reading the imports of every file."""
+"""Rules on imports between packages, checked by reading the imports of every file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = {".py", ".md", ".txt", ".toml", ".ini", ".json", ".js", ".mjs", ".css", "
 
 
 def files(folder: Path = ROOT) -> Iterator[Path]:
-    """Yield the files of the repository, without environments, caches and what git ignores."""
+    """Yield the files of the repository, without environments, caches and ignored files."""
     for path in sorted(folder.iterdir()):
         hidden = path.name.startswith(".") and path.name != ".ci"
         if path.is_symlink():
@@ -79,7 +79,7 @@ def absolute(path: Path, node: ast.ImportFrom) -> str:
 
 
 def importers(*packages: str, at_once: bool = False) -> set[str]:
-    """Files of the package and of scripts/ that import any of these packages (or only: at import time)."""
+    """Return the files of the package and of scripts/ that import any of these packages (or only: at import time)."""
     sources = [*PACKAGE_SOURCES, *(path for path in SOURCES if path.parent == ROOT / "scripts")]
     return {
         name(path)
@@ -93,7 +93,7 @@ def outside(found: set[str], *allowed: str) -> list[str]:
     return sorted(path for path in found if not path.startswith(allowed))
 
 
-def test_only_host_knows_the_webui() -> None:
+def test_only_host_imports_the_webui() -> None:
     webui = ("modules", "modules_forge", "backend", "ldm_patched", "ldm", "launch", "webui", "k_diffusion")
     assert outside(importers(*webui), "riffusion_ext/host/") == []
 
@@ -111,7 +111,7 @@ def test_torchaudio_is_never_needed_to_import_anything() -> None:
 
 
 @pytest.mark.parametrize("package", ["librosa", "numba", "pydub", "matplotlib", "cv2", "requests"])
-def test_packages_that_no_host_promises_are_not_used(package: str) -> None:
+def test_packages_missing_from_some_host_are_not_imported(package: str) -> None:
     assert importers(package) == set()
 
 
@@ -146,7 +146,7 @@ def package_of(module: str) -> str:
 
 @cache
 def graph() -> dict[str, set[str]]:
-    """Which modules of the package each of them imports, inside functions and for type checking, too."""
+    """Return the modules of the package that each of them imports, including inside functions and for type checking."""
     modules = {dotted(path) for path in PACKAGE_SOURCES}
     return {
         dotted(path): {found for found, _ in imports(path) if found in modules} - {dotted(path)}
@@ -181,7 +181,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 def find_circle(arrows: dict[str, set[str]]) -> list[str] | None:
-    """Return the modules of a circle, the first of them again at the end; None where there is none."""
+    """Return the modules of an import circle, with the first one repeated at the end, or None."""
     done: set[str] = set()
 
     def visit(module: str, path: list[str]) -> list[str] | None:
@@ -198,7 +198,7 @@ def find_circle(arrows: dict[str, set[str]]) -> list[str] | None:
     return next((found for module in sorted(arrows) if (found := visit(module, []))), None)
 
 
-def test_a_circle_is_found_with_its_chain() -> None:
+def test_import_circle_is_found_with_its_chain() -> None:
     assert find_circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert find_circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
 
@@ -218,7 +218,7 @@ CORE = {"spectrogram", "audio", "analysis", "generate", "dataset", "convert"}
 ABOVE_THE_CORE = {"options", "services", "ui", "api", "commands", "host", "cli"}
 
 
-def test_the_core_imports_nothing_of_what_is_built_on_it() -> None:
+def test_core_imports_none_of_the_packages_above_it() -> None:
     guilty = [
         f"{module} -> {other}"
         for module, found in graph().items()
@@ -229,7 +229,7 @@ def test_the_core_imports_nothing_of_what_is_built_on_it() -> None:
     assert guilty == []
 
 
-def test_commands_use_of_the_pages_only_what_opens_them() -> None:
+def test_commands_import_from_ui_only_the_app() -> None:
     guilty = [
         f"{module} -> {other}"
         for module, found in graph().items()
@@ -240,7 +240,7 @@ def test_commands_use_of_the_pages_only_what_opens_them() -> None:
     assert guilty == []
 
 
-def test_no_package_has_more_modules_than_one_can_look_over() -> None:
+def test_number_of_modules_per_package_is_limited() -> None:
     folders = {path.parent for path in PACKAGE_SOURCES}
     counts = {
         name(folder): len([path for path in folder.glob("*.py") if path.stem != "__init__"]) for folder in folders
@@ -254,7 +254,7 @@ def test_players_need_no_gradio() -> None:
 
 
 def loaded_after(statement: str) -> set[str]:
-    """Names of the top-level packages in sys.modules after a statement, in a Python of its own."""
+    """Return the top-level packages in sys.modules after a statement, in a process of its own."""
     probe = f"{statement}\nimport sys\nprint(*{{m.partition('.')[0] for m in sys.modules}})"
     done = subprocess.run(
         [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
@@ -271,13 +271,13 @@ def loaded_after(statement: str) -> set[str]:
         "\n".join(f"import {dotted(path)}" for path in sorted((PACKAGE / "options").glob("*.py"))),
     ],
 )
-def test_importing_the_package_and_asking_for_help_are_cheap(statement: str) -> None:
+def test_importing_the_package_and_building_the_parser_load_no_heavy_package(statement: str) -> None:
     heavy = {"torch", "torchaudio", "gradio", "fastapi", "scipy", "soundfile", "joblib", "tinytag"}
     assert loaded_after(statement) & heavy == set()
 
 
-def test_the_webui_s_script_is_a_few_lines_and_defines_nothing() -> None:
-    """The webui runs it again on every Reload UI and registers each Script class it finds in its namespace."""
+def test_webui_script_is_a_few_lines_and_defines_nothing() -> None:
+    """The webui runs it again at every Reload UI and registers each Script class in its namespace."""
     path = ROOT / "scripts" / "riffusion.py"
     text = path.read_text("utf-8")
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
@@ -290,8 +290,8 @@ def test_the_webui_s_script_is_a_few_lines_and_defines_nothing() -> None:
     assert all(module.startswith("riffusion_ext.host") for module in ours)
 
 
-def test_no_top_level_name_that_another_extension_may_have() -> None:
-    """Forge leaves the extension's folder on sys.path for good, beside those of all other extensions."""
+def test_top_level_names_cannot_clash_with_other_extensions() -> None:
+    """Forge leaves the extension's folder on sys.path, beside those of all other extensions."""
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert packages <= {"riffusion_ext", "bench"}  # bench is run from the checkout; nothing in the package imports it
     assert importers("bench", "tests") == set()
@@ -299,13 +299,13 @@ def test_no_top_level_name_that_another_extension_may_have() -> None:
     assert not (ROOT / "utils").exists()
 
 
-def test_files_of_users_are_opened_where_they_are_known_to_be_files() -> None:
-    """A named pipe called x.wav would block whoever opens it: riffusion_ext.files.regular looks first."""
-    own = {  # what the program has written itself, under names that nobody gives it, or that it was installed with
+def test_user_files_are_opened_only_through_the_check_for_regular_files() -> None:
+    """Opening a named pipe called x.wav would block; riffusion_ext.files.regular checks first."""
+    own = {  # files written by the program under its own names, or installed with it
         *("riffusion_ext/api/", "riffusion_ext/generate/live/chunk_store.py", "riffusion_ext/ui/app.py"),
         *("riffusion_ext/ui/pages/audio_to_images.py", "riffusion_ext/ui/layout/resume_state.py"),
         "riffusion_ext/options/document.py",
-        "riffusion_ext/audio/workload.py",  # what the system says of its memory
+        "riffusion_ext/audio/workload.py",  # the system's memory information
     }
     guilty = {
         name(path)
@@ -317,7 +317,7 @@ def test_files_of_users_are_opened_where_they_are_known_to_be_files() -> None:
 
 
 def _opens(node: ast.Call) -> bool:
-    """Whether a call opens a file by its name, to read it."""
+    """Return whether a call opens a file by its name for reading."""
     called, first = ast.unparse(node.func), ast.unparse(node.args[0]) if node.args else ""
     if called.endswith((".read_bytes", ".read_text")) or called == "open":
         return True
@@ -326,8 +326,8 @@ def _opens(node: ast.Call) -> bool:
     return called.endswith(".open") and first == "'rb'"
 
 
-def test_json_of_others_and_numbers_in_texts_are_read_by_one_function_each() -> None:
-    """See riffusion_ext.validation.json_text, which ends in a sentence where json.loads ends in a RecursionError."""
+def test_foreign_json_and_numbers_are_parsed_by_one_function_each() -> None:
+    """See riffusion_ext.validation.json_text, which raises a RiffusionError where json.loads raises RecursionError."""
     calls = {
         (name(path), ast.unparse(node.args[0]))
         for path in PACKAGE_SOURCES
@@ -350,7 +350,7 @@ def test_every_module_has_a_docstring(path: Path) -> None:
 
 
 def test_no_file_mentions_the_machine_it_was_written_on() -> None:
-    # "/home/me" and its like in an example are fine; a folder of a particular machine is not.
+    # "/home/me" in an example is fine; a folder of a particular machine is not.
     here = re.compile(r"(?<![\w.:/~}>*-])/(?:srv|work|root|mnt)/|/\.pyenv/|/home/(?!me\b|you\b|user\b)\w")
     found = [
         f"{name(path)}:{number}: {line.strip()}"
@@ -361,7 +361,7 @@ def test_no_file_mentions_the_machine_it_was_written_on() -> None:
     assert found == []
 
 
-def test_no_file_leaves_work_for_later() -> None:
+def test_no_file_contains_todo_marks() -> None:
     marks = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
     others = [path for path in SOURCES if path != Path(__file__).resolve()]
     found = [name(path) for path in others if marks.search(path.read_text("utf-8"))]

@@ -1,4 +1,4 @@
-"""The benchmark's own parts: recipes that are the original's, measures that point the right way, tables that add up."""
+"""The parts of the benchmark: the original's recipes, the measures, and the tables."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COLUMNS = 64
 
 @pytest.fixture(scope="module")
 def waveform() -> torch.Tensor:
-    """Make a chord with a beat in it, in 16-bit sample units, 64 columns long."""
+    """Return a chord with a beat, 64 columns long, in 16-bit units."""
     time = np.arange((COLUMNS - 1) * recipes.HOP_LENGTH) / RATE
     chord = sum(np.sin(2 * np.pi * hertz * time) for hertz in (110, 330, 440, 1760, 5000))
     beat = np.exp(-8 * (time % 0.2))
@@ -67,12 +67,12 @@ def oracle() -> ModuleType:
 # -- recipes
 
 
-def test_the_filters_are_torchaudios_to_the_bit(oracle: ModuleType) -> None:
+def test_filters_equal_torchaudio_to_the_bit(oracle: ModuleType) -> None:
     theirs = oracle.functional.melscale_fbanks(8821, 0.0, 10000.0, 512, 44100, norm=None, mel_scale="htk")
     assert torch.equal(recipes.filterbank(), theirs)
 
 
-def test_the_encoder_is_torchaudios(oracle: ModuleType, waveform: torch.Tensor) -> None:
+def test_encoder_equals_torchaudio(oracle: ModuleType, waveform: torch.Tensor) -> None:
     spectrogram = oracle.transforms.Spectrogram(n_fft=17640, win_length=4410, hop_length=441, power=None)
     scale = oracle.transforms.MelScale(
         n_mels=512, sample_rate=44100, f_min=0.0, f_max=10000.0, n_stft=8821, norm=None, mel_scale="htk"
@@ -81,7 +81,7 @@ def test_the_encoder_is_torchaudios(oracle: ModuleType, waveform: torch.Tensor) 
     torch.testing.assert_close(recipes.encode_mel(waveform), theirs, rtol=1e-5, atol=1e-5 * float(theirs.max()))
 
 
-def test_least_squares_and_griffin_lim_are_torchaudios(oracle: ModuleType, waveform: torch.Tensor) -> None:
+def test_least_squares_and_griffin_lim_equal_torchaudio(oracle: ModuleType, waveform: torch.Tensor) -> None:
     mel = recipes.encode_mel(waveform)[:, :24].contiguous()
     unmel = oracle.transforms.InverseMelScale(
         n_stft=8821, n_mels=512, sample_rate=44100, f_min=0.0, f_max=10000.0, norm=None, mel_scale="htk"
@@ -98,7 +98,7 @@ def test_least_squares_and_griffin_lim_are_torchaudios(oracle: ModuleType, wavef
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3 * float(theirs.abs().max()))
 
 
-def test_gradient_descent_comes_nearer_with_every_step_but_not_to_the_bass(waveform: torch.Tensor) -> None:
+def test_gradient_descent_improves_with_every_step_but_misses_the_bass(waveform: torch.Tensor) -> None:
     mel = recipes.encode_mel(waveform)[:, :16].contiguous()
 
     def missing(steps: int) -> float:
@@ -110,7 +110,7 @@ def test_gradient_descent_comes_nearer_with_every_step_but_not_to_the_bass(wavef
     assert first > second > third > 0.01
 
 
-def test_the_original_recipe_gives_the_sound_back(piece: material.Piece) -> None:
+def test_original_recipe_restores_the_sound(piece: material.Piece) -> None:
     samples = recipes.inc_lstsq(piece.image, piece.max_value, iterations=2)
     assert samples.shape == ((COLUMNS - 1) * recipes.HOP_LENGTH,)
     assert measures.evaluate(piece, samples)["psnr"] > 20
@@ -126,7 +126,7 @@ def test_levels_and_magnitudes_are_inverse() -> None:
 # -- measures
 
 
-def test_the_source_itself_is_nearly_perfect(piece: material.Piece) -> None:
+def test_source_itself_scores_nearly_perfectly(piece: material.Piece) -> None:
     assert piece.source is not None
     found = measures.evaluate(piece, piece.source)
     assert found["mae"] < 1
@@ -136,7 +136,7 @@ def test_the_source_itself_is_nearly_perfect(piece: material.Piece) -> None:
     assert all(found[f"sc_{w}"] < -100 and found[f"lsd_{w}"] < 1e-6 for w in measures.WINDOWS)
 
 
-def test_no_method_gains_by_its_level(piece: material.Piece) -> None:
+def test_measures_do_not_depend_on_the_level(piece: material.Piece) -> None:
     assert piece.source is not None
     one, other = (measures.evaluate(piece, piece.source * gain) for gain in (1.0, 0.01))
     for key in one:
@@ -167,7 +167,7 @@ def _song(seconds: float) -> np.ndarray:
     return (0.2 * np.sin(2 * np.pi * 440 * time) + 0.1 * np.sin(2 * np.pi * 990 * time)).astype(np.float32)
 
 
-def test_a_break_in_the_waveform_is_a_click() -> None:
+def test_break_in_the_waveform_counts_as_a_click() -> None:
     song = _song(3)
     broken = song.copy()
     seam = 150
@@ -177,7 +177,7 @@ def test_a_break_in_the_waveform_is_a_click() -> None:
     assert split.error > 2 * split.elsewhere
 
 
-def test_a_change_of_level_is_a_step() -> None:
+def test_change_of_level_counts_as_a_step() -> None:
     song = _song(3)
     louder = song.copy()
     louder[150 * recipes.HOP_LENGTH :] *= 10 ** (2 / 20)
@@ -188,7 +188,7 @@ def test_a_change_of_level_is_a_step() -> None:
 # -- clocks, gates, tables
 
 
-def test_methods_run_by_turns() -> None:
+def test_methods_are_timed_in_alternation() -> None:
     order: list[str] = []
     times = timing.interleaved({"a": lambda n: order.append(f"a{n}"), "b": lambda n: order.append(f"b{n}")}, 2)
     assert order == ["a0", "b0", "a1", "b1", "a0", "b0"]
@@ -200,11 +200,11 @@ def test_methods_run_by_turns() -> None:
     ("measured", "relation", "limit", "ok"),
     [(1.0, "<=", 1.0, True), (1.0, "<", 1.0, False), (2.0, ">=", 1.0, True), (math.nan, ">=", 1.0, False)],
 )
-def test_gates_compare_in_their_direction(measured: float, relation: str, limit: float, ok: bool) -> None:
+def test_gates_compare_by_their_relation(measured: float, relation: str, limit: float, ok: bool) -> None:
     assert report.Gate("gate", measured, relation, limit).ok is ok
 
 
-def test_tables_say_the_same_in_text_and_markdown() -> None:
+def test_tables_have_the_same_cells_in_text_and_markdown() -> None:
     table = report.gate_table([report.Gate("speed", 20.0, ">=", 15, "x"), report.Gate("size", 2.0, "<", 1, "MB")])
     assert "| speed | must | >= 15 x | 20 x | ok |" in report.as_markdown(table)
     assert report.as_text(table).splitlines()[-1].split() == ["size", "must", "<", "1", "MB", "2", "MB", "NO"]
@@ -227,7 +227,7 @@ def test_material_is_synthesised_when_no_folder_is_given() -> None:
     assert all(a.image.tobytes() == b.image.tobytes() for a, b in zip(made.pieces, again.pieces, strict=True))
 
 
-def test_folders_are_searched_for_what_fits(tmp_path: Path, piece: material.Piece) -> None:
+def test_material_folders_are_searched_for_suitable_files(tmp_path: Path, piece: material.Piece) -> None:
     rng = np.random.default_rng(0)
     for name in ("one", "two", "three"):
         noise = rng.standard_normal((1, 16 * RATE)).astype(np.float32) * 0.1
@@ -244,7 +244,7 @@ def test_folders_are_searched_for_what_fits(tmp_path: Path, piece: material.Piec
     assert found.songs[0][1].samples.shape == (1, (3 * 512 - 1) * recipes.HOP_LENGTH)
 
 
-def test_folders_without_anything_are_told(tmp_path: Path) -> None:
+def test_folder_without_material_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="long enough"):
         material.load(tmp_path, [], quick=True)
 
@@ -252,13 +252,13 @@ def test_folders_without_anything_are_told(tmp_path: Path) -> None:
 # -- the program
 
 
-def test_quick_means_fewer_runs() -> None:
+def test_option_quick_reduces_the_runs() -> None:
     assert program.arguments(["--quick"]).sgd_pieces < program.arguments([]).sgd_pieces
     assert program.arguments(["--quick"]).tracks < program.arguments([]).tracks
     assert program.arguments([]).rounds >= 5
 
 
-def test_no_runs_at_all_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_zero_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         program.arguments(["--rounds", "0"])
     assert "at least 1" in capsys.readouterr().err
@@ -293,7 +293,7 @@ def test_clean_chiptunes_are_not_clipped_and_loud_music_is(song: Path) -> None:
     assert clipping.found(np.clip(2 * np.sin(np.arange(300_000) / 9), -1, 1)) > 0.3
 
 
-def test_curation_is_judged_by_the_worst_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_curation_gates_use_the_worst_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = {
         kind: {"seconds": 1.0 + n, "cpu": 1.0, "peak": 1e9 - n, "kept": 5, "duplicate": 6, "surplus": 7}
         for n, kind in enumerate(curation.KINDS)
@@ -328,7 +328,7 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return collection.write_song(tmp_path_factory.mktemp("songs") / "made.flac", 12.0, 3)
 
 
-def test_songs_are_made_as_long_as_asked_and_the_same_each_time(song: Path, tmp_path: Path) -> None:
+def test_synthesised_songs_have_the_requested_length_and_are_deterministic(song: Path, tmp_path: Path) -> None:
     clip = read_audio(song)
     assert clip.samples.shape == (2, 12 * RATE)
     assert 0.1 < np.abs(clip.samples).max() <= 1
@@ -351,18 +351,18 @@ def test_songs_of_a_folder_are_spread_over_it(tmp_path: Path) -> None:
 def test_every_method_of_slicing_draws_the_same_windows(song: Path, tmp_path: Path, name: str, count: int) -> None:
     slicing.METHODS[name](song, tmp_path)
     images = [read_image(path) for path in sorted(tmp_path.iterdir())]
-    assert len(images) == count, "only tiles fill the last one up"
+    assert len(images) == count, "only tiles pad the last one"
     assert {image.format for image in images} == {"PNG"}
     assert {image.mode for image in images} == {"RGB"}
     assert {image.size for image in images} == {(513 if name == slicing.ORIGINAL else 512, 512)}
-    # The same but at the ends, where the original mirrors its clip and ours hears what the song goes on with.
+    # Equal except at the ends, where the original mirrors its clip and ours continues with the song.
     clip = read_audio(song).to_mono().samples[:, : round(slicing.WINDOW_SECONDS * RATE)]
     drawn, _ = recipes.encode(torch.from_numpy(clip[0] * np.float32(material.FULL_SCALE)))
     inner = (slice(None), slice(8, 500), 0)
     assert np.abs(np.asarray(images[0], int)[inner] - np.asarray(drawn, int)[inner]).max() <= 1
 
 
-def test_slicing_is_judged_against_the_original(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
+def test_slicing_gates_compare_with_the_original(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
     methods = {
         name: {"wall_s": [seconds] * 3, "cpu_s": [seconds - 1] * 3, "pictures": 2}
         for name, seconds in zip(slicing.METHODS, (11.0, 5.0, 6.0, 3.0), strict=True)
@@ -379,7 +379,7 @@ def _run_of_pipeline(wall: float, sound: float = 4000.0) -> dict[str, float]:
     return {"wall_s": wall, "cpu_s": wall, "sound_s": sound, "songs": 2, "failed": 0, "windows": 9, "kept": 8}
 
 
-def test_the_pipeline_is_judged_by_medians(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
+def test_pipeline_gates_use_medians(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
     walls = {"1": iter([80.0, 300.0, 90.0]), "2": iter([50.0, 50.0, 50.0])}
     seen: list[list[str]] = []
 
@@ -395,7 +395,7 @@ def test_the_pipeline_is_judged_by_medians(monkeypatch: pytest.MonkeyPatch, song
     assert [row[-2:] for row in section.tables[0].rows] == [["44.44", "1.00"], ["40.00", "1.80"]]
 
 
-def test_one_core_is_not_compared_with_two_that_are_not_there(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
+def test_two_core_gate_is_skipped_on_one_core(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
     monkeypatch.setattr(pipeline, "in_new_process", lambda *arguments: _run_of_pipeline(10.0))
     monkeypatch.setattr(pipeline, "cores", lambda: 1)
     assert [gate.limit for gate in pipeline.measure(song.parent, tracks=0, rounds=1).gates] == [40]
@@ -408,7 +408,7 @@ def test_short_collections_have_no_speed_gate_for_two_cores(monkeypatch: pytest.
     assert [(gate.kind, gate.ok) for gate in gates] == [(report.MUST, True), (report.AIM, False)]
 
 
-def test_memory_is_judged_at_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_gate_uses_the_longest_song(monkeypatch: pytest.MonkeyPatch) -> None:
     if not length.STATUS.is_file():
         pytest.skip("memory can be read on Linux only")
     asked: list[tuple[str, float]] = []
@@ -423,7 +423,7 @@ def test_memory_is_judged_at_the_longest(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.slow
-def test_processes_of_their_own_slice_and_build(song: Path) -> None:
+def test_slicing_and_pipeline_run_in_separate_processes(song: Path) -> None:
     found = timing.in_new_process("bench.slicing", "1", str(song))
     assert found["sound_s"] == pytest.approx(12.0)
     assert {name: run["pictures"] for name, run in found["methods"].items()} == dict(
@@ -438,7 +438,7 @@ def test_processes_of_their_own_slice_and_build(song: Path) -> None:
 # -- songs, riffs and loops
 
 
-def test_clocks_take_out_what_is_timed_within(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nested_timings_are_subtracted_from_the_outer_one(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter([0.0, 1.0, 3.0, 10.0, 20.0, 21.0])
     monkeypatch.setattr(fake_backend.time, "perf_counter", lambda: next(ticks))
     clock = fake_backend.Clock()
@@ -465,7 +465,7 @@ def _making(share: float = 0.5, own: float = 4.0) -> making.Run:
     return making.Run(stages, cpu=6.0, music=30.0, windows=8, window_columns=8 * 512, preview_share=share)
 
 
-def test_the_share_is_that_of_fifty_steps_of_all_windows() -> None:
+def test_share_is_relative_to_fifty_steps_per_window() -> None:
     assert _making().share(0.1) == pytest.approx(100 * 4 / (8 * 50 * 0.1))
     wide = making.Run({"sound": 1.0}, 1.0, 8.0, 1, 1024, 0.0)
     assert wide.share(0.02) == pytest.approx(100 * 1 / (2 * 50 * 0.02))
@@ -494,7 +494,7 @@ def test_sampler_times_are_labelled_as_such() -> None:
 
 
 @pytest.mark.slow
-def test_songs_and_loops_are_made_in_full(tmp_path: Path) -> None:
+def test_generation_bench_renders_complete_songs_and_loops(tmp_path: Path) -> None:
     images = [piece.image.convert("RGB") for piece in material.load(None, [], quick=True).music]
     song = making.make_song(images, tmp_path / "song", seconds=12.0)
     assert (song.windows, song.music) == (3, pytest.approx(12.0))

@@ -1,4 +1,4 @@
-"""The command line, run as a user would, in one process."""
+"""The command line, run in this process."""
 
 from __future__ import annotations
 
@@ -23,15 +23,7 @@ from riffusion_ext.cli import main
 from riffusion_ext.convert import decode
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram import codec
-
-HOP = 441
-
-
-def tones(width: int = 40, *, seed: int = 0) -> Image.Image:
-    """Make an image of a few steady tones, quick to invert."""
-    rows = np.full(512, 255, np.uint8)
-    rows[np.random.default_rng(seed).choice(np.arange(150, 500), 6)] = 20
-    return Image.fromarray(np.repeat(rows[:, None], width, axis=1)).convert("RGB")
+from tests.unit.tones import HOP, length, tones
 
 
 def make_images(folder: Path, *names: str, width: int = 40) -> list[Path]:
@@ -45,10 +37,6 @@ def make_sound(path: Path, seconds: float = 0.6, *, channels: int = 1) -> Path:
     t = np.arange(int(seconds * 44100)) / 44100
     wave = 0.4 * np.sin(2 * np.pi * 440 * t)
     return write_audio(AudioClip(np.tile(wave.astype(np.float32), (channels, 1)), 44100), path)
-
-
-def length(path: Path) -> int:
-    return read_audio(path).samples.shape[1]
 
 
 def leftovers(folder: Path, expected: Sequence[str]) -> list[str]:
@@ -67,7 +55,7 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_version(capsys: pytest.CaptureFixture[str]):
+def test_option_version_prints_the_version(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as end:
         main(["--version"])
     assert end.value.code == 0
@@ -97,7 +85,7 @@ def test_version(capsys: pytest.CaptureFixture[str]):
         ["image-to-audio", "--image", "{picture}", "--sample-rate", "file"],
     ],
 )
-def test_wrong_usage_ends_with_code_2_and_says_why(
+def test_invalid_usage_exits_with_code_2_and_a_message(
     args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -112,7 +100,7 @@ def test_wrong_usage_ends_with_code_2_and_says_why(
 # --- images to sound -----------------------------------------------------------------------------------------------
 
 
-def test_one_image_to_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_single_image_is_decoded_to_the_named_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (image,) = make_images(tmp_path, "clip.png")
     assert main(["image-to-audio", "--image", str(image), "--audio", str(tmp_path / "clip.wav")]) == 0
     clip = read_audio(tmp_path / "clip.wav")
@@ -132,14 +120,14 @@ def test_sound_goes_beside_the_image_by_default(tmp_path: Path):
     assert (tmp_path / "deep" / "clip.wav").is_file()
 
 
-def test_folder_to_folder_in_natural_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_folder_is_decoded_into_a_folder_in_natural_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     make_images(tmp_path / "in", "img10.png", "img2.png", "img1.jpg", "._img1.png")
     assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out", "--format", "flac"]) == 0
     assert re.findall(r"-> .*?(img\d+\.flac)", capsys.readouterr().out) == ["img1.flac", "img2.flac", "img10.flac"]
     assert leftovers(tmp_path / "out", ["img1.flac", "img2.flac", "img10.flac"]) == []
 
 
-def test_json_is_all_there_is_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_option_json_prints_only_json_to_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     make_images(tmp_path / "in", "a.png", "b.png")
     (tmp_path / "in" / "bad.png").write_text("not an image")
     assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--json"]) == 1
@@ -152,7 +140,7 @@ def test_json_is_all_there_is_on_stdout(tmp_path: Path, capsys: pytest.CaptureFi
     assert "bad.png" in captured.err
 
 
-def test_quiet_says_nothing_when_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_option_quiet_prints_nothing_on_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     make_images(tmp_path, "a.png", "b.png")
     assert main(["image-to-audio", "--image", str(tmp_path), "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
@@ -179,7 +167,9 @@ BAD: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_image_is_one_line_and_the_others_go_on(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_bad_image_is_reported_in_one_line_and_the_others_are_decoded(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     first, last = make_images(tmp_path, "a.png", "z.png")
     bad = tmp_path / "m.png"
     BAD[kind](bad)
@@ -196,12 +186,12 @@ def test_a_bad_image_is_one_line_and_the_others_go_on(kind: str, tmp_path: Path,
 @pytest.mark.parametrize(
     "kind", ["all white", "all black", "NaN in EXIF", pytest.param("20,000 px", marks=pytest.mark.slow)]
 )
-def test_odd_images_give_whole_files(kind: str, tmp_path: Path):
+def test_unusual_images_give_complete_files(kind: str, tmp_path: Path):
     path = tmp_path / "odd.png"
     options = {"exif": exif_of_nonsense()} if kind == "NaN in EXIF" else {}
     width, hop, words = 64, HOP, []
     image = Image.new("RGB", (width, 512), kind.split()[1]) if kind.startswith("all") else tones(width)
-    if kind == "20,000 px":  # low, and of a low sample rate, lest it take half a minute
+    if kind == "20,000 px":  # few rows and a low sample rate, to be fast
         width, hop = 20_000, 80
         words = ["--num-frequencies", "64", "--sample-rate", "8000", "--max-frequency", "4000"]
         image = tones(width).resize((width, 64), Image.Resampling.NEAREST)
@@ -226,7 +216,7 @@ def test_existing_files_are_not_overwritten_by_default(tmp_path: Path, capsys: p
 
 
 @pytest.mark.parametrize("name", ['quote\'s "double" $HOME.png', "sax 🎷 日本.png", "x" * 251 + ".png", "-dash.png"])
-def test_unusual_names(name: str, tmp_path: Path):
+def test_unusual_file_names_are_decoded(name: str, tmp_path: Path):
     make_images(tmp_path / "in", name)
     assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--quiet"]) == 0
     (made,) = (tmp_path / "out").iterdir()
@@ -235,7 +225,7 @@ def test_unusual_names(name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("target", ["{}/" + "y" * 300 + ".wav", "{}/file.txt/a.wav", "{}/file.txt/sub/"])
-def test_a_place_that_cannot_be_written(target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_unwritable_output_is_reported(target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (image,) = make_images(tmp_path, "a.png")
     (tmp_path / "file.txt").write_text("in the way")
     assert main(["image-to-audio", "--image", str(image), "--audio", target.format(tmp_path)]) == 1
@@ -257,7 +247,7 @@ def test_without_soundfile_other_formats_are_refused_before_the_work(
     assert "soundfile" in line
 
 
-def test_song_of_tiles_loses_no_time(tmp_path: Path):
+def test_joined_song_has_the_length_of_all_tiles(tmp_path: Path):
     make_images(tmp_path / "tiles", "t1.png", "t2.png", "t10.png", width=30)
     song = tmp_path / "song.wav"
     assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--join", "song", "--audio", str(song), "-q"]) == 0
@@ -265,7 +255,7 @@ def test_song_of_tiles_loses_no_time(tmp_path: Path):
     assert leftovers(tmp_path, ["t1.png", "t2.png", "t10.png", "song.wav"]) == []
 
 
-def test_tiles_that_a_shell_put_in_order_of_letters_are_joined_in_natural_order(tmp_path: Path):
+def test_tiles_in_shell_order_are_joined_in_natural_order(tmp_path: Path):
     paths = make_images(tmp_path, "t1.png", "t10.png", "t2.png")
     for path, width in zip(paths, (20, 40, 30), strict=True):
         metadata.save_image(tones(width), path, PRESETS["riffusion-v1"], {20: 1e6, 30: 2e6, 40: 8e6}[width])
@@ -282,7 +272,7 @@ def test_tiles_that_a_shell_put_in_order_of_letters_are_joined_in_natural_order(
     assert loudness["given"][-1] < loudness["given"][3] / 2
 
 
-def test_silence_stands_where_a_tile_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_silence_replaces_an_unreadable_tile(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     paths = make_images(tmp_path / "tiles", "t1.png", "t2.png", "t3.png", width=40)
     paths[1].write_text("no image")
     song = tmp_path / "song.wav"
@@ -296,7 +286,7 @@ def test_silence_stands_where_a_tile_cannot_be_read(tmp_path: Path, capsys: pyte
     assert missing < 0.01 * min(first, last)
 
 
-def test_the_first_tile_may_be_the_one_missing(tmp_path: Path):
+def test_silence_replaces_an_unreadable_first_tile(tmp_path: Path):
     paths = make_images(tmp_path / "tiles", "t1.png", "t2.png", width=40)
     paths[0].write_text("no image")
     song = tmp_path / "song.wav"
@@ -304,7 +294,7 @@ def test_the_first_tile_may_be_the_one_missing(tmp_path: Path):
     assert length(song) == (2 * 40 - 1) * HOP
 
 
-def test_a_joined_sound_may_be_given_a_folder_that_is_not_there_yet(tmp_path: Path):
+def test_joined_sound_is_written_into_a_new_folder(tmp_path: Path):
     make_images(tmp_path / "tiles", "t1.png", "t2.png", width=20)
     args = ["image-to-audio", "--image", f"{tmp_path}/tiles", "--join", "song", "--audio", f"{tmp_path}/new", "-q"]
     assert main(args) == 0
@@ -317,7 +307,7 @@ def test_other_devices_are_accepted_with_a_note(tmp_path: Path, capsys: pytest.C
     assert "note: --device mps: the CPU does the work" in capsys.readouterr().err
 
 
-def test_clips_joined_with_a_crossfade(tmp_path: Path):
+def test_joined_clips_overlap_by_the_crossfade(tmp_path: Path):
     make_images(tmp_path / "tiles", "t1.png", "t2.png", width=30)
     (tmp_path / "tiles" / "t3.png").write_text("no image")
     assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--crossfade", "0.1", "-q"]) == 1
@@ -334,7 +324,7 @@ def test_a_quiet_image_stays_quiet_in_joined_clips(tmp_path: Path):
     assert loud / quiet == pytest.approx(10, rel=0.15)
 
 
-def test_a_gpu_gets_eight_images_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_gpu_decodes_eight_images_per_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     make_images(tmp_path, *(f"{n}.png" for n in range(10)), width=20)
     make_images(tmp_path, "wide.png", width=200)
     monkeypatch.setattr(decode, "BATCH_COLUMNS", 8 * 20)
@@ -350,7 +340,7 @@ def test_a_gpu_gets_eight_images_at_a_time(tmp_path: Path, monkeypatch: pytest.M
     assert sizes == [[20] * 8, [20] * 2, [200]]
 
 
-def test_a_batch_that_fails_is_tried_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_failed_batch_is_retried_image_by_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     make_images(tmp_path, "a.png", "b.png", "c.png")
     real = codec.images_to_audio
 
@@ -365,13 +355,13 @@ def test_a_batch_that_fails_is_tried_one_by_one(tmp_path: Path, monkeypatch: pyt
     assert length(tmp_path / "c.wav") == 39 * HOP
 
 
-def test_each_core_takes_an_image(monkeypatch: pytest.MonkeyPatch):
+def test_one_image_per_core_is_decoded_at_once(monkeypatch: pytest.MonkeyPatch):
     for cores, images in ((1, 1), (3, 3), (64, decode.BATCH_IMAGES)):
         monkeypatch.setattr(torch, "get_num_threads", lambda cores=cores: cores)
         assert decode.images_per_batch("cpu") == images
 
 
-def test_ctrl_c_leaves_only_whole_files(
+def test_ctrl_c_leaves_only_complete_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     make_images(tmp_path / "in", *(f"{n}.png" for n in range(4)), width=20)
@@ -397,7 +387,7 @@ def test_ctrl_c_leaves_only_whole_files(
 # --- sound to images -----------------------------------------------------------------------------------------------
 
 
-def test_one_wide_image(tmp_path: Path):
+def test_sound_is_encoded_into_one_wide_image(tmp_path: Path):
     make_sound(tmp_path / "song.wav", 0.6)
     assert main(["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/song.png"]) == 0
     with Image.open(tmp_path / "song.png") as image:
@@ -407,7 +397,7 @@ def test_one_wide_image(tmp_path: Path):
     assert record.max_value is not None
 
 
-def test_tiles_fill_up_with_silence_and_share_a_scale(tmp_path: Path):
+def test_tiles_are_padded_with_silence_and_share_a_level(tmp_path: Path):
     make_sound(tmp_path / "song.wav", 0.6)
     args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/tiles/", "--columns", "40"]
     assert main(args) == 0
@@ -435,7 +425,7 @@ def test_the_original_options_are_accepted(tmp_path: Path):
     assert read_audio(tmp_path / "b.wav").samples.shape == (2, 30 * 882)
 
 
-def test_stereo_can_be_refused(tmp_path: Path):
+def test_option_no_stereo_overrides_the_preset(tmp_path: Path):
     make_sound(tmp_path / "song.wav", 0.3, channels=2)
     args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--preset", "20khz-stereo", "--no-stereo"]
     assert main([*args, "--image", f"{tmp_path}/song.png", "-q"]) == 0
@@ -444,7 +434,7 @@ def test_stereo_can_be_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("option", "rate"), [([], 44100), (["file"], 32000), (["22050"], 22050)])
-def test_the_sample_rate_is_that_of_models_or_the_files_own(option: list[str], rate: int, tmp_path: Path):
+def test_sample_rate_is_that_of_the_model_unless_requested(option: list[str], rate: int, tmp_path: Path):
     write_audio(AudioClip(np.full((1, 16000), 0.1, np.float32), 32000), tmp_path / "song.wav")
     given = ["--sample-rate", *option] if option else []
     args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/song.png", "-q", *given]
@@ -454,7 +444,7 @@ def test_the_sample_rate_is_that_of_models_or_the_files_own(option: list[str], r
         assert image.width in (51, 52)  # half a second at any rate
 
 
-def test_tiles_left_by_a_longer_song_are_mentioned_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_tiles_left_by_a_longer_song_are_noted_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/tiles/", "--columns", "20"]
     make_sound(tmp_path / "song.wav", 0.9)
     assert main(args) == 0
@@ -467,7 +457,7 @@ def test_tiles_left_by_a_longer_song_are_mentioned_and_kept(tmp_path: Path, caps
     assert len(list((tmp_path / "tiles").iterdir())) == 6
 
 
-def test_bad_sounds_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_bad_sounds_are_reported_in_one_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     make_sound(tmp_path / "good.wav")
     (tmp_path / "bad.mp3").write_text("nothing to hear")
     (tmp_path / "empty.wav").write_bytes(b"")
@@ -478,7 +468,7 @@ def test_bad_sounds_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert leftovers(tmp_path / "out", ["good.png"]) == []
 
 
-def test_an_image_too_wide_for_its_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_image_too_wide_for_its_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     make_sound(tmp_path / "song.wav", 164.0)
     args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/song.webp"]
     assert main(args) == 1
@@ -498,13 +488,13 @@ def test_info_shows_what_is_recorded(command: list[str], tmp_path: Path, capsys:
         assert expected in out
 
 
-def test_info_of_an_image_without_a_record_tells_its_own_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_info_shows_the_height_of_an_image_without_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     Image.new("RGB", (30, 1024), "white").save(tmp_path / "tall.png")
     assert main(["info", f"{tmp_path}/tall.png"]) == 0
     assert re.search(r"frequencies +1024, 0 to 10000 Hz", capsys.readouterr().out)
 
 
-def test_info_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_info_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     image = metadata.save_image(tones(64), tmp_path / "a.png", PRESETS["riffusion-v1"], 5e6)
     sound = make_sound(tmp_path / "b.wav")
     (tmp_path / "c.png").write_text("no")
@@ -517,7 +507,7 @@ def test_info_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert results["none.png"]["error"]
 
 
-def test_libraries_in_c_do_not_write_into_the_terminal(tmp_path: Path) -> None:
+def test_messages_of_c_libraries_do_not_reach_the_terminal(tmp_path: Path) -> None:
     noise = np.random.default_rng(1).uniform(-0.5, 0.5, (1, 44100)).astype(np.float32)
     path = write_audio(AudioClip(noise, 44100), tmp_path / "a.mp3")
     data = bytearray(path.read_bytes())
@@ -527,12 +517,12 @@ def test_libraries_in_c_do_not_write_into_the_terminal(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert not re.search("mpg123|resync|Illegal|Xing", done.stderr), done.stderr
     loud = subprocess.run([*command, "--verbose", "--overwrite"], capture_output=True, text=True, check=False)
-    assert re.search("mpg123|resync|Illegal|Xing", loud.stderr), "or the file is no test of it"
+    assert re.search("mpg123|resync|Illegal|Xing", loud.stderr), "the file makes the libraries print something"
     missing = subprocess.run([*command[:5], "gone.mp3"], capture_output=True, text=True, check=False)
-    assert "no such file or folder: gone.mp3" in missing.stderr, "ours are still told"
+    assert "no such file or folder: gone.mp3" in missing.stderr, "our own messages still appear"
 
 
-def test_names_cannot_write_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_names_are_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     odd = tmp_path / "a\x1b[31m\n\u202ered.txt"
     odd.write_text("no sound")
     for command in (["info", str(odd)], ["audio-to-image", "-i", str(odd)]):
@@ -542,12 +532,12 @@ def test_names_cannot_write_on_the_terminal(tmp_path: Path, capsys: pytest.Captu
         assert "\x1b" not in said
 
 
-def test_an_empty_name_is_not_the_present_folder(capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", ""]) == 1
     assert "an empty name names no file" in capsys.readouterr().err
 
 
-def test_info_holds_no_more_than_a_piece_of_a_long_sound(
+def test_info_reads_long_sounds_in_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from riffusion_ext.audio import stream

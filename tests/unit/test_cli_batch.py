@@ -14,14 +14,7 @@ from riffusion_ext.audio import AudioClip, read_audio, write_audio
 from riffusion_ext.cli import main
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram import threads as crew
-
-HOP = 441
-
-
-def tones(width: int = 40, seed: int = 0) -> Image.Image:
-    rows = np.full(512, 255, np.uint8)
-    rows[np.random.default_rng(seed).choice(np.arange(150, 500), 6)] = 20
-    return Image.fromarray(np.repeat(rows[:, None], width, axis=1)).convert("RGB")
+from tests.unit.tones import HOP, length, tones
 
 
 def hits(width: int = 300, period: int = 50, first: int = 10) -> Image.Image:
@@ -47,10 +40,6 @@ def make_sounds(folder: Path, *names: str, seconds: float = 1.0, channels: int =
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def length(path: Path) -> int:
-    return read_audio(path).samples.shape[1]
 
 
 # --- images-to-audio -------------------------------------------------------------------------------------------------
@@ -91,7 +80,7 @@ def test_kind_of_result_can_be_chosen(options: list[str], made: list[str], tmp_p
     assert names(tmp_path / "out") == made
 
 
-def test_an_image_called_like_the_track_gives_way(tmp_path: Path) -> None:
+def test_clip_named_like_the_joined_track_gets_another_name(tmp_path: Path) -> None:
     folder = make_images(tmp_path / "in", "joined.png", "b.png")
     assert main(["images-to-audio", "--image", str(folder), "--output-dir", f"{tmp_path}/out", "-q"]) == 0
     assert names(tmp_path / "out") == ["b.wav", "joined.wav", "joined_png.wav"]
@@ -129,7 +118,7 @@ def test_a_preview_makes_no_sound(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert image.width == 300
 
 
-def test_bad_images_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_images_are_reported_in_one_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_images(tmp_path / "in", "a.png", "c.png")
     (folder / "b.png").write_text("no image")
     args = ["images-to-audio", "--image", str(folder), "--output-dir", f"{tmp_path}/out", "--crop", "every"]
@@ -145,7 +134,7 @@ def test_bad_images_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixtur
 # --- sample-clips ----------------------------------------------------------------------------------------------------
 
 
-def test_clips_are_named_as_the_original_does(tmp_path: Path) -> None:
+def test_clips_are_named_as_by_the_original(tmp_path: Path) -> None:
     make_sounds(tmp_path, "song.wav", seconds=7)
     args = ["sample-clips", "--audio", f"{tmp_path}/song.wav", "--num-clips", "2", "--seed", "5"]
     assert main([*args, "--output-dir", f"{tmp_path}/out", "-q"]) == 0
@@ -157,7 +146,7 @@ def test_clips_are_named_as_the_original_does(tmp_path: Path) -> None:
     assert clip.samples.shape == (2, 5120 * 44100 // 1000)
 
 
-def test_the_other_options_of_sample_clips(tmp_path: Path) -> None:
+def test_sample_clips_honours_its_other_options(tmp_path: Path) -> None:
     make_sounds(tmp_path, "song.wav")
     args = [
         "sample-clips",
@@ -175,7 +164,7 @@ def test_the_other_options_of_sample_clips(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", ["1", "3"])
-def test_a_seed_decides_whatever_the_number_of_threads(threads: str, tmp_path: Path) -> None:
+def test_clips_depend_on_the_seed_but_not_on_the_number_of_threads(threads: str, tmp_path: Path) -> None:
     make_sounds(tmp_path / "in", "b.wav", "a.flac", "c 10.wav")
     args = ["sample-clips-batch", "--audio-dir", f"{tmp_path}/in", "--output-dir", f"{tmp_path}/out", "--seed", "1"]
     options = ["--num-clips-per-file", "2", "--duration-ms", "300", "--extension", "wav", "--num-threads", threads]
@@ -190,7 +179,7 @@ def test_a_seed_decides_whatever_the_number_of_threads(threads: str, tmp_path: P
     ]
 
 
-def test_which_files_of_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_of_the_folder_are_chosen_by_glob_and_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_sounds(tmp_path / "in", "a.wav", "deep/b.wav", "deep/a.wav")
     for name in ("cover.jpg", "list.json", "broken.mp3"):
         (folder / name).write_text("{}")
@@ -201,7 +190,7 @@ def test_which_files_of_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture
         code = main([*args, "--output-dir", str(out), *options])
         return code, {path.name.split("_start")[0] for path in out.iterdir()} if out.is_dir() else set()
 
-    assert run() == (1, {"a_0"})  # an image and a list are no sound; a text that is called one is said to be none
+    assert run() == (1, {"a_0"})  # images and lists are skipped; a text file with a sound suffix is reported
     assert "broken.mp3" in capsys.readouterr().err
     assert run("--glob", "*.wav") == (0, {"a_0"})
     assert run("--glob", "**/*.wav") == (0, {"a_wav_in_0", "a_wav_deep_0", "b_0"})
@@ -210,7 +199,7 @@ def test_which_files_of_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "no file of" in capsys.readouterr().err
 
 
-def test_existing_files_are_refused_skipped_or_overwritten_as_told(
+def test_existing_files_are_refused_skipped_or_overwritten_by_option(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_sounds(tmp_path / "in", "a.wav")
@@ -220,7 +209,9 @@ def test_existing_files_are_refused_skipped_or_overwritten_as_told(
     assert "file exists" in capsys.readouterr().err
 
 
-def test_a_short_sound_is_one_line_and_the_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_short_sound_is_reported_and_the_others_are_sampled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make_sounds(tmp_path / "in", "b.wav")
     make_sounds(tmp_path / "in", "a.wav", seconds=0.2)
     args = ["sample-clips-batch", "--audio-dir", f"{tmp_path}/in", "--output-dir", f"{tmp_path}/out", "--json"]
@@ -231,7 +222,7 @@ def test_a_short_sound_is_one_line_and_the_others_go_on(tmp_path: Path, capsys: 
     assert len(document["results"][1]["starts"]) == 1
 
 
-def test_long_names_are_cut_to_what_a_system_allows(tmp_path: Path) -> None:
+def test_long_names_are_shortened(tmp_path: Path) -> None:
     make_sounds(tmp_path / "in", "x" * 240 + ".wav")
     args = ["sample-clips-batch", "--audio-dir", f"{tmp_path}/in", "--output-dir", f"{tmp_path}/out", "-q"]
     assert main([*args, "--duration-ms", "300", "--extension", "wav"]) == 0
@@ -243,7 +234,7 @@ def test_long_names_are_cut_to_what_a_system_allows(tmp_path: Path) -> None:
 # --- audio-to-images-batch -------------------------------------------------------------------------------------------
 
 
-def test_images_are_mono_png_unless_asked(tmp_path: Path) -> None:
+def test_images_are_mono_png_by_default(tmp_path: Path) -> None:
     make_sounds(tmp_path / "in", "a.wav", "b.flac", seconds=0.5)
     args = ["audio-to-images-batch", "--audio-dir", f"{tmp_path}/in", "-q", "--output-dir"]
     assert main([*args, f"{tmp_path}/out"]) == 0
@@ -257,7 +248,7 @@ def test_images_are_mono_png_unless_asked(tmp_path: Path) -> None:
         assert metadata.read_record(image).params.stereo
 
 
-def test_the_original_options_of_the_batch(tmp_path: Path) -> None:
+def test_original_options_of_audio_to_images_batch_are_accepted(tmp_path: Path) -> None:
     make_sounds(tmp_path / "in", "a.wav", seconds=0.5)
     options = "--image-extension png --step-size-ms 20 --num-frequencies 256 --min-frequency 20 --max-frequency 8000"
     options += " --power-for-image 0.5 --mono --sample-rate 22050 --device cpu --num-threads 2 --limit -1"
@@ -267,7 +258,7 @@ def test_the_original_options_of_the_batch(tmp_path: Path) -> None:
         assert metadata.read_record(image).params == SpectrogramParams(22050, False, 20, 100, 400, 256, 20, 8000, 0.5)
 
 
-def test_the_batch_is_the_same_with_any_number_of_threads(tmp_path: Path) -> None:
+def test_number_of_threads_does_not_change_the_batch(tmp_path: Path) -> None:
     make_sounds(tmp_path / "in", *(f"{n}.wav" for n in range(5)), seconds=0.7)
     for threads in ("1", "4"):
         args = ["audio-to-images-batch", "--audio-dir", f"{tmp_path}/in", "--output-dir", f"{tmp_path}/out{threads}"]
@@ -276,7 +267,7 @@ def test_the_batch_is_the_same_with_any_number_of_threads(tmp_path: Path) -> Non
         assert path.read_bytes() == (tmp_path / "out4" / path.name).read_bytes()
 
 
-def test_files_of_a_batch_are_encoded_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_a_batch_are_encoded_in_parallel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
     monkeypatch.setattr(crew, "single_core_threads", lambda count: started.append(count) or real(count))
     real = crew.ThreadPoolExecutor
@@ -318,7 +309,7 @@ def test_bad_sounds_of_a_batch_are_reported(tmp_path: Path, capsys: pytest.Captu
         ["audio-to-images-batch", "--audio-dir", "{in}", "--output-dir", "out", "--device", "banana"],
     ],
 )
-def test_wrong_usage_ends_with_code_2_and_writes_nothing(
+def test_invalid_usage_exits_with_code_2_and_writes_nothing(
     args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -331,7 +322,7 @@ def test_wrong_usage_ends_with_code_2_and_writes_nothing(
     assert names(folder) == ["a.png", "b.png"]
 
 
-def test_a_track_name_with_a_folder_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_joined_name_with_a_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_images(tmp_path / "in", "a.png", "b.png")
     assert main(["images-to-audio", "--image", str(folder), "--joined-name", "../x"]) == 1
     assert "without folders" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The command that makes training sets."""
+"""The command `dataset`."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def settings(*options: str) -> DatasetSettings:
 # --- options ---------------------------------------------------------------------------------------------------------
 
 
-def test_without_options_the_defaults_count() -> None:
+def test_omitted_options_have_their_defaults() -> None:
     assert settings() == DatasetSettings()
 
 
-def test_every_option_arrives() -> None:
+def test_every_option_reaches_the_settings() -> None:
     made = settings(
         *("--columns", "256", "--overlap", "0.25", "--align", "bar", "--last", "back", "--scale", "song"),
         *("--stems", "drums", "bass", "--stems-model", "htdemucs_ft"),
@@ -117,7 +117,7 @@ def test_every_option_arrives() -> None:
         (["--preset", "v9"], "v9"),
     ],
 )
-def test_bad_values_end_with_code_2_before_any_work(
+def test_invalid_values_exit_with_code_2_before_any_work(
     options: list[str], words: str, songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -129,7 +129,7 @@ def test_bad_values_end_with_code_2_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
-def test_help_tells_what_each_default_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_the_default_of_each_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["dataset", "--help"])
     assert ended.value.code == 0
@@ -141,7 +141,9 @@ def test_help_tells_what_each_default_is(capsys: pytest.CaptureFixture[str]) -> 
 # --- what is said ----------------------------------------------------------------------------------------------------
 
 
-def test_the_summary(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_summary_lists_windows_reasons_and_formats(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     assert main(["dataset", str(songs), str(out), *QUICK, "--verify", "2", "--sounds", "1"]) == 0
     said = capsys.readouterr()
@@ -159,7 +161,7 @@ def test_the_summary(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "a.wav: 5 windows (there already)" in said.err
 
 
-def test_a_target_that_is_not_reached_is_said(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreached_target_is_noted(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert main(["dataset", str(songs), str(out), *QUICK, "--target", "20", "--verify", "0", "--no-sheet"]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "were wanted" in line]
@@ -174,7 +176,9 @@ def test_a_target_that_is_not_reached_is_said(songs: Path, tmp_path: Path, capsy
     assert "wanted" not in capsys.readouterr().out
 
 
-def test_json_is_all_there_is(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_option_json_prints_only_json_to_stdout(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (songs / "bad.mp3").write_text("no music")
     out = tmp_path / "out"
     assert main(["dataset", str(songs), str(out), *QUICK, "--json", "--verify", "1", "--sounds", "0"]) == 1
@@ -191,13 +195,17 @@ def test_json_is_all_there_is(songs: Path, tmp_path: Path, capsys: pytest.Captur
     assert said.err.splitlines() == [f"failed: {songs / 'bad.mp3'}" + said.err.split("bad.mp3", 1)[1].rstrip("\n")]
 
 
-def test_quiet_says_nothing_when_all_is_well(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_option_quiet_prints_nothing_on_success(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["dataset", str(songs), str(tmp_path / "out"), *QUICK, "-q", "--verify", "0", "--no-sheet"]
     assert main(arguments) == 0
     assert capsys.readouterr() == ("", "")
 
 
-def test_all_formats_at_once(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_formats_are_exported_and_removed_again(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     formats = ("dreambooth", "kohya", "diffusers", "audio")
     out = tmp_path / "out"
     arguments = ["dataset", str(songs), str(out), *QUICK, "--verify", "0", "--no-sheet", "--format", *formats]
@@ -211,7 +219,7 @@ def test_all_formats_at_once(songs: Path, tmp_path: Path, capsys: pytest.Capture
     assert not list(out.glob("pictures/*.txt"))
 
 
-def test_two_folders_of_one_name_get_the_same_bytes(
+def test_output_bytes_do_not_depend_on_the_parent_folder(
     songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for parent in ("x", "y"):
@@ -228,7 +236,7 @@ def test_two_folders_of_one_name_get_the_same_bytes(
     assert [name for name, data in found[0].items() if found[1][name] != data] == []
 
 
-def test_ctrl_c_ends_with_130_and_a_sentence(
+def test_ctrl_c_exits_with_code_130_and_a_message(
     songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*args: object, **options: object) -> None:
@@ -242,16 +250,18 @@ def test_ctrl_c_ends_with_130_and_a_sentence(
     assert "(2 of the songs were there already)" in capsys.readouterr().out
 
 
-def test_progress_tells_songs_and_time_left(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_shows_songs_and_remaining_time(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["dataset", str(songs), str(tmp_path / "out"), *QUICK, "--verify", "0", "--no-sheet"])
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in lines[:2]] == ["1/2", "2/2"]
     assert re.fullmatch(r"1/2 .* \[\d+\.\d\d songs/s, \d+:\d\d min left for reading\]", lines[0])
-    assert lines[1].endswith(" songs/s]"), "no time is left for reading, and more is to come"
+    assert lines[1].endswith(" songs/s]"), "no remaining time after the last song, because other stages follow"
     assert "0:00" not in "".join(lines)
 
 
-def test_every_stage_counts_and_the_time_is_the_clock_s(
+def test_total_time_includes_every_stage(
     songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from riffusion_ext.dataset import verify
@@ -275,7 +285,7 @@ def test_every_stage_counts_and_the_time_is_the_clock_s(
     assert ", in 100.0 s: " in said.out
 
 
-def test_decisions_of_a_contact_sheet_are_taken_in(
+def test_decisions_of_a_contact_sheet_are_applied(
     songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -291,7 +301,7 @@ def test_decisions_of_a_contact_sheet_are_taken_in(
     assert "no.json cannot be read: No such file" in capsys.readouterr().err
 
 
-def test_a_cluster_without_its_packages_is_one_sentence(
+def test_missing_cluster_packages_are_reported_in_one_sentence(
     songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)

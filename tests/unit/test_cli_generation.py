@@ -1,4 +1,4 @@
-"""The commands that have webuis generate, run as a user would."""
+"""The commands that generate with remote webuis."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ from riffusion_ext.audio.io import read_audio, write_audio
 from riffusion_ext.cli import main
 from riffusion_ext.commands.shared.webui import VARIABLE
 from riffusion_ext.generate.restore import settings_in
+from tests.unit.small import SMALL_OPTIONS
 from tests.unit.webuis import Model, Process, free_port, serving, webui
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ["--sample-rate", "8000", "--window-duration-ms", "50", "--padded-duration-ms", "100"]
-SMALL += ["--num-frequencies", "64", "--max-frequency", "4000"]
 SONG_OPTIONS = ["0:03 | funk -- vocals", "0:03 | jazz | cfg 9", "--width", "128", "--overlap", "32", "--steps", "2"]
 
 Serve = Callable[..., str]
@@ -34,7 +33,7 @@ Serve = Callable[..., str]
 
 @pytest.fixture
 def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Return what serves a model."""
+    """Return a function that serves a model."""
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
     with ExitStack() as stack:
@@ -51,10 +50,10 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != "served")
 
 
-def test_a_song_of_two_webuis(serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_song_is_generated_by_two_webuis(serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = [Model(delay=0.05), Model(delay=0.05)]
     urls = [option for model in models for option in ("--webui", serve(model))]
-    assert main(["song", *SONG_OPTIONS, *SMALL, "--seed", "7", *urls, "-o", "song.wav"]) == 0
+    assert main(["song", *SONG_OPTIONS, *SMALL_OPTIONS, "--seed", "7", *urls, "-o", "song.wav"]) == 0
     said = capsys.readouterr()
     assert said.out == "song.wav  6.00 s, seed 7\n"
     assert "6/6 windows" in said.err
@@ -65,11 +64,11 @@ def test_a_song_of_two_webuis(serve: Serve, tmp_path: Path, capsys: pytest.Captu
     kind, kept = settings_in(tmp_path / "song.wav")
     assert kind == "song"
     assert (kept.steps, kept.score.keyframes[1].cfg, kept.params.num_frequencies) == (2, 9.0, 64)
-    assert main(["song", *SONG_OPTIONS, *SMALL, *urls, "-o", "song.wav"]) == 1
+    assert main(["song", *SONG_OPTIONS, *SMALL_OPTIONS, *urls, "-o", "song.wav"]) == 1
     assert "--overwrite replaces it" in capsys.readouterr().err
 
 
-def test_the_same_song_from_a_file_with_images_and_a_password(
+def test_song_is_generated_from_a_file_with_images_and_a_password(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Model()
@@ -78,7 +77,7 @@ def test_the_same_song_from_a_file_with_images_and_a_password(
     Path("score.txt").write_text("# parts\n1 bar | funk\n1 bar | jazz\n", "utf-8")
     Image.linear_gradient("L").resize((256, 64)).save("seed.png")
     options = ["--bpm", "120", "--seed-picture", "seed.png", "--denoise", "0.5", "--json", "--keep-windows"]
-    assert main(["song", "score.txt", *SMALL, *options, "-o", "a.flac"]) == 0
+    assert main(["song", "score.txt", *SMALL_OPTIONS, *options, "-o", "a.flac"]) == 0
     said = capsys.readouterr()
     told = json.loads(said.out)
     assert (told["output"], told["duration"], told["model"]) == ("a.flac", 4.0, "tiny")
@@ -88,13 +87,13 @@ def test_the_same_song_from_a_file_with_images_and_a_password(
     assert files(tmp_path) == ["a.flac", "a.windows", "score.txt", "seed.png"]
 
 
-def test_a_riff_and_its_preview(serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_riff_and_its_preview_are_generated(serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     time_ = np.arange(4 * 8000) / 8000
     wave = 0.3 * np.sin(2 * np.pi * 330 * time_) * (np.sin(2 * np.pi * time_) > 0)
     write_audio(AudioClip(wave[None].astype(np.float32), 8000), tmp_path / "tune.wav")
     model = Model()
     options = ["--prompt", "brass", "--denoise", "0:00 0.2, 0:02 0.4", "--width", "128", "--overlap", "32", "--batch"]
-    command = ["riff", "tune.wav", *options, "1", *SMALL, "--webui", serve(model)]
+    command = ["riff", "tune.wav", *options, "1", *SMALL_OPTIONS, "--webui", serve(model)]
     assert main([*command, "--preview", "-o", "riff.wav"]) == 0
     assert 0 < read_audio("riff.wav").duration < 2
     first = list(model.requests)
@@ -107,10 +106,10 @@ def test_a_riff_and_its_preview(serve: Serve, tmp_path: Path, capsys: pytest.Cap
     assert files(tmp_path) == ["riff.wav", "tune.wav"]
 
 
-def test_a_loop(serve: Serve, tmp_path: Path) -> None:
+def test_loop_is_generated_with_its_exact_length(serve: Serve, tmp_path: Path) -> None:
     model = Model()
     options = ["--prompt", "bass", "--bars", "1", "--bpm", "130", "--beat", "backbeat", "--quiet"]
-    assert main(["loop", *options, *SMALL, "--webui", serve(model), "-o", "loop.wav"]) == 0
+    assert main(["loop", *options, *SMALL_OPTIONS, "--webui", serve(model), "-o", "loop.wav"]) == 0
     assert read_audio("loop.wav").samples.shape[1] == round(4 * 60 / 130 * 8000)
     (request,) = model.requests
     assert request.loop
@@ -165,14 +164,14 @@ def test_numbers_that_the_core_refuses_are_refused_by_the_parser(
     assert said in capsys.readouterr().err
 
 
-def test_foreign_folders_and_songs_of_another_checkpoint_are_left_alone(
+def test_foreign_folders_and_songs_of_another_checkpoint_are_not_touched(
     serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Model()
-    command = ["song", *SONG_OPTIONS, *SMALL, "--webui", serve(model), "-o", "song.wav"]
+    command = ["song", *SONG_OPTIONS, *SMALL_OPTIONS, "--webui", serve(model), "-o", "song.wav"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("a")
-    for settings in (None, '{"editor": 1}', "not JSON"):  # a name that other programs use as well
+    for settings in (None, '{"editor": 1}', "not JSON"):  # a file name that other programs also use
         if settings is not None:
             (tmp_path / "mine" / "settings.json").write_text(settings)
         there = files(tmp_path / "mine")
@@ -196,11 +195,11 @@ def test_foreign_folders_and_songs_of_another_checkpoint_are_left_alone(
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_kindly_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_stops_the_command_and_the_same_command_resumes(tmp_path: Path) -> None:
     servers = [Process(0.7), Process(0.7)]
     try:
         urls = [part for server in servers for part in ("--webui", server.ready())]
-        command = [sys.executable, "-m", "riffusion_ext", "song", *SONG_OPTIONS, *SMALL, "--batch", "1", *urls]
+        command = [sys.executable, "-m", "riffusion_ext", "song", *SONG_OPTIONS, *SMALL_OPTIONS, "--batch", "1", *urls]
         command += ["-o", str(tmp_path / "song.wav")]
         env = {**os.environ, "PYTHONPATH": str(ROOT), "http_proxy": "http://127.0.0.1:9"}
         process = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True)
@@ -274,12 +273,12 @@ def test_late_signal_in_a_loop_prints_its_message(
     usual = {signal.SIGINT: signal.default_int_handler}
     before = {item: signal.signal(item, usual.get(item, signal.SIG_DFL)) for item in (number,)}
     try:
-        code = main(["loop", *LOOP_OPTIONS, *SMALL, "--webui", url, "-o", "loop.wav"])
+        code = main(["loop", *LOOP_OPTIONS, *SMALL_OPTIONS, "--webui", url, "-o", "loop.wav"])
     finally:
         signal.signal(number, before[number])
     said = capsys.readouterr()
     assert "Traceback" not in said.err
-    if moment == "tidying":  # the sound is there
+    if moment == "tidying":  # the sound exists
         assert (code, files(tmp_path)) == (0, ["loop.wav"])
         return
     assert code == 128 + number
@@ -287,5 +286,5 @@ def test_late_signal_in_a_loop_prints_its_message(
     assert "kept in loop.windows; the same command goes on from there" in said.err
     assert files(tmp_path) == ["loop.windows"]
     monkeypatch.setattr(owner, name, real)
-    assert main(["loop", *LOOP_OPTIONS, *SMALL, "--webui", url, "-o", "loop.wav"]) == 0
+    assert main(["loop", *LOOP_OPTIONS, *SMALL_OPTIONS, "--webui", url, "-o", "loop.wav"]) == 0
     assert files(tmp_path) == ["loop.wav"]

@@ -1,4 +1,4 @@
-"""The tune, and the way there and back."""
+"""The demo: its tune, and the round trip."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def tune() -> np.ndarray:
     return make_tune()
 
 
-def test_three_tiles_of_512_columns_exactly(tune: np.ndarray):
+def test_tune_fills_three_tiles_of_512_columns_exactly(tune: np.ndarray):
     assert tune.shape == (1, (3 * 512 - 1) * 441)
     two_bars = 8 * BEAT
     assert two_bars == pytest.approx(512 * 0.01)
 
 
-def test_level_is_safe_and_there_is_sound_throughout(tune: np.ndarray):
+def test_tune_does_not_clip_and_is_never_silent(tune: np.ndarray):
     assert tune.dtype == np.float32
     assert np.abs(tune).max() == pytest.approx(0.89, abs=1e-3)
     seconds = [tune[0, i : i + SAMPLE_RATE].std() for i in range(0, tune.shape[1] - SAMPLE_RATE, SAMPLE_RATE)]
@@ -34,7 +34,7 @@ def test_level_is_safe_and_there_is_sound_throughout(tune: np.ndarray):
     assert abs(tune.mean()) < 1e-3
 
 
-def test_bass_middle_and_treble(tune: np.ndarray):
+def test_tune_has_bass_middle_and_treble(tune: np.ndarray):
     power = np.abs(np.fft.rfft(tune[0])) ** 2
     hertz = np.fft.rfftfreq(tune.shape[1], 1 / SAMPLE_RATE)
     bands = [
@@ -44,7 +44,7 @@ def test_bass_middle_and_treble(tune: np.ndarray):
     assert power[hertz >= 10000].sum() / power.sum() < 0.05
 
 
-def test_always_the_same(tune: np.ndarray):
+def test_tune_is_deterministic(tune: np.ndarray):
     np.testing.assert_array_equal(tune, make_tune())
 
 
@@ -54,7 +54,7 @@ def test_image_difference_counts_grey_levels():
     assert image_difference(black, grey) == 10
 
 
-def test_there_and_back_and_a_second_run_replaces_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_demo_converts_there_and_back_and_replaces_earlier_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     folder = tmp_path / "demo"
     assert main(["demo", "--output-dir", str(folder)]) == 0
     out = capsys.readouterr().out
@@ -79,7 +79,7 @@ def test_there_and_back_and_a_second_run_replaces_the_files(tmp_path: Path, caps
     assert all(again[path] > before for path, before in files.items())
 
 
-def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_unwritable_folder_is_reported_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "file").write_text("in the way")
     assert main(["demo", "--output-dir", f"{tmp_path}/file/demo"]) == 1
     err = capsys.readouterr().err

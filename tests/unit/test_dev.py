@@ -1,4 +1,4 @@
-"""dev.py makes each environment once, and again when it was left half made or its recipe changed."""
+"""dev.py: environments are built once, and rebuilt when incomplete or outdated; checks run in parallel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def dev(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 
 class Commands:
-    """Stands in for run(); fails where told, and makes the folder that a real venv would."""
+    """Replaces run(): records commands, fails at a given one, and creates the folder of a venv."""
 
     def __init__(self, fails: str = "nothing") -> None:
         self.fails = fails
@@ -40,7 +40,7 @@ class Commands:
         return 0
 
 
-def test_a_complete_environment_is_used_again(dev, monkeypatch) -> None:
+def test_complete_environment_is_reused(dev, monkeypatch) -> None:
     commands = Commands()
     monkeypatch.setattr(dev, "run", commands)
     folder = dev.environment(".venv-x", "recipe", [["one"], ["two"]])
@@ -50,7 +50,7 @@ def test_a_complete_environment_is_used_again(dev, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("change", ["recipe", "half made", "python"])
-def test_any_other_is_made_anew(dev, monkeypatch, change: str) -> None:
+def test_outdated_or_incomplete_environment_is_rebuilt(dev, monkeypatch, change: str) -> None:
     commands = Commands()
     monkeypatch.setattr(dev, "run", commands)
     folder = dev.environment(".venv-x", "recipe", [["one"]])
@@ -64,7 +64,7 @@ def test_any_other_is_made_anew(dev, monkeypatch, change: str) -> None:
     assert not (folder / "left over").exists()
 
 
-def test_foreign_folders_are_left_alone(dev, monkeypatch) -> None:
+def test_foreign_folders_are_not_replaced(dev, monkeypatch) -> None:
     monkeypatch.setattr(dev, "run", Commands())
     theirs = dev.ROOT / ".venv-x"
     theirs.mkdir()
@@ -90,7 +90,7 @@ def test_a_failed_install_leaves_no_stamp(dev, monkeypatch) -> None:
     assert not (dev.ROOT / ".venv-x" / dev.STAMP).exists()
 
 
-def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsys, tmp_path) -> None:
+def test_failed_check_fails_the_run_and_the_others_still_run(dev, monkeypatch, capsys, tmp_path) -> None:
     monkeypatch.setattr(dev, "PINNED_PYTHONS", (sys.version_info[:2],))
     monkeypatch.setattr(dev, "test_environment", lambda name, *_: tmp_path / name)
     monkeypatch.setattr(dev, "docs_environment", lambda: tmp_path / ".venv-docs")
@@ -99,7 +99,7 @@ def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsy
     monkeypatch.setattr(dev, "script", lambda folder, name: sys.executable)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(dev, "patient", lambda *command: command)
-    other = tmp_path / "pytest.py"  # what `python -m pytest` finds in the checkout
+    other = tmp_path / "pytest.py"  # packages that `python -m pytest` finds in the checkout
     other.write_text("print('seen'); raise SystemExit(3)")
     site = tmp_path / "mkdocs.py"
     site.write_text("print('built'); raise SystemExit(1)")
@@ -129,7 +129,7 @@ def test_named_tests_run_in_all_environments(dev) -> None:
     assert list(parts.values()) == [[python, "-m", "pytest", "-k", "mel"] for python in pythons]
 
 
-def test_every_browser_test_runs_on_the_gradios_it_meets(dev) -> None:
+def test_every_browser_test_runs_on_its_gradio_versions(dev) -> None:
     parts = dev.parts_of(Path("one"), Path("other"), Path("third"), [])
     left = {
         number: {str(part)[9:] for part in parts[f"pytest (gradio {number}, browser)"] if "--ignore=" in str(part)}
@@ -141,7 +141,7 @@ def test_every_browser_test_runs_on_the_gradios_it_meets(dev) -> None:
         assert (Path(dev.__file__).parent / path).exists(), path
 
 
-def test_an_environment_finds_what_it_shares_behind_its_own_packages(dev, monkeypatch) -> None:
+def test_environment_finds_the_packages_of_its_base(dev, monkeypatch) -> None:
     monkeypatch.setattr(dev, "run", Commands())
 
     def make(folder: Path) -> None:
@@ -190,10 +190,10 @@ def test_processes_left_by_a_command_are_not_waited_for(dev, capfd) -> None:
     with dev.Meanwhile({"one": ["sh", "-c", "sleep 600 & echo $!"]}, 1) as meanwhile:
         assert meanwhile.wait("one") == 0
     sleeper = int(capfd.readouterr().out.split()[-1])
-    os.kill(sleeper, signal.SIGKILL)  # an error where it was gone
+    os.kill(sleeper, signal.SIGKILL)  # raises an error if it is gone
 
 
-def test_the_tests_need_a_python_that_the_pins_exist_for(dev, monkeypatch) -> None:
+def test_tests_need_a_python_version_with_pinned_packages(dev, monkeypatch) -> None:
     monkeypatch.setattr(dev, "PINNED_PYTHONS", ((2, 6),))
     monkeypatch.setattr(dev.shutil, "which", lambda _: None)
     with pytest.raises(SystemExit, match=r"Python 3\.10 and 3\.11 only"):
@@ -223,7 +223,7 @@ def test_screenshots_are_taken_of_the_standalone_server(dev, monkeypatch, tmp_pa
     assert commands.lines == [f"{tmp_path / 'docs' / 'screenshots.py'} --only tab"]
 
 
-def test_without_a_command_it_explains_itself(dev, monkeypatch, capsys) -> None:
+def test_missing_command_prints_the_help(dev, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["dev.py"])
     assert dev.main() == 2
     assert "python3 dev.py demo" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""README and docs are short where they should be, and what they name exists."""
+"""README and docs: length, links, command lines, options and labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPTIONS_OF_OTHERS = {
     *("--data-dir", "--gradio-allowed-path", "--gradio-auth", "--listen", "--ngrok", "--port", "--server-name"),
     *("--share", "--skip-install", "--subpath", "--use-cpu", "--always-cpu", "--no-half"),  # webuis
     *("--no-deps", "--json", "--strict", "--only", "--music"),  # pip, curl, mkdocs, dev.py, bench
-    "--triple-res-mono",  # the original's, which is said to be absent
+    "--triple-res-mono",  # of the original, documented as missing
 }
 
 
@@ -57,7 +57,7 @@ def commands(page: Path) -> list[str]:
     return [line for line in lines if line.startswith("riffusion-ext ")]
 
 
-def test_readme_can_be_read_in_two_minutes() -> None:
+def test_readme_has_at_most_150_lines() -> None:
     assert len(text_of(README).splitlines()) <= 150
 
 
@@ -83,7 +83,7 @@ def test_every_page_is_linked_from_the_home_page() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_line_is_understood(page: Path) -> None:
+def test_every_documented_command_line_is_valid(page: Path) -> None:
     parser = build_parser()
     for line in commands(page):
         try:
@@ -92,7 +92,7 @@ def test_every_command_line_is_understood(page: Path) -> None:
             pytest.fail(f"{page.name}: {line}")
 
 
-def test_command_lines_are_found() -> None:
+def test_documented_command_lines_are_found() -> None:
     assert len(commands(README)) == 6
     assert sum(len(commands(page)) for page in PAGES) > 20
 
@@ -123,7 +123,7 @@ def test_every_option_is_one_of_a_command() -> None:
 
 
 def labels() -> set[str]:
-    """Return all texts in the code of pages and webui, among them every label."""
+    """Return all strings in the code of pages and webui, which include every label."""
     sources = [path for part in ("options", "ui", "host") for path in (ROOT / "riffusion_ext" / part).rglob("*.py")]
     nodes = (node for path in sources for node in ast.walk(ast.parse(path.read_text("utf-8"))))
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
@@ -131,7 +131,7 @@ def labels() -> set[str]:
 
 @pytest.mark.parametrize("name", QUOTING)
 def test_every_label_is_quoted_as_it_is_on_the_page(name: str) -> None:
-    """A label that was changed is found here, on the page that has its old name."""
+    """Finds pages that quote a label that was renamed."""
     text = re.sub(
         r"\s+", " ", re.sub(r"^\|.*\|$", "", without_fences(ROOT / "docs" / f"{name}.md"), flags=re.MULTILINE)
     )
@@ -164,7 +164,7 @@ def test_every_screenshot_is_shown_and_can_be_taken_anew() -> None:
     assert images == set(re.findall(r'take\(page, "([\w.]+)"', script))
 
 
-def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
+def test_links_and_anchors_are_extracted(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# One heading\n[a](#one-heading) [b](#other) ![c](none.png)\n```\n[d](gone.md)\n```\n")
     assert list(links(page)) == [("", "one-heading"), ("", "other"), ("none.png", "")]

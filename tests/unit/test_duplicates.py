@@ -1,8 +1,8 @@
-"""No run of twelve or more lines of code stands twice in the package.
+"""No run of twelve or more lines of code is duplicated in the package.
 
-Twice means: the same words, or the same shape with other names and values. Comments, docstrings, imports, ``__all__``
-and blank lines are left out, and it does not matter where a line is wrapped. Tables (all lines have a few shapes)
-and what a module declares at its top level count only if the words are the same.
+Duplicated means: identical, or the same shape with other names and values. Comments, docstrings, imports, ``__all__``
+and blank lines are ignored, as is line wrapping. Tables (all lines have a few shapes)
+and declarations at the top level of a module count only if they are identical.
 
 A comment in one of the two runs, or directly above it, excuses the pair. It names the module of the other::
 
@@ -61,7 +61,7 @@ class Run(NamedTuple):
     path: str
     first: int
     last: int
-    above: int  # the line of code before it
+    above: int  # the preceding line of code
 
     def __str__(self) -> str:
         return f"{self.path}:{self.first}-{self.last}"
@@ -78,7 +78,7 @@ class Pair(NamedTuple):
 
 
 def read(text: str) -> Source:
-    """Return the code of a module without what counts as nothing."""
+    """Return the code of a module without ignored lines."""
     tree = ast.parse(text)
     skipped = {line for node in ast.walk(tree) if is_nothing(node) for line in lines_of(node)}
     declared = {line for node in tree.body if isinstance(node, (ast.Assign, ast.AnnAssign)) for line in lines_of(node)}
@@ -90,7 +90,7 @@ def read(text: str) -> Source:
         if token.type in _NOTHING or token.start[0] in skipped:
             continue
         if token.string in (")", "]", "}") and tokens and tokens[-1].words == ",":
-            tokens.pop()  # there only where a line was wrapped
+            tokens.pop()  # present only if a line is wrapped
         tokens.append(Token(token.start[0], token.string, shape_of(token)))
     return Source(tokens, declared, excuses)
 
@@ -113,11 +113,11 @@ def lines_of(node: ast.AST) -> range:
 def shape_of(token: tokenize.TokenInfo) -> str:
     if token.type == tokenize.OP or keyword.iskeyword(token.string):
         return token.string
-    return "word"  # a name, a number or a text: where one has a constant, its copy may have a value
+    return "word"  # name, number or string: a copy may replace a constant by a value
 
 
 def pairs(sources: Mapping[str, Source]) -> list[Pair]:
-    """Find all runs that stand twice, excused or not: those of the same words, and others of the same shape."""
+    """Find all duplicated runs, excused or not: identical ones, and others of the same shape."""
     same = list(of_kind(sources, "words"))
     alike = [pair for pair in of_kind(sources, "shape") if not any(holds(found, pair) for found in same)]
     return [*same, *alike]
@@ -151,7 +151,7 @@ def of_kind(sources: Mapping[str, Source], kind: str) -> Iterator[Pair]:
 
 
 def agreeing(one: Iterator[str] | list[str], other: Iterator[str] | list[str]) -> int:
-    """Count how many of two series agree from their beginning."""
+    """Count how many leading items of two sequences agree."""
     count = 0
     for first, second in zip(one, other, strict=False):
         if first != second:
@@ -161,7 +161,7 @@ def agreeing(one: Iterator[str] | list[str], other: Iterator[str] | list[str]) -
 
 
 def shapes(tokens: list[Token]) -> int:
-    """Count the different shapes of lines."""
+    """Count the distinct shapes of lines."""
     lines: dict[int, list[str]] = defaultdict(list)
     for token in tokens:
         lines[token.line].append(token.shape)
@@ -195,11 +195,11 @@ def package() -> dict[str, Source]:
     return {path.relative_to(ROOT).as_posix(): read(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def test_no_run_of_lines_stands_twice(package: dict[str, Source]) -> None:
+def test_no_code_is_duplicated_without_an_excuse(package: dict[str, Source]) -> None:
     assert [str(pair) for pair in pairs(package) if not excuses_of(pair, package)] == []
 
 
-def test_no_comment_excuses_a_pair_that_does_not_exist(package: dict[str, Source]) -> None:
+def test_every_excuse_belongs_to_an_existing_duplicate(package: dict[str, Source]) -> None:
     needed = {excuse for pair in pairs(package) for excuse in excuses_of(pair, package)}
     written = {(path, excuse) for path, source in package.items() for excuse in source.excuses}
     assert written - needed == set()
@@ -227,19 +227,19 @@ def found(**texts: str) -> list[str]:
     return [str(pair) for pair in pairs(sources) if not excuses_of(pair, sources)]
 
 
-def test_the_same_lines_are_found() -> None:
+def test_identical_lines_are_found() -> None:
     assert found(a=LINES, b="import os\n\n\n" + LINES) == [
         "13 lines, words: riffusion_ext/a.py:1-13 and riffusion_ext/b.py:4-16"
     ]
 
 
-def test_the_same_lines_are_found_within_a_file() -> None:
+def test_identical_lines_are_found_within_a_file() -> None:
     assert found(a=LINES + "\n\nNUMBER = 1\n\n\n" + LINES) == [
         "13 lines, words: riffusion_ext/a.py:1-13 and riffusion_ext/a.py:19-31"
     ]
 
 
-def test_the_same_shape_with_other_names_and_values_is_found() -> None:
+def test_same_shape_with_other_names_and_values_is_found() -> None:
     other = LINES.replace("total", "amount").replace("names", "words").replace('"one"', '"three"').replace("10", "20")
     assert found(a=LINES, b=other) == ["13 lines, shape: riffusion_ext/a.py:1-13 and riffusion_ext/b.py:1-13"]
 
@@ -251,24 +251,24 @@ def test_comments_docstrings_and_wrapped_lines_make_no_difference() -> None:
     assert len(found(a=LINES, b=other)) == 1
 
 
-def test_fewer_lines_are_not_found() -> None:
+def test_shorter_runs_are_not_found() -> None:
     eleven = LINES.replace('    with open("file") as file:\n        file.write(str(result))\n', "")
     assert len(eleven.splitlines()) == 11
     assert found(a=eleven, b=eleven) == []
 
 
-def test_a_table_is_not_found() -> None:
+def test_tables_are_not_found() -> None:
     table = "def table():\n    return {\n" + "".join(f'        "a{n}": f(b, {n}),\n' for n in range(20)) + "    }\n"
     other = table.replace("f(b", "g(c")
     assert found(a=table, b=other) == []
 
 
 @pytest.mark.parametrize("line", ["def add", "    while total:"])
-def test_a_comment_above_or_within_a_run_excuses_it(line: str) -> None:
+def test_comment_above_or_within_a_run_excuses_it(line: str) -> None:
     excused = LINES.replace(line, f"    # same shape as b: for good\n{line}")
     assert found(a=excused, b=LINES) == []
 
 
 @pytest.mark.parametrize("comment", ["# same shape as c: for good", "# same shape as a", "# same shape as a:"])
-def test_a_comment_excuses_only_what_it_names_and_with_a_reason(comment: str) -> None:
+def test_comment_excuses_only_the_named_code_and_needs_a_reason(comment: str) -> None:
     assert len(found(a=LINES, b=f"{comment}\n{LINES}")) == 1

@@ -1,4 +1,4 @@
-"""Our tags in a finished file: they are read, and all else is as it was."""
+"""Adding our EXIF tags to a finished file: they are read, and everything else is unchanged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _file(form: str, exif: bytes | None, size: tuple[int, int] = (33, 16)) -> by
 
 
 def _other_exif() -> bytes:
-    """Little-endian, with several kinds of values, and one of our own tags."""
+    """Return a little-endian EXIF block with several types of values and one of our own tags."""
     exif = Image.Exif()
     exif.endian = "<"
     exif[0x010E], exif[0x0112], exif[0x011A], exif[11000] = "an image", 6, 72.5, 8000
@@ -41,7 +41,7 @@ def _found(file: bytes) -> tuple[dict[int, Any], Mapping[int, Any]]:
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])
 @pytest.mark.parametrize("exif", [user_comment(TEXT), user_comment("x"), _other_exif()], ids=["text", "odd", "other"])
-def test_the_tags_are_read_and_what_was_there_still_is(form: str, exif: bytes) -> None:
+def test_added_tags_are_read_and_existing_exif_is_kept(form: str, exif: bytes) -> None:
     before = _file(form, exif)
     after = with_tags(before, TAGS)
     assert after is not None
@@ -57,7 +57,7 @@ def test_the_tags_are_read_and_what_was_there_still_is(form: str, exif: bytes) -
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])
-def test_a_second_time_replaces_the_first(form: str) -> None:
+def test_second_call_replaces_the_tags(form: str) -> None:
     once = with_tags(_file(form, user_comment(TEXT)), {**TAGS, 11080: 1e6})
     assert once is not None
     twice = with_tags(once, TAGS)
@@ -66,17 +66,17 @@ def test_a_second_time_replaces_the_first(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
-def test_a_file_without_a_block_is_left_alone(form: str) -> None:
+def test_file_without_an_exif_block_is_unchanged(form: str) -> None:
     assert with_tags(_file(form, None), TAGS) is None
 
 
-def test_a_block_that_is_full_is_left_alone() -> None:
+def test_full_exif_block_is_unchanged() -> None:
     assert with_tags(_file("JPEG", user_comment("x" * 32_700)), TAGS) is None
     assert with_tags(_file("WEBP", user_comment("x" * 32_700)), TAGS) is not None
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])
-def test_damaged_files_raise_nothing(form: str) -> None:
+def test_damaged_files_raise_no_error(form: str) -> None:
     whole = _file(form, exif_bytes(PRESETS["riffusion-v1"], None))
     chance = random.Random(1)
     for length in range(0, min(len(whole), 400), 7):

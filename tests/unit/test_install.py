@@ -1,4 +1,4 @@
-"""install.py can install five packages and nothing else, and never keeps the webui from starting."""
+"""install.py: installs five packages and nothing else, and never prevents the webui from starting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PINS = ROOT / "requirements" / "a1111.txt"
 
 
 def load(name: str) -> types.ModuleType:
-    """Load a file of the extension's root afresh, as the webui does, without leaving it in sys.modules."""
+    """Load a file of the extension's root anew, as the webui does, without adding it to sys.modules."""
     spec = importlib.util.spec_from_file_location(f"_tested_{name}", ROOT / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -38,7 +38,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 
 
 class Pip:
-    """Stands in for subprocess.run and records what it was asked."""
+    """Replaces subprocess.run and records the commands."""
 
     def __init__(self, *, code: int = 0, output: str = "", raises: BaseException | None = None, only: str = "") -> None:
         self.code, self.output, self.raises, self.only = code, output, raises, only
@@ -57,7 +57,7 @@ class Pip:
 
 
 def fake(install: types.ModuleType, monkeypatch: pytest.MonkeyPatch, pip: Pip, *snapshots: dict[str, str]) -> Pip:
-    """Let the closed list be missing, pip be faked, and the snapshots be these in turn."""
+    """Make the closed list missing, pip fake, and the snapshots return these in turn."""
     monkeypatch.setattr(install, "missing", lambda: list(install.CLOSED_LIST))
     monkeypatch.setattr(install.subprocess, "run", pip)
     if snapshots:
@@ -66,7 +66,7 @@ def fake(install: types.ModuleType, monkeypatch: pytest.MonkeyPatch, pip: Pip, *
     return pip
 
 
-def test_the_closed_list_is_short(install: types.ModuleType) -> None:
+def test_closed_list_names_five_packages_with_bounded_versions(install: types.ModuleType) -> None:
     assert list(install.CLOSED_LIST) == ["soundfile", "cffi", "pycparser", "joblib", "tinytag"]
     for name, requirement in install.CLOSED_LIST.items():
         assert requirement.startswith(f"{name}>=")
@@ -81,7 +81,7 @@ def requested(command: list[str]) -> list[str]:
     return [word for word in command[4:] if not word.startswith("-")]
 
 
-def test_pip_is_asked_for_the_closed_list_alone(install, monkeypatch, capsys) -> None:
+def test_pip_installs_only_the_closed_list(install, monkeypatch, capsys) -> None:
     came = {"torch": "2.1.2", "soundfile": "0.14.0", "joblib": "1.5.3", "tinytag": "2.3.2"}
     pip = fake(install, monkeypatch, Pip(), {"torch": "2.1.2"}, came)
     install.main()
@@ -114,7 +114,7 @@ def test_only_missing_packages_are_installed(install, monkeypatch) -> None:
     assert [requested(command) for command in pip.commands] == [["soundfile>=0.12,<1"]]
 
 
-def test_a_dead_network_is_waited_for_once(install, monkeypatch) -> None:
+def test_dead_network_costs_one_timeout_only(install, monkeypatch) -> None:
     pip = fake(install, monkeypatch, Pip(raises=subprocess.TimeoutExpired("pip", 300)), {}, {})
     clock = iter([0.0, 0.0, 300.0, 301.0])
     monkeypatch.setattr(install.time, "monotonic", lambda: next(clock))
@@ -123,12 +123,12 @@ def test_a_dead_network_is_waited_for_once(install, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["torch", "torchaudio", "numpy", "gradio", "soundfile==0.1", "--upgrade", ""])
-def test_any_other_name_is_refused(install, name: str) -> None:
+def test_package_outside_the_closed_list_is_refused(install, name: str) -> None:
     with pytest.raises(ValueError, match="is not one of soundfile, cffi, pycparser, joblib, tinytag"):
         install.pip_command(["soundfile", name])
 
 
-def test_a_mirror_named_for_the_webui_is_used(install, monkeypatch) -> None:
+def test_package_mirror_of_the_webui_is_used(install, monkeypatch) -> None:
     monkeypatch.setenv("INDEX_URL", "https://mirror.example/simple")
     command = install.pip_command(["soundfile"])
     assert command[command.index("--index-url") + 1] == "https://mirror.example/simple"
@@ -280,7 +280,7 @@ def test_only_the_standard_library_is_imported() -> None:
         assert set(done.stdout.split()) <= sys.stdlib_module_names | {name, "__main__", "_distutils_hack"}
 
 
-def test_preload_adds_its_flag_once_and_bears_a_second_time() -> None:
+def test_preload_can_be_called_twice() -> None:
     preload = load("preload")
     parser = argparse.ArgumentParser()
     preload.preload(parser)
@@ -298,8 +298,8 @@ def pins(*names: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_in_an_environment_with_the_webui_s_pins(tmp_path: Path) -> None:
-    """The real thing: pip, a fresh virtual environment, two runs. The closed list appears, and nothing moves."""
+def test_installation_into_a_real_environment_changes_no_other_package(tmp_path: Path) -> None:
+    """Uses real pip in a new virtual environment, twice: the closed list is installed, and nothing else changes."""
     folder = tmp_path / "webui env"
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -348,5 +348,5 @@ def test_in_an_environment_with_the_webui_s_pins(tmp_path: Path) -> None:
     assert installed() == after
 
 
-# Keeps pip from every other place where it might find the packages.
+# Prevents pip from finding the packages elsewhere.
 OFFLINE = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": "", "PIP_NO_CACHE_DIR": "1"}

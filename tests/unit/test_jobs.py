@@ -1,4 +1,4 @@
-"""Work that goes on by itself."""
+"""Background jobs and their lanes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def nothing(job: Job) -> dict[str, Any]:
     return {}
 
 
-def test_a_job_tells_how_far_it_is(jobs: Jobs) -> None:
+def test_job_reports_progress_state_and_result(jobs: Jobs) -> None:
     def work(job: Job) -> dict[str, Any]:
         job.report(0.5, "half")
         return {"a": 1}
@@ -46,7 +46,7 @@ def test_a_job_tells_how_far_it_is(jobs: Jobs) -> None:
         (SystemExit(), "SystemExit"),
     ],
 )
-def test_a_job_that_fails_says_why_and_the_next_one_works(jobs: Jobs, error: BaseException, said: str) -> None:
+def test_failed_job_gives_its_error_and_the_next_one_runs(jobs: Jobs, error: BaseException, said: str) -> None:
     def work(job: Job) -> dict[str, Any]:
         raise error
 
@@ -58,7 +58,7 @@ def test_a_job_that_fails_says_why_and_the_next_one_works(jobs: Jobs, error: Bas
     assert after.state == "done"
 
 
-def test_lanes_do_not_wait_for_each_other_and_take_only_so_many(jobs: Jobs) -> None:
+def test_lanes_are_independent_and_limited(jobs: Jobs) -> None:
     go, began = threading.Event(), threading.Event()
 
     def work(job: Job) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def test_lanes_do_not_wait_for_each_other_and_take_only_so_many(jobs: Jobs) -> N
     assert [job.state for job in held] == ["cancelled", "done", "cancelled"]
 
 
-def test_a_job_is_late_when_its_time_is_up() -> None:
+def test_job_that_exceeds_its_time_limit_fails() -> None:
     jobs = Jobs({"short": Lane(seconds=0.05)})
 
     def work(job: Job) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def test_a_job_is_late_when_its_time_is_up() -> None:
     assert job.error == "this took longer than the 0.05 s that are allowed"
 
 
-def test_ended_jobs_are_forgotten_and_hold_nothing_of_their_work(jobs: Jobs) -> None:
+def test_ended_jobs_are_removed_and_release_their_objects(jobs: Jobs) -> None:
     class Thing:
         pass
 
@@ -118,7 +118,7 @@ def test_ended_jobs_are_forgotten_and_hold_nothing_of_their_work(jobs: Jobs) -> 
     assert len(jobs.all()) <= 4
 
 
-def test_the_end_is_announced_once(jobs: Jobs) -> None:
+def test_end_callbacks_are_called_once(jobs: Jobs) -> None:
     calls: list[int] = []
     go = threading.Event()
 
@@ -141,7 +141,7 @@ def test_the_end_is_announced_once(jobs: Jobs) -> None:
 def test_ended_job_reports_no_more_progress(jobs: Jobs) -> None:
     job = jobs.submit("kind", "one", nothing)
     assert job.wait(10)
-    job.report(0.5, "late", {"step": 1})  # by a thread that watched the work
+    job.report(0.5, "late", {"step": 1})  # by a thread that monitors the work
     assert (job.progress, job.message, job.activity) == (1.0, "", None)
 
 
@@ -195,7 +195,7 @@ def test_cancelled_jobs_leave_the_queue(jobs: Jobs) -> None:
         ({1: float("inf")}, "1 is inf"),
     ],
 )
-def test_a_result_that_json_cannot_hold_is_the_job_s_own_error(jobs: Jobs, result: Any, said: str) -> None:
+def test_job_with_a_result_that_json_cannot_represent_fails(jobs: Jobs, result: Any, said: str) -> None:
     job = jobs.submit("kind", "one", lambda job: result)
     assert job.wait(10)
     assert (job.state, job.result) == ("failed", None)
@@ -221,7 +221,7 @@ def test_progress_values_are_finite(jobs: Jobs) -> None:
     assert seen == [(0.25, "b", None)] * 3
 
 
-def test_a_failed_job_holds_nothing_of_its_work_but_the_error(jobs: Jobs) -> None:
+def test_failed_job_releases_its_objects_but_keeps_the_error(jobs: Jobs) -> None:
     class Thing:
         pass
 
@@ -237,14 +237,14 @@ def test_a_failed_job_holds_nothing_of_its_work_but_the_error(jobs: Jobs) -> Non
 
     job = jobs.submit("kind", "one", work)
     assert job.wait(10)
-    assert jobs.submit("kind", "one", nothing).wait(10)  # the thread has gone on
+    assert jobs.submit("kind", "one", nothing).wait(10)  # the thread has continued
     del work, thing
     gc.collect()
     assert str(job.cause) == "outer of True"
     assert gone() is None
 
 
-def test_the_log_says_where_unexpected_errors_come_from(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_shows_where_unexpected_errors_come_from(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
     def unexpected(job: Job) -> dict[str, Any]:
         raise KeyError("x")
 

@@ -1,4 +1,4 @@
-"""Clips by id: bounded, safe from several threads, and never a path from outside."""
+"""The library of clips: bounded, thread-safe, and never a path by id."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_ids_are_opaque_and_find_their_clip(tmp_path: Path) -> None:
     assert one.download_name == "a.wav"
 
 
-def test_the_newest_of_an_infotext_is_found(tmp_path: Path) -> None:
+def test_newest_clip_of_an_infotext_is_found(tmp_path: Path) -> None:
     library = ClipLibrary()
     library.add(tmp_path / "a.wav", title="a", duration=1.0, infotext="x")
     newer = library.add(tmp_path / "b.wav", title="a", duration=1.0, infotext="x")
@@ -55,13 +55,13 @@ def test_clear_deletes_only_temporary_files(tmp_path: Path) -> None:
     assert len(library) == 0
 
 
-def test_a_temporary_file_that_is_gone_is_no_trouble(tmp_path: Path) -> None:
+def test_missing_temporary_file_is_ignored(tmp_path: Path) -> None:
     library = ClipLibrary()
     library.add(tmp_path / "gone", title="", duration=1.0, temporary=True)
     library.clear()
 
 
-def test_many_threads(tmp_path: Path) -> None:
+def test_clips_can_be_added_by_many_threads(tmp_path: Path) -> None:
     library = ClipLibrary(capacity=50)
     with ThreadPoolExecutor(8) as pool:
         records = list(pool.map(lambda n: library.add(tmp_path / str(n), title="", duration=1.0), range(400)))
@@ -74,7 +74,7 @@ def test_library_of_size_zero_is_refused() -> None:
         ClipLibrary(0)
 
 
-def test_temporary_files_take_no_more_than_their_room(tmp_path: Path) -> None:
+def test_temporary_files_stay_within_their_size_limit(tmp_path: Path) -> None:
     library = ClipLibrary(temporary_bytes=250)
     for number in range(5):
         path = tmp_path / str(number)
@@ -85,7 +85,7 @@ def test_temporary_files_take_no_more_than_their_room(tmp_path: Path) -> None:
     large.write_bytes(bytes(1000))
     record = library.add(large, title="", duration=1.0, temporary=True)
     assert library.get(record.id) is not None
-    assert large.exists(), "the newest can be played, however large"
+    assert large.exists(), "the newest clip can be played at any size"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "large"]
 
 
@@ -129,7 +129,7 @@ def test_reserved_room_is_available_and_its_clips_are_kept(tmp_path: Path) -> No
         for name in ("a", "b")
     ]
     clock.now = 1000.0
-    with pytest.raises(FullError, match="try again in 60 s"):  # of those two nobody knows when they are done
+    with pytest.raises(FullError, match="try again in 60 s"):  # nobody knows when those two are no longer used
         library.reserve(2, 0)
     reservation.close()
     clock.now += 59.0
@@ -142,7 +142,7 @@ def test_reserved_room_is_available_and_its_clips_are_kept(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_more_than_was_promised_needs_room_of_its_own(tmp_path: Path) -> None:
+def test_clips_beyond_a_reservation_need_free_room(tmp_path: Path) -> None:
     library = ClipLibrary(10, 300, lifetime=60.0, clock=Clock())
     reservation = library.reserve(1, 50)
     library.add(made(tmp_path, "a", 200), title="", duration=1.0, temporary=True, reservation=reservation)
@@ -155,7 +155,7 @@ def test_more_than_was_promised_needs_room_of_its_own(tmp_path: Path) -> None:
     assert library.reserve(10, 300)
 
 
-def test_many_threads_are_promised_no_more_than_there_is() -> None:
+def test_concurrent_reservations_never_exceed_the_capacity() -> None:
     library = ClipLibrary(50, 5000, lifetime=60.0)
 
     def ask(_: int) -> int:

@@ -1,4 +1,4 @@
-"""The parameters inside images and sound files: written as the original library does, read from anything."""
+"""Parameters in images and sound files: written like the original library, and read from any metadata."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def original_from_exif(exif: Image.Exif) -> dict[str, Any]:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("params", [V1, STEREO, ODD])
-def test_files_carry_their_parameters(tmp_path: Path, suffix: str, params: SpectrogramParams) -> None:
+def test_files_store_their_parameters(tmp_path: Path, suffix: str, params: SpectrogramParams) -> None:
     path = save_image(noise(), tmp_path / f"a{suffix}", params, 46801012.5)
     with Image.open(path) as image:
         record = read_record(image)
@@ -70,7 +70,7 @@ def test_files_carry_their_parameters(tmp_path: Path, suffix: str, params: Spect
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_the_original_library_reads_them(tmp_path: Path, suffix: str) -> None:
+def test_original_library_reads_the_parameters(tmp_path: Path, suffix: str) -> None:
     save_image(noise(), tmp_path / f"a{suffix}", V1, 46801012.0)
     with Image.open(tmp_path / f"a{suffix}") as image:
         values = original_from_exif(image.getexif())
@@ -88,14 +88,14 @@ def test_stereo_is_written_as_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "error"), [(".png", 0), (".webp", 0), (".jpg", 40)])
-def test_pixels_are_kept(tmp_path: Path, suffix: str, error: int) -> None:
+def test_saving_keeps_the_pixels(tmp_path: Path, suffix: str, error: int) -> None:
     save_image(noise(), tmp_path / f"a{suffix}", V1, 1.0)
     with Image.open(tmp_path / f"a{suffix}") as image:
         again = np.asarray(image.convert("RGB")).astype(int)
     assert np.abs(again - np.asarray(noise())).max() <= error
 
 
-def test_the_colours_of_a_jpeg_are_not_smeared(tmp_path: Path) -> None:
+def test_jpeg_is_saved_without_chroma_subsampling(tmp_path: Path) -> None:
     sides = np.zeros((32, 20, 3), np.uint8)
     sides[:, ::2, 1], sides[:, 1::2, 2] = 255, 255  # every other column left, every other right
     save_image(Image.fromarray(sides), tmp_path / "a.jpg", STEREO, 1.0)
@@ -104,7 +104,7 @@ def test_the_colours_of_a_jpeg_are_not_smeared(tmp_path: Path) -> None:
     assert np.abs(again - sides)[..., 1:].max() < 60
 
 
-def test_png_text_is_kept_and_carries_the_parameters_too(tmp_path: Path) -> None:
+def test_png_text_is_kept_and_stores_the_parameters(tmp_path: Path) -> None:
     save_image(noise(), tmp_path / "a.png", ODD, 2.0, parameters="a café, 夜\nSteps: 20")
     with Image.open(tmp_path / "a.png") as image:
         image.load()
@@ -112,7 +112,7 @@ def test_png_text_is_kept_and_carries_the_parameters_too(tmp_path: Path) -> None
         assert json.loads(image.info[TEXT_KEY]) == {**asdict(ODD), "max_value": 2.0}
 
 
-def test_text_is_read_where_there_is_no_exif() -> None:
+def test_text_is_read_without_exif() -> None:
     buffer = io.BytesIO()
     noise().save(buffer, "PNG", pnginfo=png_info(ODD, 3.0))
     record = read_record(Image.open(buffer))
@@ -162,7 +162,7 @@ def test_foreign_exif_has_no_parameters() -> None:
     "value",
     [math.nan, math.inf, -1, 10**12, 1e300, "text", b"\xff", (1, 2), TiffImagePlugin.IFDRational(1, 0)],
 )
-def test_values_that_make_no_sense_are_noted_and_ignored(tag: int, value: object) -> None:
+def test_invalid_values_are_ignored_with_a_note(tag: int, value: object) -> None:
     record = read_record(with_exif({11000: 44100, tag: value}))
     assert (record.params, record.max_value, record.source) == (V1, None, "none")
     (note,) = record.notes
@@ -171,7 +171,7 @@ def test_values_that_make_no_sense_are_noted_and_ignored(tag: int, value: object
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 0, -5.0, 1e30, "loud"])
-def test_a_level_that_makes_no_sense_is_ignored_alone(value: object) -> None:
+def test_invalid_level_is_ignored_alone(value: object) -> None:
     record = read_record(with_exif({11060: 20000, 11080: value}))
     assert (record.params.max_frequency, record.max_value, record.source) == (20000, None, "exif")
     (note,) = record.notes
@@ -181,7 +181,7 @@ def test_a_level_that_makes_no_sense_is_ignored_alone(value: object) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"), [(1, True), (0, False), (1.0, True), ("1", True), (2, False), (math.nan, False), ((), False)]
 )
-def test_stereo_is_1(value: object, expected: bool) -> None:
+def test_stereo_is_read_from_1_and_0(value: object, expected: bool) -> None:
     assert read_record(with_exif({11005: value})).params.stereo is expected
 
 
@@ -217,7 +217,7 @@ def test_text_is_read_when_exif_is_damaged() -> None:
         None,
     ],
 )
-def test_text_that_makes_no_sense_is_ignored(text: object) -> None:
+def test_invalid_text_is_ignored(text: object) -> None:
     image = noise()
     image.info[TEXT_KEY] = text
     record = read_record(image)
@@ -241,7 +241,7 @@ json_values = st.recursive(
     tags=st.dictionaries(st.sampled_from(sorted(EXIF_TAGS)), json_values | st.binary(max_size=5)),
     text=st.dictionaries(st.sampled_from(sorted(EXIF_TAGS.values())), json_values),
 )
-def test_reading_never_fails(tags: dict[int, Any], text: dict[str, Any]) -> None:
+def test_reading_any_metadata_never_fails(tags: dict[int, Any], text: dict[str, Any]) -> None:
     image = with_exif(tags)
     image.info[TEXT_KEY] = json.dumps(text)
     record = read_record(image)
@@ -274,7 +274,7 @@ def test_written_parameters_are_read_back(params: SpectrogramParams, max_value: 
 # Shown
 
 
-def test_the_dump_names_everything(tmp_path: Path) -> None:
+def test_dump_contains_exif_and_text(tmp_path: Path) -> None:
     save_image(noise(), tmp_path / "a.png", V1, 5.0, parameters="a prompt")
     with Image.open(tmp_path / "a.png") as image:
         image.load()
@@ -291,7 +291,7 @@ def test_dump_omits_offsets_of_other_tags() -> None:
     assert exif_dump(with_exif({0x0131: "program", 0x8769: comment})) == {"Software": "program"}
 
 
-def test_the_dump_shows_riffusions_tags_first() -> None:
+def test_dump_shows_riffusion_tags_first() -> None:
     dump = exif_dump(with_exif({0x0131: "program", 11000: 44100}))
     assert list(dump) == ["sample_rate", "Software"]
 
@@ -299,7 +299,7 @@ def test_the_dump_shows_riffusions_tags_first() -> None:
 # Sound files
 
 
-def test_tags_of_a_sound_file() -> None:
+def test_audio_tags_contain_title_and_parameters() -> None:
     tags = audio_tags(ODD, max_value=9, title="A tune", comment_extra={"seed": 4, "prompt": "夜"})
     assert tags["title"] == "A tune"
     assert tags["software"].startswith("riffusion-ext ")
@@ -307,7 +307,7 @@ def test_tags_of_a_sound_file() -> None:
     assert parse_audio_comment(tags["comment"]) == {**asdict(ODD), "max_value": 9.0, "seed": 4, "prompt": "夜"}
 
 
-def test_tags_without_a_title_or_level() -> None:
+def test_audio_tags_omit_a_missing_title_and_level() -> None:
     tags = audio_tags(V1)
     assert "title" not in tags
     assert parse_audio_comment(tags["comment"]) == asdict(V1)
@@ -319,7 +319,7 @@ def test_other_comments_hold_no_parameters(text: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_a_level_that_is_not_known_is_not_claimed(tmp_path: Path, suffix: str) -> None:
+def test_unknown_level_is_not_stored(tmp_path: Path, suffix: str) -> None:
     path = save_image(noise(), tmp_path / f"a{suffix}", ODD, None)
     with Image.open(path) as image:
         assert (read_record(image).params, read_record(image).max_value) == (ODD, None)

@@ -1,4 +1,4 @@
-"""Nothing is computed in float64 on a device: Apple's MPS has none, and refuses it."""
+"""No float64 is used on the device, because Apple's MPS refuses it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def device() -> Iterator[None]:
         yield
 
 
-def test_the_stand_in_refuses_float64_and_nothing_else(device: None) -> None:
+def test_fake_device_refuses_only_float64(device: None) -> None:
     tensor = on_device(torch.ones(2, 3))
     assert isinstance(tensor * 2, OnDevice)
     assert (tensor + 1).sum().cpu().item() == 12
@@ -47,7 +47,7 @@ def test_the_stand_in_refuses_float64_and_nothing_else(device: None) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_noises_are_mixed_for_the_device_in_its_type(device: None, dtype: torch.dtype) -> None:
+def test_noises_are_mixed_in_float64_and_returned_in_the_type_of_the_device(device: None, dtype: torch.dtype) -> None:
     a, b = (torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(seed)).to(dtype) for seed in (1, 2))
     mixed = slerp(on_device(a), on_device(b), 0.3)
     assert isinstance(mixed, OnDevice)
@@ -58,12 +58,12 @@ def test_noises_are_mixed_for_the_device_in_its_type(device: None, dtype: torch.
     assert torch.equal(mixed.cpu(), expected.reshape(a.shape).to(dtype))
 
 
-def test_nearly_the_same_noises_are_mixed_on_the_device(device: None) -> None:
+def test_nearly_equal_noises_are_mixed_on_the_device(device: None) -> None:
     a = torch.randn(4, 8, 8)
     assert torch.allclose(slerp(on_device(a), on_device(a * 1.001), 0.5).cpu(), a * 1.0005)
 
 
-def test_the_noise_of_a_batch(device: None) -> None:
+def test_noise_of_a_batch_stays_on_the_device(device: None) -> None:
     class Noise:
         def next(self) -> torch.Tensor:
             return on_device(torch.randn(2, 4, 8, 8))

@@ -1,4 +1,4 @@
-"""The files that decide what gets installed agree with each other."""
+"""The files that determine what is installed agree with each other."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_every_line_pins_one_version_of_one_package(file: str) -> None:
         assert re.fullmatch(r"\d+(\.\d+)+", specifier.version), f"{pin}: only releases from the registry"
 
 
-def test_the_pins_are_those_of_the_hosts() -> None:
+def test_pins_equal_those_of_the_hosts() -> None:
     hosts = {
         "a1111": {"torch": "2.1.2", "torchaudio": "2.1.2", "gradio": "3.41.2", "numpy": "1.26.2", "pillow": "9.5.0"},
         "forge": {"gradio": "4.40.0", "pydantic": "2.8.2", "fastapi": "0.104.1", "numpy": "1.26.2", "pillow": "9.5.0"},
@@ -67,25 +67,25 @@ def test_platform_specific_pins_have_environment_markers(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_the_ranges_of_the_project_hold_the_pins(file: str) -> None:
+def test_project_ranges_contain_the_pins(file: str) -> None:
     found = pins(file)
     extras = PROJECT["optional-dependencies"]
-    ui = extras["ui"] if file == "standalone" else []  # a webui has a gradio of its own
+    ui = extras["ui"] if file == "standalone" else []  # a webui has its own gradio
     ranges = [Requirement(text) for text in [*PROJECT["dependencies"], *ui, *extras["cluster"], *extras["test"]]]
     for wanted in ranges:
         assert wanted.specifier.contains(version(found[canonicalize_name(wanted.name)])), wanted
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_the_closed_list_of_the_webui_holds_the_pins(file: str) -> None:
-    """Each range that install.py asks for lies within the project's; the tests run on what it would bring."""
+def test_closed_list_ranges_contain_the_pins(file: str) -> None:
+    """Each range in install.py lies within the project's, and the tests run with a version in it."""
     asked = {canonicalize_name(wanted.name): wanted for wanted in map(Requirement, install.CLOSED_LIST.values())}
     of_project = {canonicalize_name(wanted.name): wanted for wanted in map(Requirement, PROJECT["dependencies"])}
     assert asked.keys() - of_project.keys() == {"cffi", "pycparser"}
     for name, wanted in asked.items():
         pinned = version(pins(file)[name])
         assert of_project.get(name, wanted).specifier.contains(pinned)
-        # Forge brings a newer joblib itself, with the package that one needs.
+        # Forge has a newer joblib, and the package which that needs.
         assert wanted.specifier.contains(pinned) or (file, name) == ("forge", "joblib"), wanted
     assert not asked["joblib"].specifier.contains("1.6.0")
     assert "cloudpickle" in pins("forge")
@@ -99,16 +99,16 @@ def test_packages_installed_without_dependencies_need_none() -> None:
         if Requirement(install.CLOSED_LIST[name]).specifier.contains(here.version):
             needs = [Requirement(text) for text in here.requires or []]
             needed = {canonicalize_name(r.name) for r in needs if r.marker is None or r.marker.evaluate({"extra": ""})}
-            # soundfile asks for these two, which every webui has.
+            # soundfile requires these two, which every webui has.
             assert needed - names <= {"numpy", "typing-extensions"}, name
 
 
-def test_the_command_exists() -> None:
+def test_console_script_is_callable() -> None:
     module, _, function = PROJECT["scripts"]["riffusion-ext"].partition(":")
     assert callable(getattr(importlib.import_module(module), function))
 
 
-def test_the_changelog_knows_the_version() -> None:
+def test_changelog_lists_the_version() -> None:
     assert f"## [{riffusion_ext.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
@@ -118,18 +118,18 @@ def test_the_webui_can_read_the_metadata() -> None:
     assert metadata["Extension"]["Name"] == "riffusion"
 
 
-def test_the_citation_knows_the_version() -> None:
+def test_citation_lists_the_version() -> None:
     text = (ROOT / "CITATION.cff").read_text("utf-8")
     assert f"\nversion: {riffusion_ext.__version__}\n" in text
 
 
-def test_torch_brings_filelock_so_nothing_is_installed_for_it_in_a_webui() -> None:
+def test_filelock_is_installed_by_torch_and_not_by_the_extension() -> None:
     needs = [Requirement(text) for text in importlib.metadata.distribution("torch").requires or []]
     assert "filelock" in {canonicalize_name(need.name) for need in needs if need.marker is None}
     assert "filelock" not in install.CLOSED_LIST
 
 
-def test_the_checks_before_a_commit_use_the_versions_of_the_tests() -> None:
+def test_pre_commit_uses_the_pinned_ruff() -> None:
     text = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
     found = re.findall(r"ruff==([\d.]+)", text)
     assert found == [version(pins("a1111")["ruff"])] * 2

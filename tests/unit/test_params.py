@@ -1,4 +1,4 @@
-"""The parameters: what is derived from them, and what they refuse."""
+"""Spectrogram parameters: derived values and validation."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def test_the_defaults_are_what_riffusion_model_v1_was_trained_on() -> None:
     assert PRESETS["riffusion-v1"] == params
 
 
-def test_the_preset_of_the_stereo_models() -> None:
+def test_stereo_preset_is_that_of_the_stereo_models() -> None:
     params = PRESETS["20khz-stereo"]
     assert (params.min_frequency, params.max_frequency, params.channels) == (10, 20000, 2)
 
 
 @pytest.mark.parametrize(("columns", "seconds"), [(512, 5.11), (513, 5.12), (501, 5.0), (1024, 10.23), (2048, 20.47)])
-def test_known_widths(columns: int, seconds: float) -> None:
+def test_widths_have_their_known_durations(columns: int, seconds: float) -> None:
     assert SpectrogramParams().samples_of_columns(columns) == round(seconds * 44100)
 
 
 @pytest.mark.parametrize(("milliseconds", "columns"), [(5110, 512), (5119, 512), (5120, 513), (5000, 501)])
-def test_known_lengths(milliseconds: int, columns: int) -> None:
+def test_durations_have_their_known_widths(milliseconds: int, columns: int) -> None:
     assert SpectrogramParams().columns_of_samples(milliseconds * 44100 // 1000) == columns
 
 
@@ -51,13 +51,13 @@ def test_columns_and_samples_are_inverse(columns: int, rate: int, step: float, m
     assert params.columns_of_samples(samples + int(more * params.hop_length)) == columns
 
 
-def test_no_columns_are_no_samples() -> None:
+def test_zero_or_one_column_has_no_samples() -> None:
     assert SpectrogramParams().samples_of_columns(0) == SpectrogramParams().samples_of_columns(1) == 0
 
 
 @pytest.mark.parametrize("name", ["sample_rate", "step_size_ms", "num_frequencies", "max_frequency", "power_for_image"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1, 0, 1e12, True, "44100", None])
-def test_values_that_make_no_sense_are_refused_by_name(name: str, value: object) -> None:
+def test_invalid_values_are_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(RiffusionError, match=name):
         SpectrogramParams(**{name: value})  # type: ignore[arg-type]
 
@@ -82,13 +82,13 @@ def test_values_that_contradict_each_other_are_refused(values: dict[str, float],
         SpectrogramParams(**values)  # type: ignore[arg-type]
 
 
-def test_a_copy_is_checked_again() -> None:
+def test_replaced_values_are_checked() -> None:
     params = SpectrogramParams().replace(num_frequencies=256)
     assert params == SpectrogramParams(num_frequencies=256)
     with pytest.raises(RiffusionError, match="num_frequencies"):
         params.replace(num_frequencies=1)
 
 
-def test_a_mapping_may_hold_less_and_more() -> None:
+def test_mapping_may_lack_fields_and_have_others() -> None:
     params = SpectrogramParams.from_mapping({"sample_rate": 48000, "max_value": 3.0, "other": None})
     assert params == SpectrogramParams(sample_rate=48000)

@@ -1,4 +1,4 @@
-"""No text makes a regular expression of the product work longer than in proportion to its length."""
+"""Every regular expression of the product takes time proportional to the length of the text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE = 300.0
 
 
 def tried(*expressions: str, patience: float) -> str:
-    """Return what was tried, the last of it first; a process of its own, because nothing else ends a search."""
+    """Try expressions in another process, because a search cannot be interrupted; return those tried, latest first."""
     environment = {**os.environ, "PYTHONPATH": str(redos.ROOT)}
     command = [sys.executable, str(Path(redos.__file__)), *expressions]
     try:
@@ -36,7 +36,7 @@ def tried(*expressions: str, patience: float) -> str:
     return done.stdout.splitlines()[-1]
 
 
-def test_every_expression_works_in_proportion_to_the_text() -> None:
+def test_every_regular_expression_takes_linear_time() -> None:
     count = int(tried(patience=PATIENCE).split()[0])
     assert count >= 40
 
@@ -46,13 +46,13 @@ def test_every_expression_works_in_proportion_to_the_text() -> None:
     [r"(\w[\w \-/]+): ([^,]+)(?:, |$)", r"\s*,(?:\s*,)*", r"[\\/]+$", r"(a+)+$", r"(?:\d+)*x"],
     ids=["a name", "spaces", "the end", "nested", "digits"],
 )
-def test_expressions_that_take_long_are_found(expression: str) -> None:
+def test_slow_regular_expressions_are_detected(expression: str) -> None:
     with pytest.raises(pytest.fail.Exception, match="too long"):
         tried(expression, patience=6.0)
 
 
-def test_expressions_that_are_made_at_run_time_are_few() -> None:
-    """They are looked at by hand: escaped names, and classes of characters that do not meet."""
+def test_expressions_built_at_run_time_are_known() -> None:
+    """They are checked by hand: escaped names, and disjoint classes of characters."""
     made = {where.partition(":")[0] for where, expression, _, _ in redos.expressions() if not expression}
     assert made == {
         "riffusion_ext/api/access/allow_list.py",  # the user's own, for origins of 300 characters at most

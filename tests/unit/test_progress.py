@@ -1,4 +1,4 @@
-"""How far long work is, in numbers and words."""
+"""Progress of long work as numbers and text."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def test_remaining_time_is_positive_until_the_end(seconds: float | None, text: s
     assert time_left(seconds) == text
 
 
-def test_words() -> None:
+def test_stage_text_shows_count_and_remaining_time() -> None:
     assert Stage("exporting", "files", 0, 4, 0.0).text == "exporting: 0 of 4 files"
     assert Stage("exporting", "files", 1, 4, 10.0).text == "exporting: 1 of 4 files, 0:30 min left"
     assert Stage("exporting", "files", 4, 4, 40.0).text == "exporting: 4 of 4 files"
 
 
-def test_a_stage_begins_counts_and_ends_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stage_reports_count_share_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([5.0, 5.0, 7.0, 11.0])
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     told: list[Stage] = []
@@ -42,7 +42,7 @@ def test_a_stage_begins_counts_and_ends_by_the_clock(monkeypatch: pytest.MonkeyP
     ]
 
 
-def test_parts_are_counted_once_each() -> None:
+def test_each_part_is_counted_once() -> None:
     told: list[Stage] = []
     tell = Stages(told.append).begin_parts("exporting", "windows", 3)
     for part in (0.0, 0.1, 1 / 3, 0.34, 2 / 3, 1.0, 1.0):
@@ -58,7 +58,7 @@ def test_progress_without_work_or_callback() -> None:
 
 
 @pytest.mark.parametrize("total", [1, 3, 10, 11, 1000])
-def test_lines_are_few_and_the_last_is_one(total: int) -> None:
+def test_progress_marks_are_few_and_include_the_end(total: int) -> None:
     marks = [done for done in range(total + 1) if Stage("", "", done, total, 1.0).is_mark]
     assert marks[0] == 0
     assert marks[-1] == total

@@ -1,4 +1,4 @@
-"""Signals that end a program, wherever they find it."""
+"""Signals that end a program at any moment."""
 
 # ruff: noqa: PT012 - what a signal raises comes a step later than the signal
 
@@ -36,7 +36,7 @@ ALL = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasa
 
 @pytest.fixture(autouse=True)
 def usual() -> Iterator[None]:
-    """Have the handlers that a program begins with, whatever the tests are run by; and see that they are put back."""
+    """Set the default handlers for the test, and check that it restores them."""
     begun = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
     before = {number: signal.signal(number, handler) for number, handler in begun.items()}
     yield
@@ -47,14 +47,14 @@ def usual() -> Iterator[None]:
 
 
 def spin(seconds: float = 60.0) -> None:
-    """Do something in Python, until a signal ends it."""
+    """Run Python code until a signal ends it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(0.001)
 
 
 @pytest.mark.parametrize("number", ALL)
-def test_each_of_them_raises_a_keyboard_interrupt(number: signal.Signals) -> None:
+def test_each_stop_signal_raises_a_keyboard_interrupt(number: signal.Signals) -> None:
     with stopping_signals(), pytest.raises(KeyboardInterrupt) as caught:
         signal.raise_signal(number)
         spin()
@@ -64,7 +64,7 @@ def test_each_of_them_raises_a_keyboard_interrupt(number: signal.Signals) -> Non
     assert exit_code(KeyboardInterrupt()) == exit_code() == 130
 
 
-def test_nothing_is_changed_by_an_import_or_outside_the_main_thread() -> None:
+def test_handlers_are_unchanged_by_import_and_outside_the_main_thread() -> None:
     seen: list[object] = []
 
     def look() -> None:
@@ -77,7 +77,7 @@ def test_nothing_is_changed_by_an_import_or_outside_the_main_thread() -> None:
     assert seen == [signal.SIG_DFL, signal.SIG_DFL, signal.default_int_handler]
 
 
-def test_signals_ignored_or_handled_by_others_are_left_alone() -> None:
+def test_handlers_set_by_others_are_not_replaced() -> None:
     def theirs(number: int, frame: object) -> None:
         raise AssertionError("not here")
 
@@ -91,12 +91,12 @@ def test_signals_ignored_or_handled_by_others_are_left_alone() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-def test_two_within_a_moment_are_one() -> None:
+def test_repeated_signals_within_a_moment_count_once() -> None:
     reached = []
     with stopping_signals():
         with pytest.raises(Stop):
             signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGTERM)  # such as those of `timeout`, which sends two
+        signal.raise_signal(signal.SIGTERM)  # `timeout`, for example, sends two
         signal.raise_signal(signal.SIGHUP)
         reached.append(received_signal())
     assert reached == [signal.SIGTERM]
@@ -115,7 +115,7 @@ def test_signal_during_an_import_is_deferred(tmp_path: Path, monkeypatch: pytest
     assert slowly_imported.whole
 
 
-def test_a_callback_whose_errors_are_lost_is_finished_first() -> None:
+def test_signal_inside_a_destructor_is_raised_after_it() -> None:
     finished = []
 
     class Held:
@@ -133,7 +133,7 @@ def test_a_callback_whose_errors_are_lost_is_finished_first() -> None:
     assert finished == [True]
 
 
-def test_one_that_was_lost_all_the_same_comes_again() -> None:
+def test_signal_lost_in_a_c_callback_is_raised_again() -> None:
     import ctypes
 
     @ctypes.CFUNCTYPE(None)
@@ -145,7 +145,7 @@ def test_one_that_was_lost_all_the_same_comes_again() -> None:
         spin()
 
 
-def test_saving_by_libsndfile_is_not_left_inside_its_calls_back(tmp_path: Path) -> None:
+def test_signal_while_libsndfile_writes_is_raised_afterwards(tmp_path: Path) -> None:
     np = pytest.importorskip("numpy")
     soundfile = pytest.importorskip("soundfile")
 
@@ -159,10 +159,10 @@ def test_saving_by_libsndfile_is_not_left_inside_its_calls_back(tmp_path: Path) 
     with stopping_signals(), pytest.raises(Stop):
         soundfile.write(file, np.zeros(100_000), 8000, format="FLAC")
         spin()
-    assert len(file.getvalue()) > 0, "and what is said to be written, is"
+    assert len(file.getvalue()) > 0, "the reported data was written"
 
 
-def test_a_shield_holds_until_its_end() -> None:
+def test_shielded_block_is_finished_before_the_signal_is_raised() -> None:
     steps = []
     with stopping_signals(), pytest.raises(Stop):
         with defer_signals():
@@ -234,7 +234,7 @@ def test_second_signal_ends_the_command_at_once_and_leaves_no_files(number: sign
         assert len(list(tmp_path.glob(".*.bin"))) == len(list(program.temporary.iterdir())) == 1
         program.process.send_signal(number)
         assert program.process.stdout.readline() == "cleaning\n"
-        time.sleep(0.6)  # else they are taken for one
+        time.sleep(0.6)  # otherwise they count as one signal
         assert program.end(number)[0] == -number
         assert list(tmp_path.glob(".*.bin")) == list(program.temporary.iterdir()) == []
 
@@ -267,7 +267,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_stop_at_any_moment(name: str, song: Path, tmp_path: Path) -> None:
     stopped = 0
-    for turn, delay in enumerate((0.15, 0.5, 1.0, 2.0, 3.0, 4.5)):  # the first ones: while it imports
+    for turn, delay in enumerate((0.15, 0.5, 1.0, 2.0, 3.0, 4.5)):  # the first ones during imports
         folder = tmp_path / str(turn)
         folder.mkdir()
         number = ALL[turn % 3]
@@ -279,7 +279,7 @@ def test_commands_stop_at_any_moment(name: str, song: Path, tmp_path: Path) -> N
             code, _, said = program.end()
             starting = code == -number or "<frozen site>" in said or "<frozen runpy>" in said
             if code == 0 or (starting and "stopped" not in said):
-                continue  # it was done, or Python itself was still on the way to our first line
+                continue  # it was done, or Python was still starting
             stopped += 1
             assert code == 128 + number, said
             assert said.startswith("stopped; ") or "\nstopped; " in said
@@ -290,7 +290,7 @@ def test_commands_stop_at_any_moment(name: str, song: Path, tmp_path: Path) -> N
     assert stopped
 
 
-def test_nohup_is_heeded(song: Path, tmp_path: Path) -> None:
+def test_hangup_ignored_by_nohup_stays_ignored(song: Path, tmp_path: Path) -> None:
     with Program(
         "-m", "riffusion_ext", *COMMANDS["audio-to-image"](song), folder=tmp_path, ignored=(signal.SIGHUP,)
     ) as program:

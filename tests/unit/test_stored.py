@@ -1,6 +1,6 @@
-"""Files that earlier versions wrote can still be read: recipes, unfinished songs, training sets, infotexts.
+"""Files written by earlier versions can still be read: recipes, unfinished songs, training sets, infotexts.
 
-``stored/`` was written by the version of 2026-11-28, before its modules and settings were arranged anew. Its songs and
+``stored/`` was written by the version of 2026-11-28, before modules and settings were reorganised. Its songs and
 images are synthetic. Do not write these files again.
 """
 

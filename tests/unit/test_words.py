@@ -24,7 +24,7 @@ CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 
 
 def texts(source: str) -> Iterator[str]:
-    """Yield the literals of a module that are words to read: those with a space, but for docstrings."""
+    """Yield the string literals of a module that are text: those with a space, except docstrings."""
     tree = ast.parse(source)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -52,7 +52,7 @@ def test_messages_and_labels_in_the_source_say_image_and_generate() -> None:
     assert found == []
 
 
-def test_the_help_of_every_command_says_image_and_generate() -> None:
+def test_help_of_every_command_says_image_and_generate() -> None:
     assert [place for text in helps(build_parser()) for place in forbidden(text)] == []
 
 
@@ -68,8 +68,8 @@ def test_documentation_says_image_and_generate(page: Path) -> None:
     assert forbidden(CODE.sub("", page.read_text("utf-8"))) == []
 
 
-@pytest.mark.filterwarnings("default")  # gradio's own, of its dependencies
-def test_the_pages_say_image_and_generate() -> None:
+@pytest.mark.filterwarnings("default")  # deprecations in gradio's dependencies
+def test_pages_say_image_and_generate() -> None:
     pytest.importorskip("gradio", exc_type=ImportError)
     from riffusion_ext.ui.pages.tab import build_tab
     from tests.unit.ui.studio import Studio
@@ -83,10 +83,10 @@ def test_the_pages_say_image_and_generate() -> None:
 
 
 @pytest.mark.parametrize("text", ["a picture", "Painted", "repainted", "Pictures to audio", "paints it"])
-def test_the_words_are_noticed(text: str) -> None:
+def test_forbidden_words_are_detected(text: str) -> None:
     assert forbidden(text)
 
 
 @pytest.mark.parametrize("text", ["inpainted", "outpaint", "the choice from the picture", "depict"])
-def test_other_words_are_not_noticed(text: str) -> None:
+def test_similar_words_are_allowed(text: str) -> None:
     assert not forbidden(text)

@@ -1,4 +1,4 @@
-"""Wait for what another thread does, and a clock that stands still."""
+"""Waiting for other threads, and a manual clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def until(what: Callable[[], bool], seconds: float = 120.0) -> None:
-    """Wait until something is true; fail after so many seconds."""
+    """Wait until a condition is true; fail after a number of seconds."""
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "this takes too long"
@@ -15,7 +15,7 @@ def until(what: Callable[[], bool], seconds: float = 120.0) -> None:
 
 
 class Clock:
-    """Time that goes on when it is told to."""
+    """A clock whose time is set by the test."""
 
     def __init__(self) -> None:
         self.now = 0.0

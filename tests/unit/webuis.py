@@ -1,6 +1,6 @@
-"""Servers with our routes and a backend of clouds instead of a model, in threads or in processes of their own.
+"""Servers with our routes and a fake backend, in threads or in processes of their own.
 
-``python -m tests.unit.webuis PORT SECONDS NAME [USER:PASSWORD]``: each batch takes so many seconds.
+``python -m tests.unit.webuis PORT SECONDS NAME [USER:PASSWORD]``: each batch takes SECONDS.
 """
 
 from __future__ import annotations
@@ -29,24 +29,23 @@ from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.library import ClipLibrary
 from riffusion_ext.services.model_provider import BackendModel
-from tests.unit.generate.fake_backends import by_seed
-from tests.unit.ui.studio import Studio
+from tests.unit.generate.fake_backends import InterruptibleBackend, by_seed
 
 ROOT = Path(__file__).resolve().parents[2]
-importlib.import_module("anyio._backends._asyncio")  # which two servers in threads would import at the same time
+importlib.import_module("anyio._backends._asyncio")  # two servers in threads would import it at the same time
 
 SAMPLERS = ("Euler", "DPM++ 2M")
 
 
 def signed(request: Request) -> Image.Image:
-    """Generate clouds, and write down how as a webui does."""
+    """Draw clouds and store an infotext, as a webui does."""
     image = by_seed(request)
     image.info["parameters"] = f"{request.prompts[0]}\nSteps: {request.steps}, Seed: {request.seeds[0]}"
     return image
 
 
-class Model(Studio):
-    """Generates clouds in the place of a model, and signs them."""
+class Model(InterruptibleBackend):
+    """A fake model whose images have an infotext."""
 
     def __init__(self, *, name: str = "tiny", delay: float = 0.0, max_batch: int = 2) -> None:
         super().__init__(max_batch=max_batch, delay=delay)
@@ -58,7 +57,7 @@ class Model(Studio):
 
 
 def webui(model: Model | None, folder: Path, credentials: str = "", *, samplers: Sequence[str] = SAMPLERS) -> FastAPI:
-    """Return an application like a webui's, as far as we ask it."""
+    """Return an application with the routes of a webui that we use."""
     others = ClipLibrary()
     service = ApiContext(
         host="webui",
@@ -81,7 +80,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(app: Any) -> Iterator[str]:
-    """Serve an application in a thread; gives its address."""
+    """Serve an application in a thread; yields its address."""
     port = free_port()
     config = uvicorn.Config(app, "127.0.0.1", port, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
@@ -97,7 +96,7 @@ def serving(app: Any) -> Iterator[str]:
 
 
 class Process:
-    """A server of its own, which can be killed and started again on the same port."""
+    """A server process, which can be killed and started again on the same port."""
 
     def __init__(self, seconds: float = 0.0, name: str = "tiny", credentials: str = "") -> None:
         self.port = free_port()
@@ -111,7 +110,7 @@ class Process:
         self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
 
     def ready(self) -> str:
-        """Wait until it serves; returns its address."""
+        """Wait until it serves and return its address."""
         assert self._process.stdout is not None
         assert self._process.stdout.readline().startswith("serving")
         return self.url

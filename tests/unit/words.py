@@ -1,4 +1,4 @@
-"""Words that no text for users has: the field says image and generate."""
+"""Words that texts for users must not use: they say image and generate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORDS = re.compile(r"(?<![\w/])(?:re)?(?:pictur|paint)\w*", re.IGNORECASE)
 
 
 def forbidden(text: str) -> list[str]:
-    """Return the places of a text that say image or generate, with some of what stands around them."""
+    """Return the forbidden words in a text, with some context."""
     for exception in EXCEPTIONS:
         text = text.replace(exception, "")
     return [text[max(0, found.start() - 30) : found.end() + 30] for found in _WORDS.finditer(text)]

@@ -1,4 +1,4 @@
-"""Beats: laws that hold for any onsets, then clicks, drums and what has no beat, all heard through a spectrogram."""
+"""Beats: properties for any onsets, then clicks, drums and sounds without a beat, all analysed from a spectrogram."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Beat = Callable[[float], float]
 
 
 def bands_of(sound: np.ndarray, params: SpectrogramParams = QUICK) -> np.ndarray:
-    """Energy [columns, 32] of a mono sound in 32 bands of mel."""
+    """Return the energy [columns, 32] of a mono sound in 32 mel bands."""
     mel = mel_spectrogram(torch.from_numpy(sound.astype(np.float32))[None] * 32768, params)[0].numpy()
     return (mel.reshape(len(mel), 32, 16) ** 2).sum(axis=2)
 
@@ -42,7 +42,7 @@ def full_scale(params: SpectrogramParams) -> float:
 
 
 def sketch_of(sound: np.ndarray, params: SpectrogramParams = QUICK) -> np.ndarray:
-    """Level [columns, 32] in dB: 0 for a sine at full scale, -120 and up."""
+    """Return the level [columns, 32] in dB: 0 for a full-scale sine, at least -120."""
     return np.maximum(10 * np.log10(bands_of(sound, params) / full_scale(params) + 1e-13), -120).astype(np.float16)
 
 
@@ -91,7 +91,7 @@ def place(sound: np.ndarray, times: Sequence[float] | np.ndarray, length: float)
 
 EIGHTHS = tuple(n / 2 for n in range(8))
 SWUNG = (0, 1, 1 + 2 / 3, 2, 3, 3 + 2 / 3)
-# Places in the bar, in beats, of bass drum, snare and cymbal.
+# Positions in the bar, in beats, of bass drum, snare and cymbal.
 PATTERNS: dict[str, tuple[Sequence[float], Sequence[float], Sequence[float]]] = {
     "rock": ((0, 2), (1, 3), EIGHTHS),
     "swing": ((0, 2), (1, 3), SWUNG),
@@ -139,7 +139,7 @@ def steady(bpm: float) -> Beat:
 
 
 def changing(bpm_at: Callable[[np.ndarray], np.ndarray]) -> Beat:
-    """Beats of a tempo that is a function of time in seconds."""
+    """Return the beats of a tempo that is a function of time in seconds."""
     t = np.arange(0, 120, 0.001)
     counted = np.concatenate([[0], np.cumsum(bpm_at(t) / 60 * 0.001)])[:-1]
     return lambda beat: 0.2 + float(np.interp(beat, counted, t))
@@ -150,7 +150,7 @@ def until(when: Beat, length: float) -> np.ndarray:
 
 
 def found(true: np.ndarray, times: np.ndarray, tolerance: float = 0.05) -> float:
-    """F-measure: 1 if every beat was found and nothing else."""
+    """Return the F-measure: 1 if every beat was found and nothing else."""
     distance = np.abs(true[:, None] - times)
     hits, right = (distance.min(axis=1) < tolerance).sum(), (distance.min(axis=0) < tolerance).sum()
     return (hits + right) / (len(true) + len(times))
@@ -175,7 +175,7 @@ def test_onsets_are_between_0_and_1(seed: int, columns: int, bands: int) -> None
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 2**32), gain=st.floats(-12, 40))
-def test_how_loud_a_song_is_does_not_matter(seed: int, gain: float) -> None:
+def test_onset_strength_does_not_depend_on_the_level(seed: int, gain: float) -> None:
     sketch = np.maximum(random_sketch(seed, 300), -45)
     np.testing.assert_allclose(onset_strength(sketch + np.float32(gain)), onset_strength(sketch), atol=1e-4)
 
@@ -187,7 +187,7 @@ def test_steady_sound_has_no_onsets() -> None:
     assert onset_strength(fading).max() < 1e-4
 
 
-def test_softer_sound_after_a_loud_one_is_no_onset() -> None:
+def test_decrease_in_level_is_no_onset() -> None:
     sketch = np.full((1000, 32), -40.0)
     sketch[:300] = -10
     assert not onset_strength(sketch).any()
@@ -201,7 +201,7 @@ def test_inaudible_sound_has_no_onsets() -> None:
 
 
 @pytest.mark.parametrize("block", [50, 333, 1000])
-def test_long_songs_are_worked_through_in_parts(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_size_does_not_change_onsets_or_accents(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     sketch = random_sketch(2, 1000)
     places = np.arange(20, 980, 47)
     whole = onset_strength(sketch), downbeats.bar_accents(places, sketch, 4, 100.0)
@@ -223,8 +223,8 @@ def test_onsets_are_where_sounds_begin(sound: Callable[[], np.ndarray], backgrou
 
 
 @pytest.mark.parametrize("pattern", ["rock", "swing", "funk"])
-def test_onsets_are_those_of_the_model_s_images(pattern: str) -> None:
-    """An FFT of half their length is quicker, and its bins lie close enough for bands as wide as these."""
+def test_onsets_agree_with_those_of_the_model_spectrogram(pattern: str) -> None:
+    """An FFT of half the length is faster, and its resolution suffices for such wide bands."""
     sound = drums(pattern, steady(100), 12) + chords(steady(100), 12)
     ours, model = sketch_of(sound), sketch_of(sound, PARAMS)
     assert np.abs(ours.astype(float) - model).mean() < 0.1
@@ -248,7 +248,7 @@ def test_onsets_are_those_of_the_model_s_images(pattern: str) -> None:
     rate=st.sampled_from([50.0, 86.13, 100.0]),
     beats_per_bar=st.integers(2, 7),
 )
-def test_beats_rise_and_bars_begin_with_them(
+def test_beats_are_ordered_deterministic_and_include_the_downbeats(
     seed: int, columns: int, sparse: float, scale: float, rate: float, beats_per_bar: int
 ) -> None:
     generator = np.random.default_rng(seed)
@@ -273,8 +273,8 @@ def test_beats_rise_and_bars_begin_with_them(
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**32), columns=st.integers(1, 200), period=st.floats(4, 30))
-def test_no_other_beats_score_higher(seed: int, columns: int, period: float) -> None:
-    """The blocks are a shortcut: column by column, the best total is the same."""
+def test_chosen_beats_have_the_highest_score(seed: int, columns: int, period: float) -> None:
+    """Working in blocks gives the same best total as column by column."""
     strength = np.random.default_rng(seed).exponential(1, columns)
     total = strength.copy()
     for t in range(columns):
@@ -291,7 +291,7 @@ def test_no_other_beats_score_higher(seed: int, columns: int, period: float) -> 
 
 @settings(deadline=None, max_examples=10)
 @given(seed=st.integers(0, 2**32))
-def test_no_other_course_of_the_tempo_scores_higher(seed: int) -> None:
+def test_tempo_path_has_the_highest_score(seed: int) -> None:
     score = np.random.default_rng(seed).uniform(0, 1, (3, len(tempo._TEMPI)))
     a, b, c = tempo._best_path(score)
     value = score[0, a] - tempo._COST[a, b] + score[1, b] - tempo._COST[b, c] + score[2, c]
@@ -307,7 +307,7 @@ def test_no_other_course_of_the_tempo_scores_higher(seed: int) -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(accents=st.lists(st.floats(-1, 1), min_size=1, max_size=7), beats_per_bar=st.integers(2, 4))
-def test_no_other_bars_have_stronger_accents(accents: list[float], beats_per_bar: int) -> None:
+def test_chosen_downbeats_have_the_highest_score(accents: list[float], beats_per_bar: int) -> None:
     values = np.array(accents)
     spread = values.std()
     standard = (values - values.mean()) / (spread if spread > 1e-9 else 1.0)
@@ -326,7 +326,7 @@ def test_no_other_bars_have_stronger_accents(accents: list[float], beats_per_bar
     assert chosen == pytest.approx(best)
 
 
-def test_the_count_goes_on_through_a_beat_too_many() -> None:
+def test_bar_count_recovers_after_an_extra_beat() -> None:
     accents = np.tile([1.0, 0, 0, 0], 20)
     accents = np.insert(accents, 41, 0.0)
     expected = [*range(0, 41, 4), *range(45, 81, 4)]
@@ -338,18 +338,18 @@ def test_the_count_goes_on_through_a_beat_too_many() -> None:
 
 @pytest.mark.parametrize("length", [5.12, 20])
 @pytest.mark.parametrize("sound", [burst, tick, kick], ids=["burst", "tick", "kick"])
-def test_clicks_from_60_to_200(sound: Callable[[], np.ndarray], length: float) -> None:
+def test_clicks_from_60_to_200_bpm_are_tracked(sound: Callable[[], np.ndarray], length: float) -> None:
     for bpm in (60, 66, 75, 90, 100, 111, 120, 128, 140, 155, 170, 185, 200):
         times = np.arange(0.3, length - 0.2, 60 / bpm)
         result = beats_of(place(sound(), times, length))
         assert result.tempo == pytest.approx(bpm, rel=0.01)
-        if 66 <= bpm <= 185 and length > 10:  # nothing in a click tells 200 from 100
+        if 66 <= bpm <= 185 and length > 10:  # clicks alone do not distinguish 200 from 100
             assert result.confidence > 0.8
         assert np.abs(result.times[:, None] - times).min(axis=1).max() <= 0.02
         assert len(times) - 1 <= len(result.times) <= len(times)
 
 
-def test_clicks_are_found_in_noise_and_from_the_very_start() -> None:
+def test_clicks_in_noise_are_tracked_from_the_start() -> None:
     times = np.arange(0, 20, 0.5)
     result = beats_of(place(burst(), times, 20) + 0.002 * noise(20))
     assert result.tempo == pytest.approx(120, rel=0.01)
@@ -357,14 +357,14 @@ def test_clicks_are_found_in_noise_and_from_the_very_start() -> None:
     assert found(times[1:], result.times, 0.02) > 0.95
 
 
-def test_the_beat_goes_on_through_a_break() -> None:
+def test_beats_continue_through_a_break() -> None:
     times = np.arange(0.5, 30, 0.6)
     played = times[(times < 12) | (times > 16)]
     result = beats_of(place(burst(), played, 30))
     assert found(times, result.times) > 0.98
 
 
-def test_beats_begin_with_the_song_and_end_with_it() -> None:
+def test_beats_start_and_end_with_the_music() -> None:
     times = np.arange(8, 24, 0.5)
     result = beats_of(place(burst(), times, 32) + 0.0003 * noise(32))
     assert result.times[0] == pytest.approx(8, abs=0.02)
@@ -372,7 +372,7 @@ def test_beats_begin_with_the_song_and_end_with_it() -> None:
 
 
 @pytest.mark.parametrize("rate", [50, 200])
-def test_columns_of_another_length(rate: int) -> None:
+def test_other_column_rates_are_supported(rate: int) -> None:
     strength = np.zeros(20 * rate)
     strength[(np.arange(0.5, 19.5, 60 / 96) * rate).astype(int)] = 0.5
     result = track(strength, rate)
@@ -386,7 +386,7 @@ def test_columns_of_another_length(rate: int) -> None:
 @pytest.mark.parametrize("with_chords", [False, True], ids=["drums", "band"])
 @pytest.mark.parametrize("bpm", [82, 100, 118])
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_drum_patterns(pattern: str, bpm: int, with_chords: bool) -> None:
+def test_beats_of_drum_patterns_are_tracked(pattern: str, bpm: int, with_chords: bool) -> None:
     when = steady(bpm)
     sound = drums(pattern, when, 20)
     if with_chords:
@@ -399,7 +399,7 @@ def test_drum_patterns(pattern: str, bpm: int, with_chords: bool) -> None:
 
 @pytest.mark.parametrize("bpm", [70, 140, 174])
 @pytest.mark.parametrize("pattern", ["rock", "swing", "syncopated"])
-def test_far_from_120_it_may_be_an_octave_off(pattern: str, bpm: int) -> None:
+def test_tempo_far_from_120_is_right_up_to_an_octave(pattern: str, bpm: int) -> None:
     result = beats_of(drums(pattern, steady(bpm), 20))
     octaves = math.log2(result.tempo / bpm)
     assert abs(octaves) < 1.02
@@ -414,7 +414,7 @@ def test_bars_begin_where_the_chord_changes(pattern: str, bpm: int) -> None:
     assert found(until(lambda bar: when(4 * bar), 24), result.downbeats) > 0.9
 
 
-def test_bars_of_three() -> None:
+def test_bars_of_three_beats_are_found() -> None:
     when = steady(120)
     beats_played = np.arange(0, 44)
     sound = place(kick(), [when(n) for n in beats_played[::3]], 23)
@@ -423,7 +423,7 @@ def test_bars_of_three() -> None:
     assert found(until(lambda bar: when(3 * bar), 22.5), result.downbeats) > 0.9
 
 
-def test_without_the_sketch_bars_begin_at_the_strongest_onsets() -> None:
+def test_without_a_sketch_bars_begin_at_the_strongest_onsets() -> None:
     strength = np.zeros(2000)
     strength[50::50] = 0.2
     strength[100::200] = 0.4
@@ -504,7 +504,7 @@ def test_less_than_a_second_has_no_beat_at_all(columns: int) -> None:
 
 
 @pytest.mark.parametrize("columns", [100, 101, 130, 200, 299])
-def test_a_moment_is_long_enough_to_be_tracked(columns: int) -> None:
+def test_one_to_three_seconds_of_noise_have_low_confidence(columns: int) -> None:
     sketch = random_sketch(3, columns)
     assert track(onset_strength(sketch), sketch=sketch).confidence < 0.5
 
@@ -513,7 +513,7 @@ def test_a_moment_is_long_enough_to_be_tracked(columns: int) -> None:
 
 
 @pytest.mark.parametrize("hours", [0.5, pytest.param(3, marks=pytest.mark.slow)])
-def test_long_songs_take_time_and_memory_as_their_length(hours: float) -> None:
+def test_time_and_memory_grow_linearly_with_the_length(hours: float) -> None:
     bar = sketch_of(drums("rock", lambda beat: beat / 2, 20.01) + chords(lambda beat: beat / 2, 20.01))[:2000]
     sketch = np.tile(bar, (round(hours * 180), 1))
     started = time.process_time()

@@ -1,4 +1,4 @@
-"""Keys: laws of the profiles, and all 24 keys heard from sound."""
+"""Keys: properties of the profiles, and all 24 keys estimated from sound."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -15,16 +14,12 @@ from hypothesis.extra.numpy import arrays
 from riffusion_ext.analysis.key import KEY_NAMES, Key, chroma_of_mel, estimate_key
 from riffusion_ext.errors import AudioError
 from riffusion_ext.params import PRESETS, SpectrogramParams
-from riffusion_ext.spectrogram.encode import mel_spectrogram
+from tests.unit.magnitudes import mel_of
 
 PARAMS = PRESETS["riffusion-v1"]
 RATE = 44100
 
 chromas = arrays(np.float64, 12, elements=st.just(0.0) | st.floats(1e-3, 1e6))
-
-
-def mel_of(sound: np.ndarray, params: SpectrogramParams = PARAMS) -> np.ndarray:
-    return mel_spectrogram(torch.from_numpy(sound.astype(np.float32))[None] * 32768, params)[0].numpy()
 
 
 @cache
@@ -95,7 +90,7 @@ def test_transposing_a_song_transposes_its_key(chroma: np.ndarray, steps: int) -
 
 
 @given(chromas, st.floats(1e-6, 1e6))
-def test_only_how_the_pitch_classes_compare_matters(chroma: np.ndarray, gain: float) -> None:
+def test_gain_does_not_change_the_key(chroma: np.ndarray, gain: float) -> None:
     before, after = estimate_key(chroma), estimate_key(chroma * gain)
     assert 0 <= before.confidence <= 1
     assert before.name == "" or before.name in KEY_NAMES
@@ -104,12 +99,12 @@ def test_only_how_the_pitch_classes_compare_matters(chroma: np.ndarray, gain: fl
         assert after.name == before.name
 
 
-def test_pitch_classes_that_are_all_alike_have_no_key() -> None:
+def test_flat_chroma_has_no_key() -> None:
     for level in (0.0, 1.0, 1e-300, 1e300):
         assert estimate_key(np.full(12, level)) == Key("", 0.0)
 
 
-def test_names_are_those_musicians_write() -> None:
+def test_key_names_use_the_common_spelling() -> None:
     assert len(set(KEY_NAMES)) == 24
     assert {"Eb major", "Bb minor", "F# minor", "C# minor", "Ab major", "G# minor"} < set(KEY_NAMES)
 
@@ -138,7 +133,7 @@ def test_a_tone_out_of_tune_is_in_the_nearest_pitch_class(cents: int) -> None:
         assert chroma.argmax() == midi % 12
 
 
-def test_notes_below_and_above_do_not_count() -> None:
+def test_notes_outside_the_frequency_range_are_ignored() -> None:
     for hertz in (100, 6000):
         t = np.arange(RATE) / RATE
         chroma = chroma_of_mel(mel_of(0.3 * np.sin(2 * np.pi * hertz * t))[10:-10], PARAMS)
@@ -147,7 +142,7 @@ def test_notes_below_and_above_do_not_count() -> None:
 
 
 @given(st.integers(0, 300))
-def test_parts_of_a_song_add_up(cut: int) -> None:
+def test_chroma_of_parts_adds_up_to_the_whole(cut: int) -> None:
     generator = np.random.default_rng(7)
     mel = generator.uniform(0, 1000, (300, 512)).astype(np.float32)
     whole = chroma_of_mel(mel, PARAMS)
@@ -156,7 +151,7 @@ def test_parts_of_a_song_add_up(cut: int) -> None:
     np.testing.assert_allclose(chroma_of_mel(mel * 0.01, PARAMS), whole * 0.01, rtol=1e-4)
 
 
-def test_a_long_song_is_worked_through_in_parts() -> None:
+def test_chroma_of_a_long_song_equals_the_sum_of_its_repeats() -> None:
     mel = np.random.default_rng(7).uniform(0, 1000, (100, 512)).astype(np.float32)
     long = np.tile(mel, (25, 1))
     np.testing.assert_allclose(chroma_of_mel(long, PARAMS), 25 * chroma_of_mel(mel, PARAMS), rtol=1e-9)
@@ -167,12 +162,12 @@ def test_silence_has_no_pitch() -> None:
     assert not chroma_of_mel(np.zeros((0, 512), np.float32), PARAMS).any()
 
 
-def test_a_spectrogram_without_those_frequencies_has_no_pitch() -> None:
+def test_spectrogram_outside_the_pitch_range_has_no_pitch() -> None:
     low = PARAMS.replace(max_frequency=150)
     assert not chroma_of_mel(np.ones((10, 512), np.float32), low).any()
 
 
-def test_another_spectrogram_than_its_parameters_say_is_refused() -> None:
+def test_spectrogram_of_another_shape_is_refused() -> None:
     for shape in ((10, 256), (512,), (1, 10, 512)):
         with pytest.raises(AudioError, match=r"\[columns, 512\], got shape"):
             chroma_of_mel(np.ones(shape, np.float32), PARAMS)
@@ -184,32 +179,32 @@ def test_another_spectrogram_than_its_parameters_say_is_refused() -> None:
     ids=["pure", "soft", "rich"],
 )
 @pytest.mark.parametrize("name", PROGRESSIONS)
-def test_all_keys_are_heard_from_chords(name: str, timbre: dict[str, float]) -> None:
+def test_chord_progressions_in_all_keys_are_recognised(name: str, timbre: dict[str, float]) -> None:
     keys = [heard(progression(key, name, **timbre)) for key in range(24)]
     right = [key.name == name for key, name in zip(keys, KEY_NAMES, strict=True)]
     assert sum(right) >= 22
     assert np.mean([key.confidence for key in keys]) > 0.6
 
 
-def test_chords_of_two_keys_are_in_one_of_them() -> None:
+def test_ambiguous_chords_give_one_of_the_two_relative_keys() -> None:
     """Am F C G and C G Am F are the same chords: only their order tells A minor from C major."""
     chords = ((0, MINOR), (8, MAJOR), (3, MAJOR), (10, MAJOR))
     notes = [(0.5 * n, 0.5, 57 + root + step) for n, (root, chord) in enumerate(chords) for step in (*chord, -24)]
     assert heard(play(notes)).name in ("A minor", "C major")
 
 
-def test_bright_sound_leads_astray_seldom() -> None:
+def test_keys_of_bright_sounds_are_recognised() -> None:
     keys = [heard(progression(key, "cadence", harmonics=16, slope=0.6)) for key in range(24)]
     assert sum(key.name == name for key, name in zip(keys, KEY_NAMES, strict=True)) >= 22
 
 
 @pytest.mark.parametrize("harmonics", [1, 8])
-def test_all_keys_are_heard_from_scales(harmonics: int) -> None:
+def test_scales_in_all_keys_are_recognised(harmonics: int) -> None:
     names = [heard(scale(key, harmonics=harmonics)).name for key in range(24)]
     assert sum(name == key for name, key in zip(names, KEY_NAMES, strict=True)) >= 22
 
 
-def test_drums_hide_the_key_only_a_little() -> None:
+def test_drums_do_not_change_the_key() -> None:
     generator = np.random.default_rng(4)
     sound = progression(9 + 12, "cadence")
     for start in range(0, len(sound) - RATE // 10, RATE // 4):
@@ -221,21 +216,21 @@ def test_drums_hide_the_key_only_a_little() -> None:
 
 
 @pytest.mark.parametrize("seconds", [1, 10])
-def test_noise_is_in_no_key(seconds: int) -> None:
+def test_noise_has_no_key(seconds: int) -> None:
     generator = np.random.default_rng(1)
     for _ in range(5):
         assert heard(0.1 * generator.standard_normal(seconds * RATE)).confidence < 0.2
 
 
-def test_two_keys_at_once_are_less_certain_than_one() -> None:
+def test_two_keys_at_once_lower_the_confidence() -> None:
     one = chroma_of_mel(mel_of(progression(0, "cadence")), PARAMS)
     far = chroma_of_mel(mel_of(progression(6, "cadence")), PARAMS)
     assert estimate_key(one).confidence > 0.6
     assert estimate_key(one + far).confidence < 0.3
 
 
-def test_a_chord_s_fifth_is_not_taken_for_its_tonic() -> None:
-    """The overtones of C E G are strongest at G: without taking them into account the key would be G."""
+def test_strong_fifth_is_not_taken_for_the_tonic() -> None:
+    """The overtones of C E G are strongest at G; without compensation the key would be G."""
     chroma = chroma_of_mel(mel_of(progression(0, "cadence")), PARAMS)
     assert chroma.argmax() == 7
     assert estimate_key(chroma).name == "C major"

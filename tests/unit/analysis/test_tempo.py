@@ -1,4 +1,4 @@
-"""The tempo is right where it is said to be sure, and where it can be counted in two ways it is not sure."""
+"""The tempo is right where its confidence is high, and an ambiguous tempo has low confidence."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def heard(sound: np.ndarray) -> Beats:
         ("chiptune", 131),
     ],
 )
-def test_clear_grooves_are_sure_and_right(style: str, tempo: float) -> None:
+def test_clear_grooves_have_the_right_tempo_with_high_confidence(style: str, tempo: float) -> None:
     beats = heard(play(Groove(BY_NAME[style], tempo, 31), 24.0))
     assert beats.tempo == pytest.approx(tempo, rel=0.01)
     assert beats.confidence >= MIN_CONFIDENCE
@@ -89,14 +89,14 @@ def test_songs_without_a_single_tempo_have_low_confidence(sound: Callable[[], np
 
 
 @pytest.mark.parametrize(("first", "then", "sure"), [(122, 122, True), (122, 140, False), (140, 122, False)])
-def test_a_song_of_two_tempi_has_no_one_tempo(first: float, then: float, sure: bool) -> None:
+def test_song_with_two_tempi_has_low_tempo_confidence(first: float, then: float, sure: bool) -> None:
     parts = [play(Groove(BY_NAME["house"], tempo, 31), 20.0) for tempo in (first, then)]
     beats = heard(np.concatenate(parts))
     assert (beats.confidence >= MIN_CONFIDENCE) == sure
-    assert beats.on_beats >= MIN_CONFIDENCE, "where its beats are is clear all the same"
+    assert beats.on_beats >= MIN_CONFIDENCE, "the positions of its beats are clear"
 
 
-def test_half_the_beats_are_still_on_beats() -> None:
-    """A clear pulse of which nobody knows the octave can be cut at."""
+def test_octave_ambiguity_does_not_lower_on_beats() -> None:
+    """Songs can be cut at the beats of a clear pulse even if its octave is ambiguous."""
     beats = heard(strokes(np.arange(0.3, 24, 60 / 200), 90.0))
     assert beats.on_beats >= beats.confidence

@@ -1,12 +1,12 @@
-"""The routes in an application of their own, with a backend in the place of a model."""
+"""The routes in an application of their own, with a fake backend."""
 
 from __future__ import annotations
 
+import base64
 import io
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,52 +23,27 @@ from riffusion_ext.api.limits import Limits
 from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.formats.wav import write_wav
-from riffusion_ext.generate.backends.base import OnImage, Request
 from riffusion_ext.library import ClipLibrary
 from riffusion_ext.metadata import save_image
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.services.model_provider import BackendModel
-from tests.unit.generate.fake_backends import FakeBackend, by_seed
+from tests.unit.generate.fake_backends import InterruptibleBackend
 from tests.unit.small import SMALL
 
 V1 = "/riffusion/v1"
 
 
-class Studio(FakeBackend):
-    """Generates clouds; can be held and interrupted."""
-
-    def __init__(self) -> None:
-        super().__init__(by_seed, max_batch=2, name="studio")
-        self.go_on = threading.Event()
-        self.go_on.set()
-        self.at_work = threading.Event()
-        self.wish = threading.Event()
-
-    def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
-        self.interrupted = False
-        self.wish.clear()
-        self.at_work.set()
-        while not self.go_on.wait(0.01):
-            if self.wish.is_set():
-                self.interrupted = True
-                return []
-        return super().generate(requests, on_image)
-
-    def interrupt(self) -> None:
-        self.wish.set()
-
-
 @pytest.fixture
-def studio() -> Studio:
-    return Studio()
+def studio() -> InterruptibleBackend:
+    return InterruptibleBackend()
 
 
 MakeClient = Callable[..., TestClient]
 
 
 @pytest.fixture
-def make_client(tmp_path: Path, studio: Studio) -> Iterator[MakeClient]:
-    """Return a maker of clients: ``credentials``, ``generates``, ``samplers``, and the fields of Limits."""
+def make_client(tmp_path: Path, studio: InterruptibleBackend) -> Iterator[MakeClient]:
+    """Return a maker of clients: ``credentials``, ``generates``, ``lanes``, ``output``, and the fields of Limits."""
     opened: list[TestClient] = []
 
     def make(
@@ -131,6 +106,11 @@ def sound_bytes(seconds: float, *, rate: int = 8000, channels: int = 1, seed: in
     return file.getvalue()
 
 
+def basic(text: str) -> dict[str, str]:
+    """Return the header of a user and a password, as in ``"ann:secret"``."""
+    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+
+
 def upload(client: TestClient, kind: str, data: bytes, name: str = "") -> dict[str, Any]:
     reply = client.post(f"{V1}/{kind}", content=data, params={"name": name} if name else None)
     assert reply.status_code == 201, reply.text
@@ -138,7 +118,7 @@ def upload(client: TestClient, kind: str, data: bytes, name: str = "") -> dict[s
 
 
 def ended(client: TestClient, reply: Any, *, state: str = "done") -> dict[str, Any]:
-    """Follow a job to its end; returns its view."""
+    """Follow a job to its end and return its view."""
     assert reply.status_code == 202, reply.text
     view = reply.json()
     assert reply.headers["location"] == view["url"]
@@ -152,7 +132,7 @@ def ended(client: TestClient, reply: Any, *, state: str = "done") -> dict[str, A
 
 
 def sentence(reply: Any, status: int) -> str:
-    """Return the sentence of a refusal."""
+    """Check that a request was refused with one sentence, and return it."""
     assert reply.status_code == status, (reply.status_code, reply.text)
     body = reply.json()
     assert list(body) == ["detail"], body

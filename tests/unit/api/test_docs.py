@@ -1,4 +1,4 @@
-"""The lines in docs/api.md, against a server of its own."""
+"""The examples in docs/api.md, run against a server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def blocks(kind: str) -> list[str]:
 
 @pytest.fixture(params=[""])
 def address(make_client: MakeClient, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Serve the routes on a port of this machine, below the parameter, as --subpath and a proxy do."""
+    """Serve the routes on a local port below the path in the parameter, as with --subpath and a proxy."""
     client, app = make_client(), FastAPI()
     client.service.prefix = request.param  # type: ignore[attr-defined]
     app.mount(request.param, client.app)
@@ -52,7 +52,7 @@ def here(text: str, address: str) -> str:
 
 
 def run(command: list[str], folder: Path) -> str:
-    """Run a command in a folder; returns what it printed."""
+    """Run a command in a folder and return its output."""
     environment = {**os.environ, "no_proxy": "127.0.0.1"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
@@ -61,7 +61,7 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def test_the_lines_for_curl_work(address: str, folder: Path) -> None:
+def test_curl_commands_of_the_documentation_work(address: str, folder: Path) -> None:
     curl = shutil.which("curl")
     if curl is None:
         pytest.skip("curl is not installed")
@@ -78,7 +78,7 @@ def test_the_lines_for_curl_work(address: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["", "/sd"], indirect=True)
-def test_the_client_in_python_works(address: str, folder: Path) -> None:
+def test_python_client_of_the_documentation_works(address: str, folder: Path) -> None:
     (code,) = blocks("python")
     run([sys.executable, "-c", here(code, address)], folder)
     with wave.open(str(folder / "song.wav")) as song:
@@ -87,7 +87,7 @@ def test_the_client_in_python_works(address: str, folder: Path) -> None:
         assert sound.getnframes() == 63 * 441
 
 
-def test_every_route_on_the_page_is_there_and_the_other_way_round(address: str) -> None:
+def test_documented_routes_equal_the_described_routes(address: str) -> None:
     import json
 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -1,4 +1,4 @@
-"""Files by id: ranges, ETag, content types, names; nothing by its path."""
+"""Files by id: ranges, ETag, content types and names; never by path."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def test_a_range_from_the_end_is_the_tail(count: int, size: int) -> None:
 
 
 @pytest.mark.parametrize("header", ["", "bytes=", "bytes=-", "items=0-1", "bytes=0-1,4-5", "bytes=a-b", "bytes=٣-"])
-def test_other_ranges_are_the_whole_file(header: str) -> None:
+def test_unsupported_range_headers_are_ignored(header: str) -> None:
     assert parse_range(header, 10) is None
 
 
-def test_parts_of_a_clip(client: TestClient) -> None:
+def test_range_requests_return_parts_of_a_clip(client: TestClient) -> None:
     data = sound_bytes(1.0)
     url = upload(client, "clips", data, "song.wav")["url"]
     whole = client.get(url)
@@ -64,7 +64,7 @@ def test_parts_of_a_clip(client: TestClient) -> None:
     assert (head.status_code, head.content, head.headers["content-length"]) == (206, b"", "10")
 
 
-def test_a_file_that_has_not_changed_is_not_sent_again(client: TestClient, image: bytes) -> None:
+def test_matching_etag_gets_304(client: TestClient, image: bytes) -> None:
     url = upload(client, "pictures", image)["url"]
     tag = client.get(url).headers["etag"]
     for header in (tag, f'"other", W/{tag}', "*"):
@@ -75,7 +75,7 @@ def test_a_file_that_has_not_changed_is_not_sent_again(client: TestClient, image
     assert client.get(url, headers={**part, "If-Range": '"other"'}).status_code == 200
 
 
-def test_pages_play_their_clips_from_a_door_of_their_own(client: TestClient, tmp_path: Path) -> None:
+def test_media_route_serves_clips_of_the_pages_only(client: TestClient, tmp_path: Path) -> None:
     data = sound_bytes(1.0)
     (tmp_path / "a.wav").write_bytes(data)
     pages = client.service._page_clips  # type: ignore[attr-defined]
@@ -85,7 +85,7 @@ def test_pages_play_their_clips_from_a_door_of_their_own(client: TestClient, tmp
         assert (reply.status_code, reply.content) == (206, data[4:8])
         sentence(client.get(url, headers={"Range": "bytes=999999-"}), 416)
     sentence(client.get("/riffusion/media/nothing"), 404)
-    sent = upload(client, "clips", data)["id"]  # what came by the API is none of the pages'
+    sent = upload(client, "clips", data)["id"]  # uploads of the API are not served to the pages
     sentence(client.get(f"/riffusion/media/{sent}"), 404)
 
 
@@ -105,7 +105,7 @@ PATHS = (
 
 
 @pytest.mark.parametrize("id_", PATHS)
-def test_an_id_is_never_a_path(client: TestClient, id_: str, tmp_path: Path) -> None:
+def test_id_is_never_used_as_a_path(client: TestClient, id_: str, tmp_path: Path) -> None:
     (tmp_path / "scratch" / "api").mkdir(parents=True, exist_ok=True)
     for folder in (tmp_path, tmp_path / "scratch", tmp_path / "scratch" / "api"):
         (folder / "secret.wav").write_bytes(b"secret")
@@ -130,7 +130,9 @@ def test_an_id_is_never_a_path(client: TestClient, id_: str, tmp_path: Path) -> 
         ("x" * 299, "x" * 116 + ".wav"),
     ],
 )
-def test_a_file_s_name_is_only_a_name(client: TestClient, name: str, kept: str, tmp_path: Path) -> None:
+def test_uploaded_file_name_never_becomes_a_path_or_header(
+    client: TestClient, name: str, kept: str, tmp_path: Path
+) -> None:
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     sent = upload(client, "clips", sound_bytes(0.5), name)
     assert sent["name"] == kept
@@ -142,7 +144,7 @@ def test_a_file_s_name_is_only_a_name(client: TestClient, name: str, kept: str, 
     assert "\n" not in reply.headers["content-disposition"]
 
 
-def test_uploads_that_are_no_audio_or_image_are_removed(client: TestClient, image: bytes, tmp_path: Path) -> None:
+def test_uploads_that_are_neither_audio_nor_image_are_removed(client: TestClient, image: bytes, tmp_path: Path) -> None:
     for kind, data in (("clips", image), ("pictures", sound_bytes(0.5)), ("clips", b"RIFF"), ("pictures", b"x")):
         sentence(client.post(f"{V1}/{kind}", content=data), 422)
     assert "empty" in sentence(client.post(f"{V1}/clips"), 422)
@@ -150,7 +152,7 @@ def test_uploads_that_are_no_audio_or_image_are_removed(client: TestClient, imag
     assert list((tmp_path / "scratch" / "api" / "pictures").iterdir()) == []
 
 
-def test_the_oldest_files_leave_when_there_is_no_more_room(make_client: MakeClient, tmp_path: Path) -> None:
+def test_oldest_files_are_removed_when_room_is_used_up(make_client: MakeClient, tmp_path: Path) -> None:
     client = make_client(kept_bytes=3 * len(sound_bytes(0.5)), kept_seconds=0.0)
     urls = [upload(client, "clips", sound_bytes(0.5))["url"] for _ in range(5)]
     assert [client.get(url).status_code for url in urls] == [404, 404, 200, 200, 200]

@@ -1,4 +1,4 @@
-"""Our routes, asked for anything at all: one sentence and a status below 500, whatever comes."""
+"""Arbitrary requests to our routes: each gets a status below 500 and one sentence."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ JSON = st.recursive(
 
 @pytest.fixture
 def busy(make_client: MakeClient, tmp_path: Path) -> Iterator[TestClient]:
-    """Return a client of a place with an image and a sound, where no work that takes long is begun: 429."""
+    """Return a client of a server with an image and a clip, which refuses long jobs with 429."""
     full = Lane(threads=1, waiting=0)
     client = make_client(lanes={"paint": full, "dataset": full})
     client.image = upload(client, "pictures", image_bytes(path=tmp_path))["id"]  # type: ignore[attr-defined]
@@ -59,7 +59,7 @@ def busy(make_client: MakeClient, tmp_path: Path) -> Iterator[TestClient]:
 
 
 def named(client: Any, value: Any) -> Any:
-    """Put the ids of real files in the place of their names."""
+    """Replace names by the ids of real files."""
     if isinstance(value, dict):
         return {key: named(client, inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -77,7 +77,7 @@ def check(reply: Any) -> None:
 @pytest.mark.parametrize("path", sorted(EXAMPLES))
 @FUZZ
 @given(data=st.data())
-def test_any_value_of_any_field_is_taken_or_refused(path: str, busy: TestClient, data: st.DataObject) -> None:
+def test_any_value_of_any_field_gets_a_regular_reply(path: str, busy: TestClient, data: st.DataObject) -> None:
     schema = busy.schema  # type: ignore[attr-defined]
     reference = schema["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     fields = sorted(schema["components"]["schemas"][reference.rpartition("/")[2]]["properties"])
@@ -89,15 +89,13 @@ def test_any_value_of_any_field_is_taken_or_refused(path: str, busy: TestClient,
 @pytest.mark.parametrize("path", [*sorted(EXAMPLES), "/pictures", "/clips", "/jobs/x/cancel"])
 @FUZZ
 @given(body=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
-def test_any_bytes_are_taken_or_refused(path: str, busy: TestClient, body: bytes) -> None:
+def test_any_body_gets_a_regular_reply(path: str, busy: TestClient, body: bytes) -> None:
     check(busy.post(V1 + path, content=body))
 
 
 @FUZZ
 @given(head=st.integers(1, 3000), tail=st.binary(max_size=40), kind=st.sampled_from(["pictures", "clips"]))
-def test_damaged_files_are_taken_or_refused(
-    busy: TestClient, tmp_path: Path, head: int, tail: bytes, kind: str
-) -> None:
+def test_damaged_files_get_a_regular_reply(busy: TestClient, tmp_path: Path, head: int, tail: bytes, kind: str) -> None:
     whole = sound_bytes(0.2) if kind == "clips" else image_bytes(path=tmp_path)
     reply = busy.post(f"{V1}/{kind}", content=whole[:head] + tail + whole[head + len(tail) :])
     check(reply)
@@ -108,7 +106,7 @@ def test_damaged_files_are_taken_or_refused(
 
 @FUZZ
 @given(id_=st.text(min_size=1, max_size=30), range_=st.text(max_size=20), tag=st.text(max_size=20))
-def test_any_id_and_header_is_taken_or_refused(busy: TestClient, id_: str, range_: str, tag: str) -> None:
+def test_any_id_and_header_gets_a_regular_reply(busy: TestClient, id_: str, range_: str, tag: str) -> None:
     from urllib.parse import quote
 
     headers = {"Range": f"bytes={range_}".encode("utf-8", "replace"), "If-None-Match": tag.encode("utf-8", "replace")}

@@ -1,4 +1,4 @@
-"""Jobs by their routes: followed, stopped, limited; they do not need the client that asked for them."""
+"""Routes of jobs: events, cancelling and limits; jobs do not depend on their client."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from riffusion_ext.jobs import Lane
-from tests.unit.api.conftest import V1, MakeClient, Studio, ended, sentence
+from tests.unit.api.conftest import V1, MakeClient, ended, sentence
+from tests.unit.generate.fake_backends import InterruptibleBackend
 
 LOOP = {"prompt": "bass", "bars": 1, "bpm": 360}
 SONG = {"score": "0:06 | funk", "width": 256, "overlap": 64}
@@ -34,7 +35,7 @@ def test_events_follow_a_job_to_its_end(client: TestClient) -> None:
     assert shares == sorted(shares)
     assert events[-1][1]["state"] == "done"
     assert events[-1][1]["result"]["clip"]["url"].startswith(f"{V1}/clips/")
-    assert events_of(client.get(f"{job['url']}/events").text) == [events[-1]]  # also for one who comes too late
+    assert events_of(client.get(f"{job['url']}/events").text) == [events[-1]]  # also for a late client
     assert client.service.listeners == 0  # type: ignore[attr-defined]
 
 
@@ -44,7 +45,9 @@ def test_listeners_are_limited(make_client: MakeClient) -> None:
     assert "follow jobs" in sentence(client.get(f"{job['url']}/events"), 503)
 
 
-def test_a_job_that_waits_is_cancelled_at_once_and_one_at_work_soon(client: TestClient, studio: Studio) -> None:
+def test_waiting_job_is_cancelled_at_once_and_running_job_soon(
+    client: TestClient, studio: InterruptibleBackend
+) -> None:
     studio.go_on.clear()
     first = client.post(f"{V1}/songs", json=SONG)
     assert studio.at_work.wait(20)
@@ -60,7 +63,7 @@ def test_a_job_that_waits_is_cancelled_at_once_and_one_at_work_soon(client: Test
     ended(client, client.post(f"{V1}/loops", json=LOOP))  # the backend is free again
 
 
-def test_audio_generated_before_a_stop_is_available(client: TestClient, studio: Studio) -> None:
+def test_audio_generated_before_a_stop_is_available(client: TestClient, studio: InterruptibleBackend) -> None:
     studio.max_batch = 1
     generate = studio.draw
 
@@ -80,14 +83,14 @@ def test_audio_generated_before_a_stop_is_available(client: TestClient, studio: 
     assert 2.5 < view["result"]["clip"]["duration"] < 6.0
 
 
-def test_a_job_takes_no_longer_than_it_may(make_client: MakeClient, studio: Studio) -> None:
+def test_job_that_exceeds_its_time_limit_fails(make_client: MakeClient, studio: InterruptibleBackend) -> None:
     client = make_client(lanes={"paint": Lane(seconds=0.3)})
     studio.go_on.clear()
     view = ended(client, client.post(f"{V1}/loops", json=LOOP), state="failed")
     assert "longer than the 0.3 s" in view["error"]
 
 
-def test_more_jobs_than_may_wait_are_refused(make_client: MakeClient, studio: Studio) -> None:
+def test_more_jobs_than_may_wait_are_refused(make_client: MakeClient, studio: InterruptibleBackend) -> None:
     client = make_client(lanes={"paint": Lane(waiting=2)})
     studio.go_on.clear()
     replies = [client.post(f"{V1}/loops", json=LOOP)]
@@ -98,7 +101,7 @@ def test_more_jobs_than_may_wait_are_refused(make_client: MakeClient, studio: St
     assert "waiting already" in sentence(replies[-1], 429)
 
 
-def test_old_jobs_are_forgotten(make_client: MakeClient, image: bytes) -> None:
+def test_oldest_jobs_are_removed_from_the_list(make_client: MakeClient, image: bytes) -> None:
     client = make_client(lanes={"convert": Lane(kept=3)})
     for _ in range(6):
         sent = client.post(f"{V1}/pictures", content=image).json()["id"]
@@ -107,7 +110,7 @@ def test_old_jobs_are_forgotten(make_client: MakeClient, image: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", ["/jobs/nothing", "/jobs/nothing/events"])
-def test_a_job_that_is_not_there(client: TestClient, path: str) -> None:
+def test_unknown_job_gets_404(client: TestClient, path: str) -> None:
     assert "no job of this id" in sentence(client.get(V1 + path), 404)
     assert "no job of this id" in sentence(client.post(f"{V1}/jobs/nothing/cancel"), 404)
 
@@ -120,7 +123,7 @@ def test_job_with_unserialisable_result_does_not_break_the_list(client: TestClie
     worse = jobs.submit("worse", "convert", lambda job: {"a": 1})
     assert bad.wait(10)
     assert worse.wait(10)
-    worse.result, worse.progress = {"a": float("inf"), "b": object()}, float("nan")  # whatever may come one day
+    worse.result, worse.progress = {"a": float("inf"), "b": object()}, float("nan")  # any result of a future version
     views = client.get(f"{V1}/jobs").json()["jobs"]
     assert [view["kind"] for view in views] == ["worse", "bad", "loop"]
     assert [view["state"] for view in views] == ["done", "failed", "done"]
@@ -133,7 +136,7 @@ def test_job_with_unserialisable_result_does_not_break_the_list(client: TestClie
         assert client.post(f"{V1}/jobs/{job.id}/cancel").status_code == 200
 
 
-def test_events_hold_no_number_that_json_does_not_have(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_contain_no_nan(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     job = client.service.jobs.submit("bad", "convert", lambda job: {})  # type: ignore[attr-defined]
     assert job.wait(10)
     job.result = {"a": float("nan")}
@@ -155,7 +158,7 @@ def test_listeners_are_limited_across_all_jobs(make_client: MakeClient) -> None:
     assert client.service.listeners == 1  # type: ignore[attr-defined]
 
 
-def test_a_list_of_jobs_leaves_large_results_to_the_jobs_themselves(client: TestClient) -> None:
+def test_job_list_omits_large_results(client: TestClient) -> None:
     large = {"pictures": [{"id": str(number)} for number in range(2000)]}
     for result in (large, {"id": 1}):
         assert client.service.jobs.submit("a", "convert", lambda job, result=result: result).wait(10)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What a reply names can be fetched, whatever others ask for meanwhile; what could not be kept is never begun."""
+"""Storage: files of a reply can always be fetched, and jobs whose results would not fit are refused at once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_more_images_than_allowed_are_refused_before_any_work(
     assert client.service.jobs.all() == []  # type: ignore[attr-defined]
 
 
-def test_more_bytes_than_are_kept_are_refused_before_any_work(
+def test_results_larger_than_the_storage_are_refused_before_any_work(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = make_client(kept_bytes=60_000)
@@ -56,7 +56,7 @@ def test_more_bytes_than_are_kept_are_refused_before_any_work(
     assert "60000 are kept" in sentence(client.post(f"{V1}/songs", json={"score": "0:30 | funk"}), 413)
 
 
-def test_all_that_a_reply_names_can_be_fetched_though_others_ask_for_as_much(make_client: MakeClient) -> None:
+def test_files_of_a_reply_can_be_fetched_under_concurrent_load(make_client: MakeClient) -> None:
     client = make_client(kept_files=60)
     clip = upload(client, "clips", sound_bytes(1.0))["id"]
     start = threading.Barrier(6)
@@ -158,11 +158,11 @@ def test_long_job_waits_for_room_to_store_its_result(make_client: MakeClient, mo
     again = service.jobs.all()[-1]
     assert again.wait(10)
     assert again.result is not None
-    for kept in (job.result, again.result):  # nothing that took long is lost, and nothing that is young leaves for it
+    for kept in (job.result, again.result):  # expensive results are kept, and recent clips are not removed for them
         assert library.get(kept["id"]) is not None
 
 
-def test_a_loop_in_a_full_house_is_not_lost(make_client: MakeClient) -> None:
+def test_loop_is_stored_even_when_storage_is_full(make_client: MakeClient) -> None:
     client = make_client(kept_files=2)
     service: ApiContext = client.service  # type: ignore[attr-defined]
     urls = [upload(client, "clips", sound_bytes(0.5))["url"] for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Who may reach the server of the tab by itself, and where it listens."""
+"""Access to the standalone server, and the address it listens on."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from riffusion_ext.errors import RiffusionError
         (Access(origins=["https://music.example"]), False),
     ],
 )
-def test_folders_can_be_named_only_where_nobody_else_can_reach_the_pages(access: Access, private: bool) -> None:
+def test_server_is_private_only_on_loopback_without_other_hosts(access: Access, private: bool) -> None:
     access.check()
     assert access.is_private is private
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.0.4", "my-machine", "0"])
-def test_other_machines_need_a_password(host: str) -> None:
+def test_listening_on_other_addresses_needs_a_password(host: str) -> None:
     with pytest.raises(RiffusionError, match="--auth USER:PASSWORD"):
         Access(host, api_credentials={"a": "b"}).check()
 
 
-def test_any_name_needs_a_password() -> None:
+def test_wildcard_host_needs_a_password() -> None:
     with pytest.raises(RiffusionError, match="names one by one"):
         Access(hosts=["*"]).check()
     Access(hosts=["*"], credentials={"a": "b"}).check()
@@ -54,7 +54,7 @@ def test_any_name_needs_a_password() -> None:
         ("fe80::1", "[fe80::1]:1", 200),
     ],
 )
-def test_names_that_are_answered(host: str, asked: str, status: int) -> None:
+def test_requests_are_answered_by_host_name(host: str, asked: str, status: int) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("page")(scope, receive, send)
 
@@ -62,7 +62,7 @@ def test_names_that_are_answered(host: str, asked: str, status: int) -> None:
     assert client.get("/", headers={"host": asked}).status_code == status
 
 
-def test_port_is_bound_and_not_open_yet() -> None:
+def test_bound_port_refuses_connections_until_it_listens() -> None:
     with closing(listen(Access())) as bound:
         port = bound.getsockname()[1]
         with closing(socket.socket()) as caller:
@@ -73,7 +73,7 @@ def test_port_is_bound_and_not_open_yet() -> None:
 
 
 @pytest.mark.parametrize("path", ["/riffusion/v1", "/riffusion/v1/songs", "/run_vst/", "/run_inference"])
-def test_passwords_of_the_routes_count_there_only(path: str) -> None:
+def test_api_passwords_apply_to_api_routes_only(path: str) -> None:
     access = Access(api_credentials={"bo": "two"})
     assert access.extra_credentials({"path": path}) == {"bo": "two"}
     for other in ("/", "/config", "/riffusion/media/x", "/riffusion/v1x", "/run_vstx", f"/x{path}", ""):

@@ -1,4 +1,4 @@
-"""What the API says of itself: image and generate, as everywhere."""
+"""Descriptions of the API use the words image and generate."""
 
 from __future__ import annotations
 

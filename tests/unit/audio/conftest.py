@@ -19,7 +19,7 @@ MakeTone = Callable[..., AudioClip]
 
 @pytest.fixture
 def tone() -> MakeTone:
-    """Return a maker of clips: another sine in each channel, at 220, 440, 660... Hz."""
+    """Return a function that makes clips with a different sine in each channel: 220, 440, 660... Hz."""
 
     def make(seconds: float = 0.2, *, channels: int = 1, rate: int = 44100, amplitude: float = 0.5) -> AudioClip:
         time = np.arange(round(seconds * rate)) / rate
@@ -31,19 +31,19 @@ def tone() -> MakeTone:
 
 @pytest.fixture(autouse=True)
 def ffmpeg_by_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have ffmpeg looked for on PATH, as for users."""
+    """Look for ffmpeg on PATH, as users do."""
     monkeypatch.delenv(VARIABLE)
 
 
 @pytest.fixture
 def no_soundfile(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make ``import soundfile`` fail, as where it is not installed."""
+    """Make ``import soundfile`` fail."""
     monkeypatch.setitem(sys.modules, "soundfile", None)
 
 
 @pytest.fixture
 def real_ffmpeg(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the program ffmpeg on PATH, where it is not there already."""
+    """Put ffmpeg on PATH if it is not there."""
     if shutil.which("ffmpeg") is None:
         packed = pytest.importorskip("imageio_ffmpeg", exc_type=ImportError)
         folder = tmp_path_factory.mktemp("bin")

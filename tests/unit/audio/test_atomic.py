@@ -1,4 +1,4 @@
-"""Files are there whole or not at all, and the user learns in one sentence why not."""
+"""Files are written completely or not at all, and errors are reported in one sentence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def boom(code: int) -> OSError:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """Return a file that is there before."""
+    """Return an existing file."""
     path = tmp_path / "a.wav"
     path.write_bytes(b"old")
     return path
@@ -38,7 +38,7 @@ def assert_only_old(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_the_file_appears_at_the_end(old: Path) -> None:
+def test_file_is_replaced_only_when_complete(old: Path) -> None:
     def write(file: BinaryIO) -> None:
         file.write(b"new")
         assert old.read_bytes() == b"old"
@@ -62,7 +62,9 @@ def test_the_file_appears_at_the_end(old: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("when", ["open", "write", "replace"])
-def test_errors_of_the_system(monkeypatch: pytest.MonkeyPatch, old: Path, code: int, said: str, when: str) -> None:
+def test_system_errors_are_reported_and_keep_the_old_file(
+    monkeypatch: pytest.MonkeyPatch, old: Path, code: int, said: str, when: str
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise boom(code)
 
@@ -89,27 +91,27 @@ def test_any_error_is_raised_and_leaves_no_temporary_file(old: Path, error: Base
     assert_only_old(old)
 
 
-def test_folders_are_made(tmp_path: Path, tone) -> None:
+def test_missing_folders_are_created(tmp_path: Path, tone) -> None:
     path = write_audio(tone(), str(tmp_path / "a" / "b" / "c.wav"))
     assert path == tmp_path / "a" / "b" / "c.wav"
     assert path.is_file()
 
 
-def test_a_file_in_place_of_the_folder(old: Path, tone) -> None:
+def test_file_in_place_of_the_folder_is_refused(old: Path, tone) -> None:
     for path in (old / "b.wav", old / "c" / "b.wav"):
         with pytest.raises(AudioError, match="is not a folder"):
             write_audio(tone(), path)
     assert_only_old(old)
 
 
-def test_a_folder_in_place_of_the_file(tmp_path: Path, tone) -> None:
+def test_folder_in_place_of_the_file_is_refused(tmp_path: Path, tone) -> None:
     (tmp_path / "a.wav").mkdir()
     with pytest.raises(AudioError, match="is a folder, a file cannot take its place"):
         write_audio(tone(), tmp_path / "a.wav")
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
 
 
-def test_the_kind_of_error_is_the_callers(tmp_path: Path) -> None:
+def test_error_has_the_type_requested_by_the_caller(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
     with pytest.raises(ImageError, match="is a folder, a file cannot take its place"):
         write_atomically(tmp_path / "a.png", lambda file: file.write(b"x"), error_type=ImageError)
@@ -145,21 +147,21 @@ def test_too_long_folder_name_or_path_is_refused(tmp_path: Path, tone) -> None:
         write_audio(tone(), Path("/" + "x/" * 2600) / "a.wav")
 
 
-def test_names_the_system_has_no_place_for(tmp_path: Path, tone) -> None:
+def test_name_with_a_null_character_is_refused(tmp_path: Path, tone) -> None:
     with pytest.raises(AudioError, match="could not be written"):
         write_audio(tone(), tmp_path / "a\0b.wav")
     assert list(tmp_path.iterdir()) == []
 
 
 @on_posix
-def test_names_that_are_not_utf_8(tmp_path: Path, tone) -> None:
+def test_names_that_are_not_utf_8_can_be_written(tmp_path: Path, tone) -> None:
     path = tmp_path / os.fsdecode(b"\xff.wav")
     write_audio(tone(), path, tags={"title": path.stem})
     assert read_audio(path).duration == pytest.approx(0.2)
 
 
 @on_posix
-def test_written_files_have_the_users_default_permissions(tmp_path: Path, tone) -> None:
+def test_written_files_have_the_default_permissions(tmp_path: Path, tone) -> None:
     umask = os.umask(0o027)
     try:
         assert write_audio(tone(), tmp_path / "a.wav").stat().st_mode & 0o777 == 0o640
@@ -169,7 +171,7 @@ def test_written_files_have_the_users_default_permissions(tmp_path: Path, tone) 
 
 @on_posix
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_closed_to_us(tmp_path: Path, tone) -> None:
+def test_folder_without_write_permission_is_reported(tmp_path: Path, tone) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(AudioError, match="the folder cannot be written to"):
         write_audio(tone(), tmp_path / "a.wav")
@@ -177,7 +179,7 @@ def test_a_folder_closed_to_us(tmp_path: Path, tone) -> None:
 
 @on_posix
 @formats
-def test_a_file_that_may_not_grow(tmp_path: Path, tone, form: str) -> None:
+def test_file_size_limit_is_reported_and_keeps_the_old_file(tmp_path: Path, tone, form: str) -> None:
     if form not in available_formats():
         pytest.skip("needs soundfile")
     import resource
@@ -208,7 +210,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @formats
-def test_a_full_disk(small_disk: Path, tone, form: str) -> None:
+def test_full_disk_is_reported_and_keeps_the_old_file(small_disk: Path, tone, form: str) -> None:
     if form not in available_formats():
         pytest.skip("needs soundfile")
     path = small_disk / f"a.{form}"
@@ -218,7 +220,7 @@ def test_a_full_disk(small_disk: Path, tone, form: str) -> None:
     assert_only_old(path)
 
 
-def test_a_disk_that_only_reads(small_disk: Path, tone) -> None:
+def test_read_only_disk_is_reported(small_disk: Path, tone) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(AudioError, match="the folder cannot be written to"):
         write_audio(tone(), small_disk / "a.wav")

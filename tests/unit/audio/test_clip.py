@@ -1,4 +1,4 @@
-"""A clip checks itself, and its arithmetic is that of sound."""
+"""Audio clips: validation, mixing, resampling and slicing."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def sine(frequency: float, rate: int, seconds: float = 1.0) -> AudioClip:
         ([[0.0]], "list"),
     ],
 )
-def test_refuses_arrays_that_are_no_audio(array: object, said: str) -> None:
+def test_arrays_that_are_not_audio_are_refused(array: object, said: str) -> None:
     with pytest.raises(AudioError, match=said):
         AudioClip(array, 44100)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", [0, 500, -1])
-def test_refuses_numbers_that_are_not_finite(bad: float, where: int) -> None:
+def test_non_finite_samples_are_refused(bad: float, where: int) -> None:
     array = np.linspace(-1, 1, 1000, dtype=np.float32)[None].copy()
     array[0, where] = bad
     with pytest.raises(AudioError, match="finite"):
@@ -55,21 +55,21 @@ def test_refuses_numbers_that_are_not_finite(bad: float, where: int) -> None:
 
 
 @pytest.mark.parametrize("rate", [0, -1, 999, 768001, 44100.0, "44100", None, True])
-def test_refuses_invalid_sample_rates(rate: object) -> None:
+def test_invalid_sample_rates_are_refused(rate: object) -> None:
     with pytest.raises(AudioError, match="between 1000 and 768000"):
         AudioClip(np.zeros((1, 1), np.float32), rate)  # type: ignore[arg-type]
 
 
-def test_takes_numpy_rates_and_keeps_a_plain_int() -> None:
+def test_numpy_sample_rate_becomes_a_plain_int() -> None:
     assert type(AudioClip(np.zeros((1, 1), np.float32), np.int64(44100)).sample_rate) is int  # type: ignore[arg-type]
 
 
-def test_its_errors_are_the_projects() -> None:
+def test_audio_error_is_a_riffusion_error() -> None:
     assert issubclass(AudioError, RiffusionError)
 
 
 @given(samples)
-def test_peak_and_rms(array: np.ndarray) -> None:
+def test_peak_and_rms_equal_their_definitions(array: np.ndarray) -> None:
     clip = AudioClip(array, 8000)
     exact = array.astype(np.float64)
     assert clip.peak == np.abs(exact).max()
@@ -86,12 +86,12 @@ def test_rms_of_a_sine_and_of_an_empty_clip() -> None:
 
 
 @given(samples)
-def test_mono_and_stereo(array: np.ndarray) -> None:
+def test_conversion_to_mono_and_stereo_agrees(array: np.ndarray) -> None:
     clip = AudioClip(array, 8000)
     mono, stereo = clip.to_mono(), clip.to_channels(2)
     assert mono.channels == 1
     assert stereo.channels == 2
-    # Mixing never gets louder than the loudest channel, and what comes out is one mix at one length.
+    # A mix is never louder than the loudest channel, and keeps the length.
     assert stereo.peak <= clip.peak * (1 + 1e-6)
     assert mono.samples.shape[1] == stereo.samples.shape[1] == array.shape[1]
     np.testing.assert_allclose(mono.samples[0], stereo.samples.mean(axis=0), atol=1e-6)
@@ -100,7 +100,7 @@ def test_mono_and_stereo(array: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("channels", range(3, 9))
-def test_surround_keeps_its_sides(channels: int) -> None:
+def test_surround_to_stereo_keeps_left_and_right(channels: int) -> None:
     array = np.zeros((channels, 4), np.float32)
     array[0] = 1.0
     left, right = AudioClip(array, 8000).to_channels(2).samples
@@ -110,7 +110,7 @@ def test_surround_keeps_its_sides(channels: int) -> None:
     np.testing.assert_array_equal(mirrored, np.stack([right, left]))
 
 
-def test_centre_of_surround_is_in_the_middle_and_bass_left_out() -> None:
+def test_surround_centre_goes_to_both_sides_and_lfe_is_dropped() -> None:
     array = np.zeros((6, 2), np.float32)
     array[2, 0], array[3, 1] = 1.0, 1.0
     stereo = AudioClip(array, 8000).to_channels(2).samples
@@ -118,18 +118,18 @@ def test_centre_of_surround_is_in_the_middle_and_bass_left_out() -> None:
     assert not stereo[:, 1].any()
 
 
-def test_more_channels_are_silent() -> None:
+def test_added_channels_are_silent() -> None:
     clip = AudioClip(np.array([[0.1, 0.2]], np.float32), 8000)
     assert clip.to_channels(4).samples.tolist() == clip.samples.tolist() * 2 + [[0.0, 0.0]] * 2
 
 
 @pytest.mark.parametrize("n", [0, 9, -1])
-def test_refuses_a_number_of_channels(n: int) -> None:
+def test_invalid_numbers_of_channels_are_refused(n: int) -> None:
     with pytest.raises(AudioError, match=f"1 to 8 channels, got {n}"):
         AudioClip(np.zeros((1, 1), np.float32), 8000).to_channels(n)
 
 
-def test_refuses_to_drop_some_channels_only() -> None:
+def test_reducing_surround_to_four_channels_is_refused() -> None:
     with pytest.raises(AudioError, match="6 channels"):
         AudioClip(np.zeros((6, 1), np.float32), 8000).to_channels(4)
 
@@ -146,7 +146,7 @@ def test_resampling_keeps_a_tone(old: int, new: int) -> None:
     assert np.abs(error).max() < 2e-4  # -74 dB
 
 
-def test_resampling_keeps_what_both_rates_hold_and_drops_the_rest() -> None:
+def test_resampling_keeps_the_common_band_and_suppresses_aliases() -> None:
     high = sine(19000, 48000).resample(44100)
     assert 20 * math.log10(high.rms / math.sqrt(0.5)) == pytest.approx(0, abs=0.1)
     for frequency in (12400, 15000, 20000):
@@ -155,7 +155,7 @@ def test_resampling_keeps_what_both_rates_hold_and_drops_the_rest() -> None:
 
 
 @given(st.integers(0, 3000), st.sampled_from([8000, 11025, 44100]), st.sampled_from([8000, 12000, 44100]))
-def test_resampled_length(length: int, old: int, new: int) -> None:
+def test_resampled_length_is_rounded_up(length: int, old: int, new: int) -> None:
     out = AudioClip(np.zeros((2, length), np.float32), old).resample(new)
     assert out.samples.shape == (2, -(-length * new // old))
 
@@ -173,14 +173,14 @@ def test_ten_minutes_are_resampled_in_seconds() -> None:
     assert time.process_time() - begun < 30
 
 
-def test_slices_meet(tone) -> None:
+def test_adjacent_slices_add_up_to_the_clip(tone) -> None:
     clip = tone(0.5, channels=2)
     parts = [clip.slice(0, 0.123), clip.slice(0.123, 0.4), clip.slice(0.4)]
     np.testing.assert_array_equal(np.concatenate([part.samples for part in parts], axis=1), clip.samples)
     assert clip.slice(0, 0.123).samples.shape[1] == round(0.123 * 44100)
 
 
-def test_slices_stop_at_the_end(tone) -> None:
+def test_slices_end_with_the_clip(tone) -> None:
     clip = tone(0.5)
     assert clip.slice(0.4, 100).duration == pytest.approx(0.1)
     assert clip.slice(0.4, math.inf).duration == pytest.approx(0.1)
@@ -188,18 +188,18 @@ def test_slices_stop_at_the_end(tone) -> None:
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-0.1, 1), (0.3, 0.2), (math.nan, 1), (0, math.nan)])
-def test_refuses_a_slice_backwards(tone, start: float, stop: float) -> None:
+def test_invalid_slices_are_refused(tone, start: float, stop: float) -> None:
     with pytest.raises(AudioError, match="slice"):
         tone().slice(start, stop)
 
 
-def test_gain(tone) -> None:
+def test_gain_in_decibels_scales_the_samples(tone) -> None:
     clip = tone()
     assert clip.gain_db(20).peak == pytest.approx(10 * clip.peak, rel=1e-6)
     np.testing.assert_allclose(clip.gain_db(-7).gain_db(7).samples, clip.samples, atol=1e-6)
 
 
-def test_importing_is_free() -> None:
+def test_importing_audio_loads_no_heavy_package() -> None:
     code = (
         "import sys, riffusion_ext.audio; "
         "print(*(n for n in ('scipy', 'soundfile', 'torch', 'gradio') if n in sys.modules))"

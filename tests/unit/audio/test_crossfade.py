@@ -1,4 +1,4 @@
-"""Joining: lengths to the sample, power through the fade."""
+"""Joining clips: exact lengths, and equal power in the fades."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def test_length_is_the_sum_less_the_crossfades(lengths: list[int], crossfade: fl
 
 
 @given(st.integers(2, 8), st.integers(1, 500))
-def test_length_with_long_clips(count: int, samples: int) -> None:
+def test_length_of_equal_long_clips_is_exact(count: int, samples: int) -> None:
     joined = join([constant(0.5, 1000)] * count, crossfade=samples / RATE)
     assert joined.samples.shape[1] == 1000 * count - (count - 1) * samples
 
 
 @given(lengths)
-def test_without_crossfade_nothing_changes(lengths: list[int]) -> None:
+def test_joining_without_crossfade_keeps_every_sample(lengths: list[int]) -> None:
     clips = [noise(length, seed) for seed, length in enumerate(lengths)]
     joined = join(clips)
     np.testing.assert_array_equal(joined.samples, np.concatenate([clip.samples for clip in clips], axis=1))
 
 
 @given(lengths, crossfades)
-def test_outside_the_fades_nothing_changes(lengths: list[int], crossfade: float) -> None:
+def test_samples_outside_the_fades_are_unchanged(lengths: list[int], crossfade: float) -> None:
     clips = [noise(length, seed) for seed, length in enumerate(lengths) if length]
     joined = join([*clips, noise(0, 0)], crossfade=crossfade).samples
     overlaps = [0, *overlaps_of(lengths, crossfade), 0]
@@ -92,14 +92,14 @@ def test_a_fade_longer_than_a_clip_takes_half_of_it() -> None:
 
 
 @given(st.integers(1, 2000), st.integers(1, 6))
-def test_one_clip_and_empty_clips(length: int, empty: int) -> None:
+def test_single_clip_is_unchanged_and_empty_clips_are_skipped(length: int, empty: int) -> None:
     clip = noise(length, 0)
     for clips in ([clip], [*[noise(0, 0)] * empty, clip], [clip, *[noise(0, 0)] * empty]):
         np.testing.assert_array_equal(join(clips, crossfade=0.1).samples, clip.samples)
     assert join([noise(0, 0)] * empty, crossfade=0.1).samples.shape == (1, 0)
 
 
-def test_mono_joins_stereo_on_both_sides() -> None:
+def test_mono_joined_to_stereo_plays_on_both_channels() -> None:
     stereo = AudioClip(np.stack([np.full(100, 0.25), np.full(100, -0.5)]).astype(np.float32), RATE)
     for clips in ([constant(0.5, 100), stereo], [stereo, constant(0.5, 100)]):
         joined = join(clips).samples
@@ -109,20 +109,20 @@ def test_mono_joins_stereo_on_both_sides() -> None:
         np.testing.assert_array_equal(joined[:, 100:] if clips[1] is stereo else joined[:, :100], stereo.samples)
 
 
-def test_the_first_rate_counts() -> None:
+def test_joined_clip_has_the_sample_rate_of_the_first() -> None:
     joined = join([constant(0.5, 800), constant(0.5, 4410, rate=44100)], crossfade=0.01)
     assert joined.sample_rate == RATE
     assert joined.samples.shape == (1, 800 + 800 - 80)
 
 
-def test_inputs_are_not_touched() -> None:
+def test_joining_does_not_change_its_inputs() -> None:
     clips = [constant(1, 100), constant(1, 100)]
     join(clips, crossfade=0.005)
     assert all((clip.samples == 1).all() for clip in clips)
 
 
 @pytest.mark.parametrize("crossfade", [-0.1, math.nan, math.inf])
-def test_refuses_a_crossfade(crossfade: float) -> None:
+def test_invalid_crossfades_are_refused(crossfade: float) -> None:
     with pytest.raises(AudioError, match="0 s or longer"):
         join([constant(1, 10)], crossfade=crossfade)
 
@@ -133,14 +133,14 @@ def test_joining_no_clips_is_refused() -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_joined_clips_are_levelled_as_one_and_never_pass_full_scale(level: str) -> None:
+def test_joined_clips_get_one_level_below_full_scale(level: str) -> None:
     loud, soft = constant(3.0, 4000), constant(0.03, 4000)
     whole = join_at_level([loud, loud, soft], level, crossfade=0.1)
     assert whole.peak <= 1.0
     assert whole.samples[0, 0] / whole.samples[0, -1] == pytest.approx(100, rel=1e-3) or level == "loudness"
 
 
-def test_the_level_raw_changes_nothing() -> None:
+def test_level_raw_changes_nothing() -> None:
     clip = constant(3.0, 100)
     assert apply_level(clip, RAW) is clip
     assert RAW not in LEVELS
@@ -154,7 +154,7 @@ loops = st.lists(
 
 
 @given(loops, crossfades)
-def test_bodies_follow_each_other_in_time_whatever_the_crossfade(
+def test_total_length_is_that_of_the_bodies_for_any_crossfade(
     parts: list[tuple[int, int, int]], crossfade: float
 ) -> None:
     clips = [constant(0.5, sum(part)) for part in parts]
@@ -175,7 +175,7 @@ def test_middle_of_a_joined_body_keeps_its_position(parts: list[tuple[int, int, 
 
 
 @given(loops)
-def test_bodies_without_crossfade_are_cut_out(parts: list[tuple[int, int, int]]) -> None:
+def test_bodies_without_crossfade_are_cut_exactly(parts: list[tuple[int, int, int]]) -> None:
     clips = [noise(sum(part), seed) for seed, part in enumerate(parts)]
     bodies = [(before / RATE, body / RATE) for before, body, _ in parts]
     cut = [clip.samples[:, part[0] : part[0] + part[1]] for clip, part in zip(clips, parts, strict=True)]
@@ -183,7 +183,7 @@ def test_bodies_without_crossfade_are_cut_out(parts: list[tuple[int, int, int]])
 
 
 @given(st.integers(0, 400), st.integers(0, 400), st.integers(1, 400))
-def test_a_fade_around_a_cut_takes_what_there_is(after: int, before: int, wanted: int) -> None:
+def test_fade_is_limited_by_the_sound_around_the_cut(after: int, before: int, wanted: int) -> None:
     on = constant(1.0, 1000 + after)
     off = constant(0.0, before + 1000)
     bodies = [(0.0, 1000 / RATE), (before / RATE, 1000 / RATE)]
@@ -197,7 +197,7 @@ def test_a_fade_around_a_cut_takes_what_there_is(after: int, before: int, wanted
         assert fading[-1] - 999 <= after
 
 
-def test_a_fade_stands_on_the_cut() -> None:
+def test_fade_is_centred_on_the_cut() -> None:
     bodies = [(0.1, 0.2), (0.1, 0.2)]
     joined = join([constant(1.0, 3200), constant(0.0, 3200)], crossfade=400 / RATE, bodies=bodies).samples[0]
     fading = np.flatnonzero((joined > 0) & (joined < 1))
@@ -205,13 +205,13 @@ def test_a_fade_stands_on_the_cut() -> None:
 
 
 @given(lengths, crossfades)
-def test_clips_without_a_body_are_joined_as_ever(lengths: list[int], crossfade: float) -> None:
+def test_bodies_of_none_join_the_whole_clips(lengths: list[int], crossfade: float) -> None:
     clips = [noise(length, seed) for seed, length in enumerate(lengths)]
     plain = join(clips, crossfade=crossfade)
     np.testing.assert_array_equal(join(clips, crossfade=crossfade, bodies=[None] * len(clips)).samples, plain.samples)
 
 
-def test_a_loop_beside_a_whole_clip_keeps_its_time() -> None:
+def test_loop_next_to_a_whole_clip_keeps_its_duration() -> None:
     whole, loop = constant(0.5, 4000), constant(0.5, 4000)
     body = (500 / RATE, 3000 / RATE)
     joined = join([loop, whole, loop], crossfade=200 / RATE, bodies=[body, None, body])

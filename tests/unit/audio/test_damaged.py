@@ -1,4 +1,4 @@
-"""All of a file is used, or it is said: wrong lengths, chains, files that break off or have holes."""
+"""Damaged files are used as far as possible, with a note: wrong lengths, chains, truncation and gaps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ID3V1 = b"TAG" + b"x" * 125
 
 
 def music(seconds: float = 4.0, rate: int = 44100, channels: int = 2, seed: int = 0) -> AudioClip:
-    """Return noise that grows louder and softer, so that the size of MP3 frames changes."""
+    """Return noise of changing level, so that the size of MP3 frames changes."""
     random = np.random.default_rng(seed)
     noise = random.uniform(-0.5, 0.5, (channels, round(seconds * rate)))
     swell = np.cos(np.arange(noise.shape[1]) / rate * 2.1) ** 8
@@ -58,7 +58,7 @@ def put(path: Path, data: bytes) -> Path:
 
 
 def samples_of(path: Path) -> npt.NDArray[np.float32]:
-    """Return all samples, having seen that every way of reading agrees."""
+    """Return all samples, after checking that all ways of reading agree."""
     whole = read_audio(path)
     count, rate = whole.samples.shape[1], whole.sample_rate
     pieces = list(read_pieces(path))
@@ -78,7 +78,7 @@ def samples_of(path: Path) -> npt.NDArray[np.float32]:
 
 
 def plainly(path: Path) -> npt.NDArray[np.float32]:
-    """Return the samples as soundfile by itself reads them."""
+    """Return the samples as read by soundfile alone."""
     import soundfile
 
     with soundfile.SoundFile(str(path)) as file:
@@ -103,7 +103,7 @@ def test_intact_files_are_read_without_notes(form: str, rate: int, channels: int
 @pytest.mark.parametrize("before", [b"", ID3], ids=["", "cover art"])
 @pytest.mark.parametrize("behind", [b"", ID3V1, bytes(5000)], ids=["", "id3v1", "zeros"])
 @pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (22050, 1), (8000, 1)])
-def test_an_mp3_of_changing_bitrate_that_does_not_tell_its_length(
+def test_vbr_mp3_without_a_length_is_read_whole(
     before: bytes, behind: bytes, rate: int, channels: int, tmp_path: Path
 ) -> None:
     data = coded("mp3", music(4.0, rate, channels))
@@ -111,7 +111,7 @@ def test_an_mp3_of_changing_bitrate_that_does_not_tell_its_length(
     path = put(tmp_path / "a.mp3", before + without_xing(data) + behind)
     found = samples_of(path)
     lead = (found.shape[1] - whole.shape[1]) // 2
-    assert 0 < lead < 3000, "nothing tells what the encoder has added"
+    assert 0 < lead < 3000, "the file does not record the encoder delay"
     starts = [n for n in range(3000) if np.allclose(found[:, n : n + 3000], whole[:, :3000], atol=1e-6, rtol=0)]
     assert len(starts) == 1
     np.testing.assert_allclose(found[:, starts[0] :][:, : whole.shape[1]], whole, atol=1e-6, rtol=0)
@@ -119,7 +119,7 @@ def test_an_mp3_of_changing_bitrate_that_does_not_tell_its_length(
 
 
 @pytest.mark.parametrize("frames", [20, 10_000])
-def test_an_mp3_that_tells_a_wrong_length(frames: int, tmp_path: Path) -> None:
+def test_mp3_with_a_wrong_length_is_read_whole(frames: int, tmp_path: Path) -> None:
     data = bytearray(coded("mp3"))
     place = max(data.find(b"Xing", 0, 100), data.find(b"Info", 0, 100))
     data[place + 8 : place + 12] = struct.pack(">I", frames)
@@ -140,7 +140,7 @@ def test_frames_of_free_format_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_data_behind_the_sound_is_reported_unless_it_is_a_tag(seed: int, tmp_path: Path) -> None:
+def test_data_after_the_sound_is_reported(seed: int, tmp_path: Path) -> None:
     data = coded("mp3")
     noise = np.random.default_rng(seed).bytes(30_000)
     path = put(tmp_path / "a.mp3", data + noise)
@@ -154,7 +154,7 @@ def test_data_behind_the_sound_is_reported_unless_it_is_a_tag(seed: int, tmp_pat
 @pytest.mark.parametrize(
     ("form", "between"), [*((form, b"") for form in CODED), ("mp3", ID3)], ids=[*CODED, "mp3 with tags between"]
 )
-def test_all_links_of_a_chain_are_used(form: str, between: bytes, tmp_path: Path) -> None:
+def test_all_links_of_a_chain_are_read(form: str, between: bytes, tmp_path: Path) -> None:
     links = [coded(form, music(seconds, seed=seed)) for seed, seconds in enumerate((2.0, 1.0, 1.5))]
     alone = [read_audio(put(tmp_path / f"{number}", link)).samples for number, link in enumerate(links)]
     path = put(tmp_path / "chain", between.join(links))
@@ -165,7 +165,7 @@ def test_all_links_of_a_chain_are_used(form: str, between: bytes, tmp_path: Path
 
 @pytest.mark.parametrize("form", ["flac", "ogg", "mp3"])
 @pytest.mark.parametrize(("rate", "channels"), [(48000, 2), (44100, 1), (22050, 1)])
-def test_links_of_another_form_are_brought_to_that_of_the_first(
+def test_links_of_a_chain_are_converted_to_the_format_of_the_first(
     form: str, rate: int, channels: int, tmp_path: Path
 ) -> None:
     first, second = coded(form, music(2.0)), coded(form, music(2.5, rate, channels, seed=1))
@@ -175,8 +175,8 @@ def test_links_of_another_form_are_brought_to_that_of_the_first(
     np.testing.assert_allclose(found, np.concatenate([alone[0].samples, fitted], axis=1), atol=1e-6, rtol=0)
 
 
-def test_streams_side_by_side_are_no_chain(tmp_path: Path) -> None:
-    """A stream of images begins beside that of sound."""
+def test_multiplexed_streams_are_not_taken_for_a_chain(tmp_path: Path) -> None:
+    """A video stream starts beside the audio stream."""
     from riffusion_ext.audio.formats.ogg_pages import walk
     from riffusion_ext.audio.integrity.byte_window import Window
 
@@ -209,7 +209,7 @@ def page(body: bytes, *, flags: int = 0, serial: int = 1, number: int = 0) -> by
 
 @pytest.mark.parametrize("form", CODED)
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_a_file_that_breaks_off_is_used_as_far_as_it_goes(form: str, share: float, tmp_path: Path) -> None:
+def test_truncated_compressed_file_is_read_up_to_its_end(form: str, share: float, tmp_path: Path) -> None:
     data = coded(form)
     whole = read_audio(put(tmp_path / "whole", data)).samples
     path = put(tmp_path / "cut", data[: int(share * len(data))])
@@ -219,11 +219,11 @@ def test_a_file_that_breaks_off_is_used_as_far_as_it_goes(form: str, share: floa
         np.testing.assert_allclose(found[:, :-3000], whole[:, : found.shape[1] - 3000], atol=1e-6, rtol=0)
     (note,) = read_audio(path).notes
     assert note.startswith(f"the file breaks off after {found.shape[1] / (48000 if form == 'opus' else 44100):.1f} ")
-    assert " of 4." in note or form in ("ogg", "opus"), "these do not tell how long they were"
+    assert " of 4." in note or form in ("ogg", "opus"), "these formats do not record their length"
 
 
 @pytest.mark.parametrize("form", ["aiff", "au", "w64", "rf64"])
-def test_truncated_pcm_file_is_used_as_far_as_it_goes(form: str, tmp_path: Path) -> None:
+def test_truncated_pcm_file_is_read_up_to_its_end(form: str, tmp_path: Path) -> None:
     import soundfile
 
     path = tmp_path / f"a.{form}"
@@ -233,7 +233,7 @@ def test_truncated_pcm_file_is_used_as_far_as_it_goes(form: str, tmp_path: Path)
     assert read_audio(path).notes == ("the file breaks off after 2.4 of 4.0 s, and is used as far as it goes",)
 
 
-def test_an_mp3_without_a_length_breaks_off_in_the_middle_of_a_frame(tmp_path: Path) -> None:
+def test_mp3_without_a_length_truncated_inside_a_frame_is_reported(tmp_path: Path) -> None:
     data = without_xing(coded("mp3"))
     path = put(tmp_path / "a.mp3", data[: len(data) // 2 + 1])
     assert read_audio(path).notes[0].startswith("the file breaks off after ")
@@ -261,7 +261,7 @@ def test_sound_after_a_gap_keeps_its_position(form: str, place: float, tmp_path:
     found = samples_of(path)
     assert found.shape == whole.shape
     other = np.flatnonzero(np.abs(found - whole).max(axis=0) > 0.05)
-    assert 0 < other[-1] - other[0] < 4 * 48000, "the rest is as it was"
+    assert 0 < other[-1] - other[0] < 4 * 48000, "the rest is unchanged"
     silent = np.flatnonzero(~found.any(axis=0))
     assert silent.size > 0.1 * 44100
     (note,) = read_audio(path).notes
@@ -269,7 +269,7 @@ def test_sound_after_a_gap_keeps_its_position(form: str, place: float, tmp_path:
     assert "silence is in its place" in note
 
 
-def test_a_damaged_frame_of_flac_costs_no_more_than_itself(tmp_path: Path) -> None:
+def test_damaged_flac_frame_affects_only_itself(tmp_path: Path) -> None:
     data = bytearray(coded("flac"))
     whole = read_audio(put(tmp_path / "whole", bytes(data))).samples
     data[len(data) // 2] ^= 0x10
@@ -289,7 +289,7 @@ def test_gap_in_an_mp3_is_reported(size: int, tmp_path: Path) -> None:
     assert "what follows comes too early" in note
 
 
-def test_the_length_of_flac_need_not_be_in_its_header(tmp_path: Path) -> None:
+def test_flac_without_a_length_in_its_header_is_read_whole(tmp_path: Path) -> None:
     data = bytearray(coded("flac"))
     whole = samples_of(put(tmp_path / "whole", bytes(data)))
     data[21] &= 0xF0
@@ -306,7 +306,9 @@ def test_the_length_of_flac_need_not_be_in_its_header(tmp_path: Path) -> None:
     ("size", "words"),
     [(0, ""), (0xFFFFFFFF, ""), (10**7, "breaks off after 4.0 of 56.7 s"), (88200, "up to 3.5 s, which is not used")],
 )
-def test_a_wav_file_with_another_size(size: int, words: str, tmp_path: Path) -> None:
+def test_wrong_data_size_of_a_wav_file_is_reported_unless_it_means_unknown(
+    size: int, words: str, tmp_path: Path
+) -> None:
     path = write_audio(music(), tmp_path / "a.wav")
     data = bytearray(path.read_bytes())
     place = data.index(b"data")
@@ -317,7 +319,7 @@ def test_a_wav_file_with_another_size(size: int, words: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("end", [ID3V1, b"", b"LIST\x04\0\0\0INFO"])
-def test_tags_behind_a_wav_file_are_no_sound(end: bytes, tmp_path: Path) -> None:
+def test_tags_after_wav_data_give_no_note(end: bytes, tmp_path: Path) -> None:
     path = write_audio(music(), tmp_path / "a.wav")
     path.write_bytes(path.read_bytes() + end)
     assert read_audio(path).notes == ()
@@ -353,7 +355,7 @@ def test_data_that_ffmpeg_skipped_is_reported(
     if words:
         assert words in clip.notes[0]
         assert "silence" not in clip.notes[0]
-    elif clip.duration < 7.5:  # versions differ in what they make of a chain of two codecs
+    elif clip.duration < 7.5:  # versions differ in reading a chain of two codecs
         assert clip.duration == pytest.approx(4.0, abs=0.2)
         assert all("read only as far as" in note for note in clip.notes)
     assert list(read_pieces(path))[-1].notes == clip.notes

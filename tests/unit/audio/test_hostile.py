@@ -32,7 +32,7 @@ MOST_READS = 250_000
 
 
 class Counted(io.BytesIO):
-    """A file that counts how often it is read."""
+    """A file that counts its reads."""
 
     reads = 0
 
@@ -61,11 +61,11 @@ CROWDED = {
 
 
 @pytest.mark.parametrize("data", CROWDED.values(), ids=CROWDED)
-def test_crowded_wav_files_are_refused_soon(data: bytes, tmp_path: Path) -> None:
+def test_wav_files_with_too_many_chunks_are_refused_after_few_reads(data: bytes, tmp_path: Path) -> None:
     file = Counted(data)
     with pytest.raises(AudioError, match="more than 10000 chunks") as raised:
         read_layout(file)
-    assert not isinstance(raised.value, UnsupportedError), "nor is it left to another reader"
+    assert not isinstance(raised.value, UnsupportedError), "no other reader tries it"
     assert file.reads < 4 * MAX_CHUNKS
     path = tmp_path / "x.wav"
     path.write_bytes(data)
@@ -83,20 +83,20 @@ def test_crowded_wav_files_are_refused_soon(data: bytes, tmp_path: Path) -> None
     assert find_losses(path, 1.0) == ()
 
 
-def test_as_many_chunks_as_any_program_writes() -> None:
+def test_wav_file_with_the_maximum_number_of_chunks_is_read() -> None:
     data = riff(FMT, EMPTY * (MAX_CHUNKS - 2), DATA)
     assert read_wav(io.BytesIO(data)).samples.shape == (1, 4)
     assert len(list(chunks(io.BytesIO(data), 12, len(data)))) == MAX_CHUNKS
 
 
 @pytest.mark.parametrize("data", [riff(FMT, INFO, DATA), riff(FMT, LISTS * 9000, DATA)], ids=["tags", "lists"])
-def test_crowded_lists_of_tags(data: bytes) -> None:
+def test_number_of_reads_for_wav_tag_lists_is_bounded(data: bytes) -> None:
     file = Counted(data)
     assert read_layout(file).frames == 4
     assert file.reads < 4 * MAX_CHUNKS
 
 
-def test_crowded_id3_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_parsed_id3_frames_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     size = 10 * MANY
     head = b"ID3\x03\0\0" + bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0))
     asked = []
@@ -108,7 +108,7 @@ def test_crowded_id3_tags(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Noting(dict[bytes, str]):
-    """A table that notes what is asked for."""
+    """A table that records look-ups."""
 
     def __init__(self, asked: list[bytes]) -> None:
         self.asked = asked
@@ -129,7 +129,7 @@ class Noting(dict[bytes, str]):
     ],
     ids=["wav", "aiff", "mp4", "id3", "flac"],
 )
-def test_tags_of_crowded_files(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_reads_for_tags_is_bounded(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x"
     path.write_bytes(data)
     opened: list[Counted] = []
@@ -154,7 +154,7 @@ def sound(tmp_path: Path) -> Path:
 
 @contextmanager
 def shrinking(path: Path, monkeypatch: pytest.MonkeyPatch, reads: int, size: int) -> Iterator[None]:
-    """Cut the file off after so many reads of it."""
+    """Truncate the file after a number of reads."""
     left = [reads]
 
     class Shrinking(io.BufferedReader):
@@ -176,7 +176,9 @@ def shrinking(path: Path, monkeypatch: pytest.MonkeyPatch, reads: int, size: int
 
 @pytest.mark.parametrize("size", [0, 4, 12, 30, 44, 50_000])
 @pytest.mark.parametrize("reads", [*range(2, 10)])
-def test_wav_files_that_shrink(sound: Path, reads: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wav_files_that_shrink_while_read_raise_only_audio_errors(
+    sound: Path, reads: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, said = sound.read_bytes(), []
     for act in (audio_io.read_audio, lambda path: list(stream.read_pieces(path)), audio_io.sound_shape):
         sound.write_bytes(whole)
@@ -198,7 +200,7 @@ def test_file_that_shrinks_while_read_is_reported(sound: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("then", ["nothing", "a folder", "empty"])
 @pytest.mark.parametrize("suffix", ["wav", "flac", "txt"])
-def test_files_that_vanish_once_their_head_was_read(
+def test_file_that_vanishes_while_read_is_reported(
     sound: Path, suffix: str, then: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = sound.with_suffix(f".{suffix}")
@@ -228,7 +230,7 @@ def test_files_that_vanish_once_their_head_was_read(
             act(path)
 
 
-def test_images_that_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_that_vanishes_while_read_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(b"no image")
 
@@ -248,7 +250,7 @@ HEAD = b"RIFF\xff\xff\xff\xffWAVE"
 
 
 class Process:
-    """A program that has ended well."""
+    """A program that has exited with code 0."""
 
     def wait(self) -> int:
         return 0

@@ -1,4 +1,4 @@
-"""Sound files of every format, with soundfile and without."""
+"""Sound files of every format, with and without soundfile."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def test_written_audio_is_read_back(
 
 
 @every_format
-def test_the_suffix_may_be_in_capitals(tmp_path: Path, tone, form: str) -> None:
+def test_suffix_may_be_in_capitals(tmp_path: Path, tone, form: str) -> None:
     path = write_audio(tone(), tmp_path / f"a.{form.upper()}")
     assert read_audio(path).duration == pytest.approx(0.2)
 
 
 @every_format
 @pytest.mark.parametrize("rate", [8000, 22050, 32000, 48000])
-def test_rates(tmp_path: Path, tone, form: str, rate: int) -> None:
+def test_sample_rates_are_kept(tmp_path: Path, tone, form: str, rate: int) -> None:
     back = read_audio(write_audio(tone(rate=rate), tmp_path / f"a.{form}"))
     assert back.sample_rate == rate
     assert back.samples.shape == (1, round(0.2 * rate))
@@ -81,14 +81,14 @@ def test_rates(tmp_path: Path, tone, form: str, rate: int) -> None:
 
 @every_format
 @pytest.mark.parametrize("subtype", ["pcm16", "pcm24"])
-def test_too_loud_is_clipped_and_never_wraps(tmp_path: Path, tone, form: str, subtype: str) -> None:
+def test_samples_above_full_scale_are_clipped_and_never_wrap(tmp_path: Path, tone, form: str, subtype: str) -> None:
     clip = tone(channels=2, amplitude=3.0)
     back = read_audio(write_audio(clip, tmp_path / f"a.{form}", subtype=subtype))
     clipped = AudioClip(np.clip(clip.samples, -1, 1), 44100)
     assert signal_to_noise(back, clipped) > (80 if form in ("wav", "flac") else 15)
 
 
-def test_a_wav_of_floats_keeps_what_passes_full_scale(tmp_path: Path, tone) -> None:
+def test_float_wav_keeps_samples_above_full_scale(tmp_path: Path, tone) -> None:
     clip = tone(amplitude=3.0)
     np.testing.assert_array_equal(
         read_audio(write_audio(clip, tmp_path / "a.wav", subtype="float")).samples, clip.samples
@@ -96,14 +96,14 @@ def test_a_wav_of_floats_keeps_what_passes_full_scale(tmp_path: Path, tone) -> N
 
 
 @pytest.mark.parametrize("form", ["wav", pytest.param("flac", marks=needs_soundfile)])
-def test_sixteen_bits_are_rounded(tmp_path: Path, form: str) -> None:
+def test_sixteen_bit_samples_are_rounded(tmp_path: Path, form: str) -> None:
     steps = np.array([[0.4, 0.6, 1.4, 1.6, -0.4, -0.6, -1.6, 40000, -40000]], np.float32) / 32768
     back = read_audio(write_audio(AudioClip(steps, 44100), tmp_path / f"a.{form}"))
     assert (back.samples * 32768).tolist() == [[0, 1, 1, 2, 0, -1, -2, 32767, -32768]]
 
 
 @needs_soundfile
-def test_wav_and_flac_hold_the_same(tmp_path: Path, tone) -> None:
+def test_wav_and_flac_store_the_same_samples(tmp_path: Path, tone) -> None:
     clip = tone(channels=6)
     for subtype in ("pcm16", "pcm24"):
         one, other = (read_audio(write_audio(clip, tmp_path / f"a.{f}", subtype=subtype)) for f in ("wav", "flac"))
@@ -113,7 +113,9 @@ def test_wav_and_flac_hold_the_same(tmp_path: Path, tone) -> None:
 @every_format
 @pytest.mark.parametrize("start", [0.0, 0.3])
 @pytest.mark.parametrize("duration", [None, 0.25, 50.0])
-def test_a_part_of_a_file(tmp_path: Path, tone, form: str, start: float, duration: float | None) -> None:
+def test_part_of_a_file_equals_the_slice_of_the_whole(
+    tmp_path: Path, tone, form: str, start: float, duration: float | None
+) -> None:
     path = write_audio(tone(1.0, channels=2), tmp_path / f"a.{form}")
     part = read_audio(path, start=start, duration=duration)
     whole = read_audio(path).slice(start, None if duration is None else start + duration)
@@ -122,7 +124,7 @@ def test_a_part_of_a_file(tmp_path: Path, tone, form: str, start: float, duratio
 
 
 @every_format
-def test_a_part_past_the_end(tmp_path: Path, tone, form: str) -> None:
+def test_part_past_the_end_is_refused(tmp_path: Path, tone, form: str) -> None:
     path = write_audio(tone(), tmp_path / f"a.{form}")
     with pytest.raises(AudioError, match="7 s, lies past the end") as caught:
         read_audio(path, start=7)
@@ -130,7 +132,7 @@ def test_a_part_past_the_end(tmp_path: Path, tone, form: str) -> None:
 
 
 @every_format
-def test_one_sample(tmp_path: Path, form: str) -> None:
+def test_clip_of_one_sample_round_trips(tmp_path: Path, form: str) -> None:
     path = write_audio(AudioClip(np.array([[0.5]], np.float32), 44100), tmp_path / f"a.{form}")
     assert read_audio(path).samples.shape == (1, 1)
 
@@ -139,7 +141,7 @@ def test_one_sample(tmp_path: Path, form: str) -> None:
 
 
 @every_format
-def test_tags_survive(tmp_path: Path, tone, form: str) -> None:
+def test_tags_round_trip(tmp_path: Path, tone, form: str) -> None:
     assert len(COMMENT) > 400
     path = write_audio(tone(), tmp_path / f"a.{form}", tags=TAGS)
     assert read_tags(path) == TAGS
@@ -148,7 +150,7 @@ def test_tags_survive(tmp_path: Path, tone, form: str) -> None:
 
 
 @every_format
-def test_each_tag_alone_and_none(tmp_path: Path, tone, form: str) -> None:
+def test_single_tags_and_no_tags_round_trip(tmp_path: Path, tone, form: str) -> None:
     for name, text in TAGS.items():
         assert read_tags(write_audio(tone(0.01), tmp_path / f"a.{form}", tags={name: text})) == {name: text}
     for tags in (None, {}, {"title": ""}):
@@ -158,7 +160,7 @@ def test_each_tag_alone_and_none(tmp_path: Path, tone, form: str) -> None:
 @every_format
 @settings(max_examples=20)
 @given(text=st.text(min_size=1, max_size=3000))
-def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, form: str, text: str) -> None:
+def test_any_tag_text_round_trips(tmp_path_factory: pytest.TempPathFactory, form: str, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / f"any.{form}"
     write_audio(AudioClip(np.zeros((1, 100), np.float32), 44100), path, tags={"comment": text})
     assert read_tags(path) == check_tags({"comment": text})
@@ -173,7 +175,7 @@ def test_tags_are_readable_by_other_libraries(tmp_path: Path, tone, form: str) -
 
 
 @needs_soundfile
-def test_mp3_has_exactly_our_tag(tmp_path: Path, tone) -> None:
+def test_mp3_contains_only_our_tag(tmp_path: Path, tone) -> None:
     data = write_audio(tone(), tmp_path / "a.mp3", tags=TAGS).read_bytes()
     assert data.startswith(b"ID3\4")
     assert data.count(b"ID3") == 1
@@ -184,7 +186,7 @@ def test_mp3_has_exactly_our_tag(tmp_path: Path, tone) -> None:
     assert data.endswith(bare)
 
 
-def test_tags_are_checked() -> None:
+def test_tags_are_cleaned_and_unknown_tags_refused() -> None:
     assert check_tags({"title": "a\0b", "artist": "", "album": "\udcff"}) == {"title": "ab", "album": "?"}
     assert check_tags(None) == {}
     with pytest.raises(AudioError, match="unknown tag 'Title'"):
@@ -198,7 +200,7 @@ def test_tags_are_checked() -> None:
 
 @needs_soundfile
 @pytest.mark.parametrize(("rate", "written"), [(96000, 48000), (88200, 44100), (176400, 44100), (64000, 48000)])
-def test_mp3_takes_any_rate(tmp_path: Path, tone, rate: int, written: int) -> None:
+def test_mp3_resamples_unsupported_rates(tmp_path: Path, tone, rate: int, written: int) -> None:
     back = read_audio(write_audio(tone(1.0, rate=rate), tmp_path / "a.mp3"))
     assert back.sample_rate == written
     assert back.samples.shape == (1, written)
@@ -233,7 +235,7 @@ def test_libsndfile_gets_no_more_than_a_block_at_once(monkeypatch, tmp_path: Pat
 
 @needs_soundfile
 @pytest.mark.slow
-def test_a_long_ogg(tmp_path: Path, tone) -> None:
+def test_long_ogg_file_is_written_and_read(tmp_path: Path, tone) -> None:
     clip = tone(600.0, rate=8000)
     assert read_audio(write_audio(clip, tmp_path / "a.ogg")).samples.shape == clip.samples.shape
 
@@ -257,7 +259,7 @@ def test_limits_of_libsndfile_are_reported(monkeypatch, tmp_path: Path, tone, fo
 
 
 @needs_soundfile
-def test_an_older_soundfile_writes_too(monkeypatch, tmp_path: Path, tone) -> None:
+def test_older_soundfile_versions_can_write(monkeypatch, tmp_path: Path, tone) -> None:
     import soundfile
 
     plain = soundfile.SoundFile
@@ -274,13 +276,13 @@ def test_an_older_soundfile_writes_too(monkeypatch, tmp_path: Path, tone) -> Non
 
 
 @pytest.mark.parametrize("name", ["a", "a.", "a.aiff", "a.wave", "a.wav.tmp", ".wav"])
-def test_unknown_suffix(tmp_path: Path, tone, name: str) -> None:
+def test_unknown_suffix_is_refused(tmp_path: Path, tone, name: str) -> None:
     with pytest.raises(AudioError, match=r"one of \.wav, \.flac, \.ogg, \.mp3, got"):
         write_audio(tone(), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_subtype(tmp_path: Path, tone) -> None:
+def test_unknown_subtype_is_refused(tmp_path: Path, tone) -> None:
     with pytest.raises(AudioError, match="pcm16, pcm24, float, got 'PCM_16'"):
         write_audio(tone(), tmp_path / "a.wav", subtype="PCM_16")
 
@@ -303,7 +305,7 @@ def test_nan_written_into_a_clip_later_is_refused(tmp_path: Path, tone, form: st
 
 @pytest.mark.parametrize("read", [read_audio, read_tags])
 @pytest.mark.usefixtures("no_ffmpeg")
-def test_files_that_are_no_audio_are_refused(tmp_path: Path, read) -> None:
+def test_files_that_are_not_audio_are_refused(tmp_path: Path, read) -> None:
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("not a sound, only words " * 20)
     (tmp_path / "text.raw").write_text("not a sound, only words " * 20)
@@ -334,7 +336,7 @@ def test_invalid_parts_are_refused(tmp_path: Path, tone, part: dict[str, float])
 @needs_soundfile
 @pytest.mark.usefixtures("no_ffmpeg")
 @pytest.mark.parametrize("form", ["flac", "ogg"])
-def test_a_file_cut_off_or_damaged_is_no_crash(tmp_path: Path, tone, form: str) -> None:
+def test_truncated_file_does_not_crash(tmp_path: Path, tone, form: str) -> None:
     path = write_audio(tone(2.0), tmp_path / f"a.{form}")
     data = path.read_bytes()
     for size in (10, 60, len(data) // 2, len(data) - 7):
@@ -345,7 +347,9 @@ def test_a_file_cut_off_or_damaged_is_no_crash(tmp_path: Path, tone, form: str) 
 
 @needs_soundfile
 @pytest.mark.parametrize("seconds", [0.2, 65536 / 44100, 4.0])
-def test_a_length_that_libsndfile_does_not_know(monkeypatch, tmp_path: Path, tone, seconds: float) -> None:
+def test_file_with_a_length_unknown_to_libsndfile_is_read_whole(
+    monkeypatch, tmp_path: Path, tone, seconds: float
+) -> None:
     import soundfile
 
     clip = tone(seconds, channels=2)
@@ -356,7 +360,7 @@ def test_a_length_that_libsndfile_does_not_know(monkeypatch, tmp_path: Path, ton
 
 
 @needs_soundfile
-def test_more_channels_than_a_clip_holds(tmp_path: Path) -> None:
+def test_too_many_channels_are_refused(tmp_path: Path) -> None:
     import soundfile
 
     soundfile.write(tmp_path / "a.wav", np.zeros((10, 9)), 44100)
@@ -367,7 +371,7 @@ def test_more_channels_than_a_clip_holds(tmp_path: Path) -> None:
 # --- which reader ----------------------------------------------------------------------------------------------------
 
 
-def test_the_content_decides_not_the_suffix(tmp_path: Path, tone) -> None:
+def test_format_is_recognised_by_content_not_by_suffix(tmp_path: Path, tone) -> None:
     path = write_audio(tone(), tmp_path / "a.wav", tags={"title": "t"}).rename(tmp_path / "a.mp3")
     assert read_audio(path).samples.shape == (1, 8820)
     assert read_tags(path) == {"title": "t"}
@@ -375,7 +379,7 @@ def test_the_content_decides_not_the_suffix(tmp_path: Path, tone) -> None:
 
 @needs_soundfile
 @pytest.mark.usefixtures("no_ffmpeg")
-def test_other_formats_through_libsndfile(tmp_path: Path, tone) -> None:
+def test_other_formats_are_read_by_libsndfile(tmp_path: Path, tone) -> None:
     import soundfile
 
     clip = tone(channels=2)
@@ -385,7 +389,7 @@ def test_other_formats_through_libsndfile(tmp_path: Path, tone) -> None:
         assert signal_to_noise(AudioClip(back.samples[:, :8820], 44100), clip) > 25
 
 
-def test_available_formats() -> None:
+def test_available_formats_depend_on_soundfile() -> None:
     assert available_formats() in (FORMATS, ("wav",), FORMATS[:3])
     assert (available_formats() == ("wav",)) == (soundfile_io.load() is None)
 
@@ -414,7 +418,7 @@ class TestWithoutSoundfile:
             read_tags(tmp_path / "a.flac")
 
 
-def test_a_soundfile_without_its_library_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_soundfile_without_its_library_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     import builtins
 
     plain = builtins.__import__
@@ -437,8 +441,8 @@ def test_the_tag_of_an_mp3_is_read_without_soundfile(monkeypatch, tmp_path: Path
     assert read_tags(path) == TAGS
 
 
-def test_encoding_needs_no_file(tone) -> None:
-    """The library never sees the file, so a full disk cannot be its business."""
+def test_encoding_returns_bytes_without_a_file(tone) -> None:
+    """The file is never written by libsndfile itself, so a full disk cannot make it fail."""
     pytest.importorskip("soundfile")
     data = soundfile_io.encode(tone(), "flac", subtype="pcm16", tags={})
     assert io.BytesIO(data).read(4) == b"fLaC"

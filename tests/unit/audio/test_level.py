@@ -1,4 +1,4 @@
-"""Levels: numbers that hold for any sound."""
+"""Levels and the limiter: properties for any sound."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def decibels(value: float) -> float:
 
 @st.composite
 def sounds(draw: st.DrawFn) -> AudioClip:
-    """Noise with a few spikes, at any level: long enough for the limiter to have sides."""
+    """Draw noise with a few spikes at any level, longer than the reach of the limiter."""
     channels, length = draw(st.integers(1, 3)), draw(st.integers(1, 3000))
     noise = np.random.default_rng(draw(st.integers(0, 2**32))).standard_normal((channels, length))
     for place in draw(st.lists(st.integers(0, length - 1), max_size=4)):
@@ -38,7 +38,7 @@ def sounds(draw: st.DrawFn) -> AudioClip:
 
 @every_level
 @given(sounds())
-def test_no_sample_passes_the_ceiling_and_the_length_stays(level: str, clip: AudioClip) -> None:
+def test_levelled_samples_stay_below_the_ceiling_and_keep_their_length(level: str, clip: AudioClip) -> None:
     before = clip.samples.copy()
     out = apply_level(clip, level)
     assert out.samples.shape == clip.samples.shape
@@ -67,7 +67,7 @@ def test_silence_stays_silence(level: str, length: int) -> None:
 
 
 @pytest.mark.parametrize("level", ["peak", "loudness"])
-def test_dust_is_silence_too(level: str) -> None:
+def test_inaudible_samples_are_not_amplified(level: str) -> None:
     dust = AudioClip(np.full((1, 100), 1e-30, np.float32), RATE)
     assert apply_level(dust, level).peak < 1e-20
 
@@ -75,27 +75,27 @@ def test_dust_is_silence_too(level: str) -> None:
 @pytest.mark.parametrize("level", ["peak", "loudness"])
 @settings(max_examples=25)
 @given(clip=sounds(), db=st.floats(-60, 60))
-def test_the_level_before_does_not_matter(level: str, clip: AudioClip, db: float) -> None:
+def test_levelled_sound_does_not_depend_on_the_input_level(level: str, clip: AudioClip, db: float) -> None:
     one, other = apply_level(clip, level), apply_level(clip.gain_db(db), level)
     np.testing.assert_allclose(one.samples, other.samples, atol=1e-4)
 
 
 @given(sounds())
-def test_peak_is_one_gain_to_the_ceiling(clip: AudioClip) -> None:
+def test_peak_scales_everything_to_the_ceiling(clip: AudioClip) -> None:
     out = apply_level(clip, "peak")
     assert out.peak == pytest.approx(CEILING, rel=1e-6)
     np.testing.assert_allclose(out.samples * clip.peak, clip.samples * CEILING, atol=1e-6 * clip.peak)
 
 
 @pytest.mark.parametrize("scale", [1e-11, 1e30])
-def test_extreme_scales(scale: float) -> None:
+def test_extremely_small_and_large_samples_are_levelled(scale: float) -> None:
     wave = np.sin(np.arange(RATE) / 10)[None] * scale
     for level in ("peak", "loudness"):
         assert 0.3 < apply_level(AudioClip(wave.astype(np.float32), RATE), level).peak <= CEILING + 1e-7
 
 
 @given(sounds())
-def test_recorded_changes_only_what_is_too_loud(clip: AudioClip) -> None:
+def test_recorded_changes_only_sound_above_full_scale(clip: AudioClip) -> None:
     out = apply_level(clip, "recorded")
     if clip.peak <= 1:
         np.testing.assert_array_equal(out.samples, clip.samples)
@@ -107,7 +107,7 @@ def test_recorded_changes_only_what_is_too_loud(clip: AudioClip) -> None:
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("kind", ["sine", "noise", "bass and hits", "chord"])
 @pytest.mark.parametrize("rate", [8000, 44100])
-def test_loudness_is_reached(kind: str, channels: int, rate: int) -> None:
+def test_target_loudness_is_reached(kind: str, channels: int, rate: int) -> None:
     random = np.random.default_rng(3)
     time = np.arange(3 * rate) / rate
     wave = {
@@ -123,7 +123,7 @@ def test_loudness_is_reached(kind: str, channels: int, rate: int) -> None:
     assert out.peak <= CEILING + 1e-7
 
 
-def test_loudness_without_peaks_is_one_gain() -> None:
+def test_loudness_without_peaks_applies_a_constant_gain() -> None:
     wave = np.sin(np.arange(RATE) / 10)[None].astype(np.float32)
     out = apply_level(AudioClip(wave, RATE), "loudness")
     np.testing.assert_allclose(out.samples, wave * (out.peak / np.abs(wave).max()), atol=1e-6)
@@ -137,13 +137,13 @@ def test_a_lone_click_stays_under_the_ceiling() -> None:
     assert CEILING - 1e-3 < out.peak <= CEILING + 1e-7
 
 
-def test_the_limiter_leaves_quiet_sound_alone() -> None:
+def test_limiter_does_not_change_quiet_sound() -> None:
     clip = AudioClip(np.random.default_rng(0).uniform(-0.9, 0.9, (2, 5000)).astype(np.float32), RATE)
     np.testing.assert_array_equal(limit(clip).samples, clip.samples)
 
 
 @given(sounds())
-def test_the_limiter_touches_nothing_far_from_peaks(clip: AudioClip) -> None:
+def test_limiter_changes_samples_near_peaks_only(clip: AudioClip) -> None:
     loud = np.flatnonzero((np.abs(clip.samples) > CEILING).any(axis=0))
     near = np.zeros(clip.samples.shape[1], bool)
     for place in loud:
@@ -152,13 +152,13 @@ def test_the_limiter_touches_nothing_far_from_peaks(clip: AudioClip) -> None:
 
 
 @given(sounds(), st.floats(0.05, 2))
-def test_the_limiter_only_turns_down(clip: AudioClip, ceiling: float) -> None:
+def test_limiter_only_attenuates(clip: AudioClip, ceiling: float) -> None:
     out = limit(clip, ceiling=ceiling)
     assert out.peak <= ceiling * (1 + 1e-6)
     assert (np.abs(out.samples) <= np.abs(clip.samples)).all()
 
 
-def test_the_limiter_moves_smoothly() -> None:
+def test_limiter_gain_is_smooth() -> None:
     """The gain around a peak falls and rises over milliseconds, not from sample to sample."""
     wave = np.full((1, 44100), 0.5, np.float32)
     wave[0, 22050] = 2.0
@@ -169,8 +169,8 @@ def test_the_limiter_moves_smoothly() -> None:
     np.testing.assert_allclose(gain[22050 - 2000 : 22050], gain[22051 : 22051 + 2000][::-1], atol=1e-6)
 
 
-def test_the_limiter_does_not_bend_a_low_tone() -> None:
-    """A steady 30 Hz sine far over the ceiling comes out as a sine: its shape is not followed."""
+def test_limiter_does_not_distort_a_low_tone() -> None:
+    """A steady 30 Hz sine far over the ceiling stays a sine."""
     wave = 3 * np.sin(2 * np.pi * 30 * np.arange(44100) / 44100)
     out = limit(AudioClip(wave[None].astype(np.float32), 44100)).samples[0, 4410:-4410].astype(np.float64)
     sine = wave[4410:-4410] * CEILING / 3
@@ -178,7 +178,7 @@ def test_the_limiter_does_not_bend_a_low_tone() -> None:
 
 
 @given(arrays(np.float32, (2, 900), elements=st.floats(-3, 3, width=32)), st.integers(50, 1000))
-def test_working_in_blocks_changes_nothing(array: np.ndarray, block: int) -> None:
+def test_block_size_does_not_change_the_limiter(array: np.ndarray, block: int) -> None:
     clip = AudioClip(array, RATE)
     whole = limit(clip).samples
     with pytest.MonkeyPatch.context() as patch:
@@ -187,11 +187,11 @@ def test_working_in_blocks_changes_nothing(array: np.ndarray, block: int) -> Non
 
 
 @pytest.mark.parametrize("ceiling", [0, -1, math.nan, math.inf])
-def test_refuses_a_ceiling(ceiling: float) -> None:
+def test_invalid_ceilings_are_refused(ceiling: float) -> None:
     with pytest.raises(AudioError, match="ceiling must be above 0"):
         limit(AudioClip(np.ones((1, 3), np.float32), RATE), ceiling=ceiling)
 
 
-def test_refuses_a_level() -> None:
+def test_unknown_level_is_refused() -> None:
     with pytest.raises(AudioError, match="peak, loudness, recorded, got 'loud'"):
         apply_level(AudioClip(np.ones((1, 3), np.float32), RATE), "loud")

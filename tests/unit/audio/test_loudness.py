@@ -1,4 +1,4 @@
-"""Loudness: laws that hold for any sound, the cases of EBU Tech 3341, and the standard written out a second time."""
+"""Loudness: properties for any sound, the cases of EBU Tech 3341, and a literal implementation of the standard."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sine(seconds: float, levels_db: Sequence[float], *, rate: int = RATE, hertz:
 
 
 def noise(seed: int, seconds: float, channels: int = 2, rate: int = RATE) -> np.ndarray:
-    """Return noise whose level wanders, so that some of it is under the gates."""
+    """Return noise of changing level, partly below the gates."""
     generator = np.random.default_rng(seed)
     length = round(seconds * rate)
     level = np.repeat(generator.uniform(-3.5, -0.3, max(1, round(seconds * 2))), rate)[:length]
@@ -56,7 +56,7 @@ def biquads(signal: list[float]) -> list[float]:
 
 
 def standard(samples: np.ndarray, weights: Sequence[float]) -> float:
-    """Work through BS.1770-4 at 48 kHz as its text has it, one step after another."""
+    """Measure loudness by BS.1770-4 at 48 kHz, literally step by step."""
     filtered = np.stack([biquads(channel.tolist()) for channel in samples])
     block, step = RATE * 4 // 10, RATE // 10
     powers = []
@@ -77,7 +77,7 @@ def standard(samples: np.ndarray, weights: Sequence[float]) -> float:
     channels=st.integers(1, 3),
     cuts=st.lists(st.integers(0, 60000), max_size=12),
 )
-def test_how_the_sound_is_cut_does_not_matter(seed: int, rate: int, channels: int, cuts: list[int]) -> None:
+def test_piece_sizes_do_not_change_the_loudness(seed: int, rate: int, channels: int, cuts: list[int]) -> None:
     sound = noise(seed, 60000 / rate, channels, rate)
     meter = Loudness(rate, channels)
     for piece in np.split(sound, sorted(cuts), axis=1):
@@ -85,7 +85,7 @@ def test_how_the_sound_is_cut_does_not_matter(seed: int, rate: int, channels: in
     assert meter.integrated() == pytest.approx(measure(sound, rate), abs=1e-9)
 
 
-def test_single_samples_are_pieces_too() -> None:
+def test_pieces_of_one_sample_give_the_same_loudness() -> None:
     sound = noise(3, 0.5, rate=8000)
     meter = Loudness(8000, 2)
     for n in range(sound.shape[1]):
@@ -95,7 +95,7 @@ def test_single_samples_are_pieces_too() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32), gain_db=st.floats(-20, 20))
-def test_a_gain_moves_the_loudness_by_itself(seed: int, gain_db: float) -> None:
+def test_gain_changes_the_loudness_by_the_same_amount(seed: int, gain_db: float) -> None:
     generator = np.random.default_rng(seed)
     sound = (0.1 * generator.standard_normal((2, RATE))).astype(np.float32)  # steady: no block near a gate
     louder = sound.astype(np.float64) * 10 ** (gain_db / 20)
@@ -104,13 +104,13 @@ def test_a_gain_moves_the_loudness_by_itself(seed: int, gain_db: float) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_sides_can_be_exchanged_and_signs_turned(seed: int) -> None:
+def test_swapping_channels_and_inverting_polarity_do_not_change_the_loudness(seed: int) -> None:
     sound = noise(seed, 1.2)
     assert measure(sound[::-1]) == pytest.approx(measure(sound), abs=1e-9)
     assert measure(-sound) == pytest.approx(measure(sound), abs=1e-9)
 
 
-def test_the_loudness_can_be_read_on_the_way() -> None:
+def test_loudness_can_be_read_after_each_piece() -> None:
     sound = noise(1, 2)
     meter = Loudness(RATE, 2)
     for start in range(0, 2 * RATE, RATE // 2):
@@ -118,19 +118,19 @@ def test_the_loudness_can_be_read_on_the_way() -> None:
         assert meter.integrated() == pytest.approx(measure(sound[:, : start + RATE // 2]), abs=1e-9)
 
 
-def test_no_sound_has_no_loudness() -> None:
+def test_silence_and_less_than_one_block_have_no_loudness() -> None:
     assert Loudness(RATE, 2).integrated() == -math.inf
     assert measure(np.zeros((2, 3 * RATE), np.float32)) == -math.inf
     assert measure(sine(0.399, (-10, -10))) == -math.inf
     assert measure(sine(0.4, (-10, -10))) == pytest.approx(-10, abs=0.2)
 
 
-def test_under_the_absolute_gate_is_silence() -> None:
+def test_sound_below_the_absolute_gate_has_no_loudness() -> None:
     assert measure(sine(5, (-70.1, -70.1))) == -math.inf
     assert measure(sine(5, (-69.9, -69.9))) == pytest.approx(-69.9, abs=0.01)
 
 
-def test_at_48_khz_the_coefficients_are_the_standard_s() -> None:
+def test_coefficients_at_48_khz_equal_those_of_the_standard() -> None:
     np.testing.assert_allclose(k_weighting(48000), TABLE, atol=1e-8)
 
 
@@ -153,7 +153,7 @@ EBU = {
 
 @pytest.mark.parametrize("rate", [44100, 48000])
 @pytest.mark.parametrize("case", EBU)
-def test_ebu_cases_in_stereo(case: str, rate: int) -> None:
+def test_loudness_meets_the_ebu_test_cases_in_stereo(case: str, rate: int) -> None:
     parts, expected = EBU[case]
     meter = Loudness(rate, 2)
     for seconds, level in parts:
@@ -161,17 +161,17 @@ def test_ebu_cases_in_stereo(case: str, rate: int) -> None:
     assert meter.integrated() == pytest.approx(expected, abs=0.1)
 
 
-def test_ebu_case_6_with_five_channels() -> None:
+def test_loudness_meets_ebu_case_6_with_five_channels() -> None:
     levels = (-28, -28, -24, -30, -30)
     assert measure(sine(20, levels)) == pytest.approx(-23.0, abs=0.1)
 
 
-def test_the_low_frequency_channel_does_not_count() -> None:
+def test_lfe_channel_is_ignored() -> None:
     levels = [-28, -28, -24, -3, -30, -30]
     assert measure(sine(20, levels)) == pytest.approx(-23.0, abs=0.1)
 
 
-def test_surround_counts_one_and_a_half_decibels_more() -> None:
+def test_surround_channels_count_1_5_db_more() -> None:
     for channels, surround in ((4, 3), (5, 4), (6, 5), (7, 6), (8, 7)):
         levels = np.full(channels, -math.inf)
         levels[surround] = -20
@@ -180,7 +180,7 @@ def test_surround_counts_one_and_a_half_decibels_more() -> None:
         assert measure(sine(1, levels)) - measure(sine(1, front)) == pytest.approx(1.5, abs=0.01)
 
 
-def test_both_sides_are_3_db_more_than_one() -> None:
+def test_two_channels_are_3_db_louder_than_one() -> None:
     assert measure(sine(2, (-20,))) == pytest.approx(-23.0, abs=0.02)
     assert measure(sine(2, (-20, -20))) == pytest.approx(-20.0, abs=0.02)
 
@@ -190,14 +190,14 @@ TONES = (40, 100, 400, 1000, 1700, 3000, 8000)
 
 
 @pytest.mark.parametrize(("rate", "hertz"), [(r, f) for r in RATES for f in TONES if f < 0.45 * r])
-def test_every_rate_measures_the_same(rate: int, hertz: float) -> None:
+def test_loudness_does_not_depend_on_the_sample_rate(rate: int, hertz: float) -> None:
     assert measure(sine(3, (-20, -20), rate=rate, hertz=hertz), rate) == pytest.approx(
         measure(sine(3, (-20, -20), rate=192000, hertz=hertz), 192000), abs=0.1
     )
 
 
-def test_rates_that_tenths_of_a_second_do_not_divide() -> None:
-    """1102.5 samples are 100 ms there; the borders must not drift, nor a block go missing."""
+def test_block_borders_do_not_drift_at_fractional_block_lengths() -> None:
+    """100 ms are 1102.5 samples; the borders must not drift and no block may be lost."""
     seconds = 600
     meter = Loudness(11025, 1)
     for _ in range(seconds):
@@ -206,13 +206,13 @@ def test_rates_that_tenths_of_a_second_do_not_divide() -> None:
     assert meter.integrated() == pytest.approx(measure(sine(10, (-20,), rate=44100, hertz=500), 44100), abs=0.1)
 
 
-def test_a_song_after_long_silence_is_measured_alike() -> None:
+def test_leading_silence_does_not_change_the_loudness() -> None:
     song = sine(20, (-20, -30))
     meter = Loudness(RATE, 2)
     for _ in range(30):
         meter.add(np.zeros((2, RATE), np.float32))
     meter.add(song)
-    assert meter.integrated() == pytest.approx(measure(song), abs=0.05)  # three blocks lie across the border
+    assert meter.integrated() == pytest.approx(measure(song), abs=0.05)  # three blocks overlap the border
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_impossible_formats_are_refused(rate: int, channels: int, words: str) ->
         Loudness(rate, channels)
 
 
-def test_a_refused_piece_leaves_the_meter_as_it_was() -> None:
+def test_refused_piece_does_not_change_the_meter() -> None:
     sound = noise(5, 1)
     meter = Loudness(RATE, 2)
     meter.add(sound)

@@ -1,4 +1,4 @@
-"""Mixing keeps sounds sample on sample."""
+"""Mixing keeps sounds aligned to the sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def noise(seed: int, *, seconds: float = 1.0, channels: int = 1, rate: int = 800
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_ends_are_the_sounds_themselves(law: str) -> None:
+def test_shares_0_and_1_return_the_inputs(law: str) -> None:
     dry, wet = noise(1), noise(2)
     for share, expected in ((0.0, dry), (1.0, wet)):
         np.testing.assert_array_equal(dry_wet(dry, wet, share, law=law).samples, expected.samples)
@@ -36,12 +36,12 @@ def test_equal_power_keeps_the_power_of_unrelated_sounds(share: float) -> None:
 
 @settings(deadline=None)
 @given(st.floats(0, 1))
-def test_linear_keeps_the_wave_of_equal_sounds(share: float) -> None:
+def test_linear_law_keeps_identical_sounds_unchanged(share: float) -> None:
     dry = noise(1)
     np.testing.assert_allclose(dry_wet(dry, dry, share, law="linear").samples, dry.samples, atol=1e-6)
 
 
-def test_mixing_keeps_places() -> None:
+def test_mixing_keeps_the_position_of_every_sample() -> None:
     click = np.zeros((1, 600_000), np.float32)
     places = [0, 1, 299_999, 262_144, 599_999]
     click[0, places] = 1.0
@@ -51,14 +51,14 @@ def test_mixing_keeps_places() -> None:
         assert np.flatnonzero(mixed[0]).tolist() == sorted(places)
 
 
-def test_share_follows_its_curve() -> None:
+def test_share_can_follow_a_curve() -> None:
     one = AudioClip(np.ones((1, 600_000), np.float32), 8000)
     zero = AudioClip(np.zeros((1, 600_000), np.float32), 8000)
     mixed = dry_wet(zero, one, lambda t: np.clip(t / 75, 0, 1), law="linear").samples[0]
     np.testing.assert_allclose(mixed, np.arange(600_000) / 600_000, atol=1e-6)
 
 
-def test_mono_and_stereo_and_other_lengths() -> None:
+def test_mono_and_stereo_of_different_lengths_are_mixed() -> None:
     mixed = dry_wet(noise(1, channels=2), noise(2, seconds=0.5), 0.5, law="linear")
     assert mixed.samples.shape == (2, 8000)
     np.testing.assert_allclose(mixed.samples[:, 4000:], noise(1, channels=2).samples[:, 4000:] / 2)
@@ -67,17 +67,17 @@ def test_mono_and_stereo_and_other_lengths() -> None:
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), lambda t: t + 2])
-def test_shares_out_of_range(share: float) -> None:
+def test_shares_out_of_range_are_refused(share: float) -> None:
     with pytest.raises(AudioError, match="share of the wet sound must lie between 0 and 1"):
         dry_wet(noise(1), noise(2), share)
 
 
-def test_unknown_law() -> None:
+def test_unknown_law_is_refused() -> None:
     with pytest.raises(AudioError, match="equal-power, linear"):
         dry_wet(noise(1), noise(2), 0.5, law="best")
 
 
-def test_doubling_pans() -> None:
+def test_doubling_pans_the_two_sounds_apart() -> None:
     one, other = noise(1), noise(2)
     wide = double(one, other).samples
     np.testing.assert_array_equal(wide, np.concatenate([one.samples, other.samples]))
@@ -91,7 +91,7 @@ def test_doubling_pans() -> None:
 
 @settings(deadline=None)
 @given(st.floats(0, 1))
-def test_panning_keeps_the_power_of_each(width: float) -> None:
+def test_panning_keeps_the_power_of_each_sound(width: float) -> None:
     silence = AudioClip(np.zeros((1, 8000), np.float32), 8000)
     panned = double(noise(1), silence, width=width)
     assert np.square(panned.samples).sum() == pytest.approx(np.square(noise(1).samples).sum(), rel=1e-4)

@@ -1,4 +1,4 @@
-"""Resampling between any two rates: exact in length and time, clean, and in memory that the ratio does not decide."""
+"""Resampling between any two rates: exact length and time, no aliases, and memory independent of the ratio."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sine(frequency: float, rate: int, seconds: float) -> np.ndarray:
 
 
 def heard(samples: np.ndarray, frequency: float, rate: int) -> tuple[complex, float]:
-    """Amplitude of a sine in the middle of a sound, as a complex number, and the RMS of all that is not it."""
+    """Return the complex amplitude of a sine in the middle of a sound, and the RMS of the rest."""
     time = np.arange(samples.shape[1]) / rate
     inside = slice(len(time) // 4, -len(time) // 4)
     terms = np.stack([np.sin(2 * np.pi * frequency * time), np.cos(2 * np.pi * frequency * time)], axis=1)[inside]
@@ -40,10 +40,10 @@ def _dbfs(level: float) -> float:
 
 @pytest.mark.parametrize(("source", "rate"), [*ODD, (48000, 44100), (44100, 96000)])
 @pytest.mark.parametrize("share", [0.01, 0.2, 0.42])
-def test_a_sine_stays_one_at_its_level_and_in_its_place(source: int, rate: int, share: float) -> None:
+def test_resampled_sine_keeps_level_and_phase(source: int, rate: int, share: float) -> None:
     frequency = share * min(source, rate)
     amplitude, rest = heard(resample(sine(frequency, source, 0.4), source, rate), frequency, rate)
-    assert abs(amplitude - 0.5) < 1e-4, "level or phase moved"
+    assert abs(amplitude - 0.5) < 1e-4, "level or phase changed"
     assert _dbfs(rest) < -95
 
 
@@ -55,7 +55,9 @@ def test_aliases_are_suppressed(source: int, rate: int) -> None:
 
 
 @pytest.mark.parametrize("rates", [(48000, 44100), (22050, 44100), (44100, 192000)])
-def test_the_table_agrees_with_the_filter(rates: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interpolated_filter_table_agrees_with_the_exact_filter(
+    rates: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 5000)).astype(np.float32)
     exact = resample(samples, *rates)
     monkeypatch.setattr(resampling, "MAX_PHASES", 0)
@@ -64,7 +66,7 @@ def test_the_table_agrees_with_the_filter(rates: tuple[int, int], monkeypatch: p
     assert _dbfs(float(np.sqrt(np.mean((between - exact) ** 2)))) < -90
 
 
-def test_common_rates_have_the_filter_they_always_had() -> None:
+def test_common_rates_give_the_same_bytes_as_scipy() -> None:
     from scipy.signal import firwin, resample_poly
 
     samples = np.random.default_rng(0).uniform(-1, 1, (2, 3001)).astype(np.float32)
@@ -83,7 +85,7 @@ def test_common_rates_have_the_filter_they_always_had() -> None:
     samples=st.integers(0, 400),
     channels=st.integers(1, 3),
 )
-def test_the_length_is_exact_for_all_rates(source: int, rate: int, samples: int, channels: int) -> None:
+def test_length_is_exact_for_all_rates(source: int, rate: int, samples: int, channels: int) -> None:
     clip = AudioClip(np.full((channels, samples), 0.25, np.float32), source).resample(rate)
     assert clip.samples.shape == (channels, math.ceil(samples * rate / source))
     assert clip.samples.shape[1] == resampled_length(samples, source, rate)
@@ -92,7 +94,7 @@ def test_the_length_is_exact_for_all_rates(source: int, rate: int, samples: int,
 
 @settings(max_examples=100, deadline=None)
 @given(source=st.integers(1000, 768000), rate=st.integers(1000, 768000))
-def test_the_filter_is_small_for_all_rates(source: int, rate: int) -> None:
+def test_filter_is_small_for_all_rates(source: int, rate: int) -> None:
     up, down = ratio(source, rate)
     if max(up, down) > MAX_PHASES:
         rows, taps = resampling.table_shape(up, down)
@@ -101,7 +103,7 @@ def test_the_filter_is_small_for_all_rates(source: int, rate: int) -> None:
 
 
 @pytest.mark.parametrize(("source", "rate"), [(767999, 44100), (44101, 44100), (1009, 768000), (768000, 1009)])
-def test_memory_is_that_of_the_result_and_a_few_blocks(source: int, rate: int) -> None:
+def test_memory_use_is_bounded_by_the_result_and_a_few_blocks(source: int, rate: int) -> None:
     samples = np.zeros((1, source // 4), np.float32)
     resample(samples[:, :10], source, rate)  # imports
     resampling._table.cache_clear()
@@ -115,7 +117,7 @@ def test_memory_is_that_of_the_result_and_a_few_blocks(source: int, rate: int) -
 
 
 @pytest.mark.parametrize(("source", "rate"), [(44101, 44100), (1009, 8000), (9001, 1000)])
-def test_odd_rates_in_pieces_are_those_of_the_whole(source: int, rate: int) -> None:
+def test_unusual_rates_in_pieces_equal_the_whole(source: int, rate: int) -> None:
     clip = AudioClip(np.random.default_rng(2).uniform(-0.5, 0.5, (1, 5 * source + 7)).astype(np.float32), source)
     step = source + 11
     pieces = [AudioClip(clip.samples[:, at : at + step], source) for at in range(0, clip.samples.shape[1], step)]

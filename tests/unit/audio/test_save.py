@@ -1,4 +1,4 @@
-"""A clip's file records how it was made."""
+"""Files of clips store how they were made."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_title_parameters_and_recipe_are_in_the_tags(tmp_path: Path) -> None:
     assert (record["seed"], record["max_value"]) == (7, 2.5)
 
 
-def test_a_recipe_that_json_cannot_hold_is_refused(tmp_path: Path) -> None:
+def test_recipe_that_json_cannot_represent_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RiffusionError, match="finite numbers"):
         save_clip(CLIP, tmp_path / "a.wav", PARAMS, recipe={"gain": float("nan")})
     assert not (tmp_path / "a.wav").exists()

@@ -1,4 +1,4 @@
-"""Sound piece by piece equals sound as a whole."""
+"""Sound read in pieces equals sound read as a whole."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pieces_of(clip: AudioClip, *cuts: int) -> list[AudioClip]:
     samples=st.integers(1, 9000),
     cuts=st.lists(st.integers(0, 9000), max_size=5),
 )
-def test_resampled_in_pieces_is_resampled_as_a_whole(
+def test_resampling_in_pieces_equals_resampling_the_whole(
     rates: tuple[int, int], channels: int, target: int, samples: int, cuts: list[int]
 ) -> None:
     clip = noise(channels, samples, rates[0])
@@ -51,7 +51,7 @@ def test_resampled_in_pieces_is_resampled_as_a_whole(
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-def test_files_of_every_kind_come_in_pieces(tmp_path: Path, suffix: str) -> None:
+def test_every_file_format_is_read_in_pieces(tmp_path: Path, suffix: str) -> None:
     path = write_audio(noise(2, (2 * PIECE_SECONDS + 3) * 8000, 8000), tmp_path / f"a.{suffix}")
     pieces = list(read_pieces(path))
     assert [piece.samples.shape[1] for piece in pieces[:2]] == [PIECE_SECONDS * 8000] * 2
@@ -62,7 +62,7 @@ def test_files_of_every_kind_come_in_pieces(tmp_path: Path, suffix: str) -> None
 
 
 @pytest.mark.usefixtures("real_ffmpeg")
-def test_formats_that_only_ffmpeg_reads_come_in_pieces(tmp_path: Path) -> None:
+def test_formats_read_only_by_ffmpeg_are_read_in_pieces(tmp_path: Path) -> None:
     write_audio(noise(2, 25 * 44100, 44100), tmp_path / "a.wav")
     made = tmp_path / "a.m4a"
     subprocess.run(["ffmpeg", "-v", "error", "-i", str(tmp_path / "a.wav"), str(made)], check=True)
@@ -80,7 +80,7 @@ def test_formats_that_only_ffmpeg_reads_come_in_pieces(tmp_path: Path) -> None:
         (b"RIFF", "cannot be read"),
     ],
 )
-def test_files_that_are_no_sound_say_why(tmp_path: Path, content: bytes | None, words: str) -> None:
+def test_unreadable_files_give_the_reason(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "a.mp3"
     if content is not None:
         path.write_bytes(content)
@@ -88,7 +88,7 @@ def test_files_that_are_no_sound_say_why(tmp_path: Path, content: bytes | None, 
         list(read_pieces(path))
 
 
-def test_a_file_without_samples_says_so(tmp_path: Path) -> None:
+def test_file_without_samples_is_reported(tmp_path: Path) -> None:
     whole = write_audio(noise(1, 100, 8000), tmp_path / "a.wav").read_bytes()
     empty = bytearray(whole[: whole.index(b"data") + 8])
     empty[-4:] = bytes(4)

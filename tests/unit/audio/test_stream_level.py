@@ -1,4 +1,4 @@
-"""The level of a sound that has no end."""
+"""The level of an endless sound."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def rms_db(samples: np.ndarray) -> float:
 @given(
     st.integers(0, 9000), st.lists(st.integers(0, 9000), max_size=4), st.sampled_from([1e-6, 0.01, 1, 300]), st.data()
 )
-def test_nothing_is_lost_and_nothing_clips(length: int, cuts: list[int], scale: float, data: st.DataObject):
+def test_levelled_stream_keeps_its_length_and_stays_below_the_ceiling(
+    length: int, cuts: list[int], scale: float, data: st.DataObject
+):
     seed = data.draw(st.integers(0, 99))
     samples = np.random.default_rng(seed).standard_normal((2, length)).astype(np.float32) * np.float32(scale)
     out = levelled(samples, sorted(min(cut, length) for cut in cuts))
@@ -42,17 +44,17 @@ def test_nothing_is_lost_and_nothing_clips(length: int, cuts: list[int], scale: 
     assert np.abs(out).max(initial=0) <= CEILING * 1.000001
 
 
-def test_the_first_piece_decides_and_the_rest_follows_slowly():
+def test_gain_starts_with_the_first_piece_and_changes_slowly():
     loud, soft = tone(4), tone(8, 0.03)
     out = levelled(np.concatenate([loud, soft], axis=1), [4 * RATE, 8 * RATE])
     assert rms_db(out[:, : 4 * RATE - 800]) == pytest.approx(LOUDNESS_DB, abs=0.2)
     fall = rms_db(out[:, 4 * RATE + 800 : 5 * RATE]) - LOUDNESS_DB
-    assert fall == pytest.approx(-20, abs=1), "a soft passage stays one at first"
+    assert fall == pytest.approx(-20, abs=1), "a soft passage stays soft at first"
     rise = rms_db(out[:, 11 * RATE :]) - rms_db(out[:, 4 * RATE + 800 : 5 * RATE])
     assert rise == pytest.approx(7 * SLOPE_DB, abs=0.5)
 
 
-def test_there_is_no_jump_at_the_border_of_pieces():
+def test_gain_has_no_jump_at_piece_borders():
     wave = np.concatenate([tone(2), tone(2, 0.1), tone(2, 0.6)], axis=1)
     cuts = [RATE * n for n in range(1, 6)]
     out = levelled(wave, cuts)
@@ -62,8 +64,8 @@ def test_there_is_no_jump_at_the_border_of_pieces():
 
 
 @pytest.mark.parametrize("cut", [RATE, RATE + limit_reach(RATE) + 40])
-def test_peaks_are_held_as_if_the_whole_were_there(cut: int):
-    """The border of the pieces, or of what comes out of them, lies right at a peak."""
+def test_limiting_in_pieces_equals_limiting_the_whole(cut: int):
+    """The border of the input or output pieces is right at a peak."""
     rng = np.random.default_rng(2)
     wave = (0.1 * rng.standard_normal((1, 3 * RATE))).astype(np.float32)
     wave[:, RATE - 3 : RATE + 3] = 5.0
@@ -79,7 +81,7 @@ def test_peaks_are_held_as_if_the_whole_were_there(cut: int):
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, atol=1e-6)
 
 
-def test_silence_stays_silence_and_changes_nothing():
+def test_silence_stays_silence_and_does_not_change_the_gain():
     wave = np.concatenate([np.zeros((1, RATE), np.float32), tone(1), np.zeros((1, RATE), np.float32), tone(1)], axis=1)
     out = levelled(wave, [RATE, 2 * RATE, 3 * RATE])
     assert not out[:, : RATE - 400].any()

@@ -1,4 +1,4 @@
-"""What is estimated holds: it is never less than what is really needed, and too much is refused before it begins."""
+"""Estimates of memory and work are upper bounds, and oversized work is refused before it starts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ rates = st.one_of(st.integers(1000, 768000), st.sampled_from([8000, 22050, 44100
 
 @settings(max_examples=25, deadline=None)
 @given(source=rates, rate=rates, samples=st.integers(1, 20000), channels=st.integers(1, 8))
-def test_resampling_never_needs_more_than_was_said(source: int, rate: int, samples: int, channels: int) -> None:
+def test_resampling_never_exceeds_its_memory_estimate(source: int, rate: int, samples: int, channels: int) -> None:
     samples = min(samples, max(1, 500_000 * source // rate // channels))
     sound = np.zeros((channels, samples), np.float32)
     resampling._filter.cache_clear()
@@ -47,7 +47,7 @@ def test_resampling_never_needs_more_than_was_said(source: int, rate: int, sampl
 @given(
     source=rates, rate=rates, samples=st.integers(0, 10**15), channels=st.integers(1, 8), more=st.integers(0, 10**15)
 )
-def test_estimates_rise_with_what_is_asked_and_never_overflow(
+def test_estimates_grow_with_the_work_and_never_overflow(
     source: int, rate: int, samples: int, channels: int, more: int
 ) -> None:
     for function in (
@@ -61,7 +61,7 @@ def test_estimates_rise_with_what_is_asked_and_never_overflow(
         assert isinstance(large.memory, int)
 
 
-def test_a_refusal_has_the_figure_and_the_limit() -> None:
+def test_refusal_names_the_estimate_and_the_limit() -> None:
     with (
         allowance(Allowance(memory=2e9)),
         pytest.raises(RiffusionError, match=r"^this needs up to 7\.6 GB .* 2\.0 GB are"),
@@ -71,7 +71,7 @@ def test_a_refusal_has_the_figure_and_the_limit() -> None:
         check(Workload("this", 1, 2 * 10**12))
 
 
-def test_an_allowance_inside_another_cannot_widen_it() -> None:
+def test_nested_allowance_cannot_widen_the_outer_one() -> None:
     assert current_allowance().memory < machine_memory()
     with allowance(Allowance(1000, 5)):
         with allowance(Allowance(2000, 4)):
@@ -82,7 +82,7 @@ def test_an_allowance_inside_another_cannot_widen_it() -> None:
 
 @pytest.fixture
 def nothing_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail where more than 64 MB are asked of numpy at once."""
+    """Fail if more than 64 MB are allocated by numpy at once."""
     for name in ("empty", "zeros"):
         make = getattr(np, name)
 

@@ -1,4 +1,4 @@
-"""Material whose beat is known."""
+"""Images and sounds with a known beat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RATE = 44100
 
 
 def pulses(period: float, phase: float, columns: int = 512, *, rows: int = 64, tail: float = 12.0) -> np.ndarray:
-    """Darkness [rows, columns] of hits that begin suddenly and die away, the first at column `phase`."""
+    """Return the darkness [rows, columns] of decaying hits, the first at column `phase`."""
     time = np.arange(columns)
     since = np.full(columns, np.inf)
     for beat in np.arange(phase, columns, period):
@@ -23,7 +23,7 @@ def pulses(period: float, phase: float, columns: int = 512, *, rows: int = 64, t
 
 
 def drums(bpm: float, phase_s: float, seconds: float = 5.12, *, kind: str = "snare", seed: int = 0) -> AudioClip:
-    """Hits on every beat, the first after `phase_s` seconds, over soft noise."""
+    """Return hits on every beat over soft noise, the first after `phase_s` seconds."""
     rng = np.random.default_rng(seed)
     wave = 0.003 * rng.standard_normal(round(seconds * RATE))
     for beat in np.arange(phase_s, seconds, 60 / bpm):
@@ -38,5 +38,5 @@ def drums(bpm: float, phase_s: float, seconds: float = 5.12, *, kind: str = "sna
 
 
 def drum_image(bpm: float, phase_s: float, seconds: float = 5.115, **options: object) -> Image.Image:
-    """Spectrogram image of :func:`drums`."""
+    """Return the spectrogram image of :func:`drums`."""
     return audio_to_image(drums(bpm, phase_s, seconds, **options)).image  # type: ignore[arg-type]

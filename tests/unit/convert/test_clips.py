@@ -1,4 +1,4 @@
-"""Images to clips and one track: in time, each image for itself, nothing lost that was there before."""
+"""Images to clips and one track: in time, independent of each other, and without overwriting files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def save(path: Path, clip: AudioClip, max_value: float | None = None) -> Path:
 
 @pytest.fixture(scope="module")
 def takes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Four takes at 100 beats a minute, each beginning at another place of the beat."""
+    """Four images at 100 beats per minute, each starting at another position of the beat."""
     folder = tmp_path_factory.mktemp("takes")
     phases = (0.1, 0.23, 0.05, 0.55)
     return [save(folder / f"take{n}.png", drums(100, phase, 5.115, seed=n)) for n, phase in enumerate(phases)]
@@ -39,7 +39,7 @@ def takes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two takes of 128 columns."""
+    """Two images of 128 columns."""
     folder = tmp_path_factory.mktemp("short")
     return [save(folder / f"take{n}.png", drums(100, 0.1, 1.275, seed=n)) for n in range(2)]
 
@@ -50,7 +50,7 @@ def run(sources: list[Path], target: Path | None = None, **options: object) -> l
 
 
 def drift(path: Path) -> np.ndarray:
-    """How far each loud onset of a track lies from the nearest beat of one steady pulse through all of it, in s."""
+    """Return the distance in seconds of each loud onset of a track from the nearest beat of one steady pulse."""
     image = audio_to_image(read_audio(path).to_mono()).image
     beats = find_beats(darkness_of(image), BeatFinder())
     assert beats.period == pytest.approx(60.0, abs=0.3)
@@ -61,7 +61,7 @@ def drift(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("crossfade", [0.0, 0.15])
-def test_loops_stay_on_the_beat_whatever_the_crossfade(takes: list[Path], tmp_path: Path, crossfade: float) -> None:
+def test_joined_loops_stay_on_the_beat_at_any_crossfade(takes: list[Path], tmp_path: Path, crossfade: float) -> None:
     joined = tmp_path / "joined.wav"
     results = run(takes, joined=joined, crop=CropSettings("every"), crossfade=crossfade)
     assert [result.details["cut"]["bars"] for result in results[:4]] == [2] * 4
@@ -70,8 +70,8 @@ def test_loops_stay_on_the_beat_whatever_the_crossfade(takes: list[Path], tmp_pa
     assert drift(joined).max() < 0.02
 
 
-def test_uncut_clips_fall_off_the_beat(takes: list[Path], tmp_path: Path) -> None:
-    """The measure above is one: without the cut it fails."""
+def test_uncut_clips_drift_off_the_beat(takes: list[Path], tmp_path: Path) -> None:
+    """Shows that `drift` detects clips that are not cut."""
     joined = tmp_path / "joined.wav"
     run(takes, joined=joined)
     image = audio_to_image(read_audio(joined).to_mono()).image
@@ -98,13 +98,13 @@ def test_the_cut_is_a_part_of_the_whole_sound(takes: list[Path], tmp_path: Path)
     np.testing.assert_allclose(part[inner], gain * whole[inner], atol=2e-4)
 
 
-def test_an_image_narrower_than_the_cut_is_whole(takes: list[Path], tmp_path: Path) -> None:
+def test_image_narrower_than_the_cut_is_not_cut(takes: list[Path], tmp_path: Path) -> None:
     (result,) = run(takes[:1], tmp_path, crop=CropSettings("fixed", 600))
     assert "cut" not in result.details
     assert read_audio(tmp_path / "take0.wav").samples.shape[1] == 511 * HOP
 
 
-def test_one_track_alone_leaves_no_other_file(short: list[Path], tmp_path: Path) -> None:
+def test_joined_track_alone_leaves_no_other_file(short: list[Path], tmp_path: Path) -> None:
     results = run(short[:2], joined=tmp_path / "all.wav")
     assert [result.outputs for result in results] == [(), (), (tmp_path / "all.wav",)]
     assert [result.details["duration"] for result in results] == [1.27, 1.27, 2.54]
@@ -123,7 +123,7 @@ def test_bad_image_affects_neither_the_others_nor_the_track(short: list[Path], t
     assert "nothing to join" in track.error
 
 
-def test_the_track_keeps_how_loud_the_images_are(takes: list[Path], tmp_path: Path) -> None:
+def test_joined_track_keeps_the_relative_levels_of_the_images(takes: list[Path], tmp_path: Path) -> None:
     loud = save(tmp_path / "1.png", drums(100, 0.1, 5.115), 4e7)
     quiet = save(tmp_path / "2.png", drums(100, 0.1, 5.115), 4e6)
     run([loud, quiet], tmp_path, joined=tmp_path / "joined.wav")
@@ -134,14 +134,14 @@ def test_the_track_keeps_how_loud_the_images_are(takes: list[Path], tmp_path: Pa
 
 
 @pytest.mark.parametrize("existing", ["refuse", "skip", "overwrite"])
-def test_files_that_are_there(short: list[Path], tmp_path: Path, existing: str) -> None:
+def test_existing_files_are_refused_skipped_or_overwritten(short: list[Path], tmp_path: Path, existing: str) -> None:
     existing_result = tmp_path / "take0.wav"
     existing_result.write_bytes(b"mine")
     one, two, track = run(short[:2], tmp_path, joined=tmp_path / "joined.wav", existing=existing)
     assert (existing_result.read_bytes() == b"mine") == (existing != "overwrite")
     assert ("exists" in one.error, one.skipped) == (existing == "refuse", existing == "skip")
     assert two.outputs == (tmp_path / "take1.wav",)
-    assert track.details["pictures"] == 2  # a file that is there is no reason to leave its image out
+    assert track.details["pictures"] == 2  # images whose files exist are still part of the track
     again = run(short[:2], tmp_path, joined=tmp_path / "joined.wav", existing=existing)
     if existing == "refuse":
         assert all("exists" in result.error for result in again)
@@ -157,7 +157,7 @@ def test_existing_results_are_not_decoded_again(
     assert all(r.skipped for r in run(short[:1], tmp_path, joined=tmp_path / "joined.wav", existing="skip"))
 
 
-def test_parameters_given_decide_the_time(takes: list[Path], tmp_path: Path) -> None:
+def test_requested_parameters_determine_the_duration(takes: list[Path], tmp_path: Path) -> None:
     slow = DecodeSettings(device="cpu", params=PRESETS["riffusion-v1"].replace(step_size_ms=20))
     pairs = [(takes[0], tmp_path / "slow.wav")]
     (result,) = images_to_clips(pairs, slow, crop=CropSettings("fixed", 200))
@@ -177,12 +177,12 @@ def test_parameters_given_decide_the_time(takes: list[Path], tmp_path: Path) -> 
         ("{folder}", "out.wav"),
     ],
 )
-def test_the_name_of_the_track(name: str, path: str, tmp_path: Path) -> None:
+def test_name_of_the_joined_track_is_completed(name: str, path: str, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     assert joined_path(folder, name, ".wav", now=datetime(2026, 1, 2, 3, 4, 5)) == folder / path
 
 
 @pytest.mark.parametrize("name", ["a/b", "../up", "/tmp", "a\\b", "..", "mix.mp3"])
-def test_names_that_cannot_be(name: str, tmp_path: Path) -> None:
+def test_invalid_track_names_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(RiffusionError, match="name"):
         joined_path(tmp_path, name, ".wav")

@@ -1,4 +1,4 @@
-"""Where images are cut: whole bars, in time, without clicks."""
+"""Cutting images to whole bars, in time and without clicks."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_cut_has_whole_bars_of_the_image(period: float, share: float, rhythm: in
         assert "longer than the image" in why
         assert most == 0
         return
-    assert cut.bars == most  # no bar is lost for beginning on the beat
+    assert cut.bars == most  # starting on the beat loses no bar
     assert cut.beats == rhythm * cut.bars
     wanted = cut.beats * period * STEP
     assert cut.duration == pytest.approx(wanted, abs=0.0051 * length)
@@ -69,12 +69,12 @@ def test_cut_has_whole_bars_of_the_image(period: float, share: float, rhythm: in
         assert start + duration <= length + 1e-9
     assert sum(duration for _, duration in cut.bodies) == pytest.approx(cut.duration)
     bar = rhythm * period * STEP
-    early = (cut.start - found.first * STEP + bar / 2) % bar - bar / 2  # a whole bar sooner is on the beat as well
+    early = (cut.start - found.first * STEP + bar / 2) % bar - bar / 2  # one bar earlier is also on the beat
     # It begins on the beat: later only where that lies before the image, earlier where the end is near.
     assert -0.05 <= early <= 0.03 * period * STEP + 1e-9
 
 
-def test_a_loop_cut_to_its_bars_already_keeps_them_all() -> None:
+def test_image_already_cut_to_its_bars_keeps_them_all() -> None:
     # 8 beats of 63.9 columns are 511.2, a fifth of a column more than 512 columns sound.
     cut, _ = cut_at_beats(beats(63.9, -1.2), 4, STEP)
     assert cut is not None
@@ -82,7 +82,7 @@ def test_a_loop_cut_to_its_bars_already_keeps_them_all() -> None:
     assert cut.duration == pytest.approx(5.11)
 
 
-def test_a_late_first_beat_costs_no_bar() -> None:
+def test_late_first_beat_wraps_the_cut_instead_of_losing_a_bar() -> None:
     cut, _ = cut_at_beats(beats(60.0, 40.0), 4, STEP)  # 2 bars are 480 columns: from 40 they pass the end at 511
     assert cut is not None
     assert cut.wrapped
@@ -94,7 +94,7 @@ def test_a_late_first_beat_costs_no_bar() -> None:
 
 
 @given(st.integers(2, 2000), st.integers(2, 2000))
-def test_a_fixed_width_is_that_many_steps(columns: int, width: int) -> None:
+def test_fixed_cut_lasts_the_requested_number_of_steps(columns: int, width: int) -> None:
     cut = cut_at_width(columns, width, STEP)
     if width < columns - 1:
         assert cut is not None
@@ -106,7 +106,7 @@ def test_a_fixed_width_is_that_many_steps(columns: int, width: int) -> None:
 # --- one image after the other --------------------------------------------------------------------------------------
 
 
-def test_every_image_has_its_own_beat() -> None:
+def test_method_every_finds_a_beat_for_each_image() -> None:
     cropper = Cropper(CropSettings("every"))
     decisions = [cropper.decide(drum_image(bpm, phase), PARAMS) for bpm, phase in ((100, 0.1), (125, 0.3))]
     tempi = [decision.cut.tempo for decision in decisions if decision.cut]
@@ -118,7 +118,7 @@ def test_every_image_has_its_own_beat() -> None:
     assert "2 bars of 4 beats" in decisions[0].notes[0]
 
 
-def test_once_takes_the_first_that_has_a_beat() -> None:
+def test_method_once_uses_the_first_image_with_a_beat() -> None:
     cropper = Cropper(CropSettings("once"))
     blank = cropper.decide(Image.new("RGB", (512, 512), "white"), PARAMS)
     assert blank.cut is None
@@ -138,7 +138,7 @@ def test_method_none_analyses_no_image() -> None:
     assert (decision.cut, decision.beats, decision.notes) == (None, None, ())
 
 
-def test_of_a_stereo_image_both_sides_count() -> None:
+def test_both_channels_of_a_stereo_image_are_analysed() -> None:
     dark = (255 * pulses(60.0, 10, rows=512)).astype(np.uint8)
     for side in (1, 2):
         pixels = np.full((512, 512, 3), 255, np.uint8)
@@ -157,7 +157,7 @@ def test_images_of_any_mode_have_the_same_beat(mode: str) -> None:
     assert decision.cut.tempo == pytest.approx(100, abs=0.5)
 
 
-def test_darkness_is_a_share() -> None:
+def test_darkness_ranges_from_0_to_1() -> None:
     darkness = darkness_of(Image.linear_gradient("L"))
     assert darkness.dtype == np.float32
     assert (darkness.min(), darkness.max()) == (0.0, 1.0)
@@ -177,7 +177,7 @@ def steepest(samples: np.ndarray) -> float:
 
 @given(st.floats(0.0, 0.3), st.floats(0.05, 0.6), st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_a_loop_has_its_length_and_no_click(start: float, duration: float, wrapped: bool) -> None:
+def test_loop_has_its_length_and_no_click(start: float, duration: float, wrapped: bool) -> None:
     assume(not wrapped or 0.03 <= start < duration - 0.03)
     clip = sine(1.0, 317.0)
     loop = cut_loop(clip, Cut(start, duration, wrapped))
@@ -189,14 +189,14 @@ def test_a_loop_has_its_length_and_no_click(start: float, duration: float, wrapp
     assert np.abs(twice).max() < 1.5
 
 
-def test_a_wrapped_loop_plays_the_beginning_last() -> None:
+def test_wrapped_loop_ends_with_the_start_of_the_sound() -> None:
     ramp = AudioClip(np.linspace(0, 1, RATE, dtype=np.float32)[None], RATE)
     loop = cut_loop(ramp, Cut(0.4, 0.9, True)).samples[0]
     assert loop[RATE // 10] == pytest.approx(0.5, abs=1e-4)
     assert loop[RATE * 7 // 10] == pytest.approx(0.2, abs=1e-4)
 
 
-def test_only_the_ends_are_faded() -> None:
+def test_fade_changes_the_ends_only() -> None:
     clip = AudioClip(np.ones((2, 1000), np.float32), RATE)
     faded = fade_ends(clip).samples
     assert faded[:, [0, -1]].max() < 0.01
@@ -209,7 +209,7 @@ def test_only_the_ends_are_faded() -> None:
 # --- settings and preview --------------------------------------------------------------------------------------------
 
 
-def test_the_controls_are_those_of_the_core() -> None:
+def test_crop_controls_agree_with_the_core() -> None:
     assert CROP_CONTROLS[0].choices == CROPS
     assert crop_settings({}) == CropSettings()
     given = {"crop": "Every", "crop_width": 300, "rhythm": 3, "threshold": None, "band_start": "0.5"}
@@ -224,13 +224,13 @@ def test_the_controls_are_those_of_the_core() -> None:
 
 
 @pytest.mark.parametrize(("method", "width"), [("sometimes", 512), ("fixed", 1), ("fixed", 1 << 17)])
-def test_settings_that_make_no_sense_are_sentences(method: str, width: int) -> None:
+def test_invalid_crop_settings_are_refused(method: str, width: int) -> None:
     with pytest.raises(RiffusionError, match=r"none, fixed, once, every|between 2 and 65536"):
         CropSettings(method, width)
 
 
 @pytest.mark.parametrize("method", ["fixed", "once", "every"])
-def test_a_preview_marks_the_cut_and_the_beats(method: str) -> None:
+def test_preview_marks_the_cut_and_the_beats(method: str) -> None:
     image = drum_image(100, 0.1)
     drawing, decision = preview(image, Cropper(CropSettings(method, 300)), PARAMS)
     assert decision.cut is not None
@@ -248,7 +248,7 @@ def test_a_preview_marks_the_cut_and_the_beats(method: str) -> None:
     assert drawn[: image.height, unheard].mean() > plain[:, unheard].mean()
 
 
-def test_an_image_without_a_beat_has_a_preview_too() -> None:
+def test_image_without_a_beat_has_a_preview() -> None:
     drawing, decision = preview(Image.new("L", (64, 32), 255), Cropper(CropSettings("every")), PARAMS)
     assert decision.cut is None
     assert drawing.width == 64

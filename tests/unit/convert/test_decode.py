@@ -1,4 +1,4 @@
-"""A batch of images becomes sound as a whole, or one by one where it fails."""
+"""A batch of images is decoded as a whole, or one by one if that fails."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from riffusion_ext.spectrogram.settings import DecodeSettings
 
 
 class StopNowError(Exception):
-    """What a caller raises to stop."""
+    """Raised by a caller to stop."""
 
 
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Sizes of the batches that are decoded; every batch of several fails, and so does each image 2 px wide."""
+    """Return the sizes of decoded batches; batches of several images and images 2 px wide fail."""
     sizes: list[int] = []
 
     def fake(images: Sequence[Image.Image], _settings: object, *, progress: Any = None) -> list[Any]:
@@ -38,12 +38,12 @@ def images(*widths: int) -> list[Image.Image]:
     return [Image.new("L", (width, 1)) for width in widths]
 
 
-def test_no_images_are_no_batch(batches: list[int]) -> None:
+def test_empty_list_decodes_no_batch(batches: list[int]) -> None:
     assert decode_all([], DecodeSettings()) == []
     assert batches == []
 
 
-def test_one_image_that_fails_spoils_no_other(batches: list[int]) -> None:
+def test_failing_image_does_not_affect_the_others(batches: list[int]) -> None:
     failures: list[Exception] = []
     sounds = decode_all(images(1, 2, 3), DecodeSettings(), on_failure=failures.append)
     assert batches == [3, 1, 1, 1]
@@ -52,13 +52,13 @@ def test_one_image_that_fails_spoils_no_other(batches: list[int]) -> None:
     assert [str(error) for error in failures] == ["3 images"]
 
 
-def test_progress_goes_over_the_whole_batch_when_images_are_tried_one_by_one(batches: list[int]) -> None:
+def test_progress_covers_the_whole_batch_during_single_retries(batches: list[int]) -> None:
     told: list[float] = []
     decode_all(images(1, 3), DecodeSettings(), progress=told.append)
     assert told == [0.5, 0.0, 0.25, 0.5, 0.75]
 
 
-def test_an_error_that_shall_stop_the_work_is_raised(batches: list[int]) -> None:
+def test_error_to_let_through_is_raised(batches: list[int]) -> None:
     def stop(share: float) -> None:
         if share == 0.25:
             raise StopNowError

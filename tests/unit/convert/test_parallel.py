@@ -1,4 +1,4 @@
-"""How many cores there are, and many files at once."""
+"""The number of cores, and work on several files in parallel."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from riffusion_ext.convert.parallel import cores, map_in_threads
 
 
 @pytest.mark.parametrize("joblib", [True, False])
-def test_cores_are_at_most_those_of_the_machine_with_joblib_and_without(
-    joblib: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cores_do_not_exceed_the_machine_with_or_without_joblib(joblib: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not joblib:
         monkeypatch.setitem(sys.modules, "joblib", None)
     assert 1 <= cores() <= (os.cpu_count() or 1)
@@ -24,14 +22,14 @@ def test_cores_are_at_most_those_of_the_machine_with_joblib_and_without(
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system that confines processes to cores")
 @pytest.mark.parametrize("joblib", [True, False])
-def test_cores_that_this_process_may_not_use_do_not_count(joblib: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_respect_the_cpu_affinity(joblib: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not joblib:
         monkeypatch.setitem(sys.modules, "joblib", None)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     assert cores() == 1
 
 
-def test_the_quota_of_a_container_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_respect_the_container_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("joblib.externals.loky.backend.context._cpu_count_cgroup", lambda _: 1)
     assert cores() == 1
 
@@ -41,12 +39,12 @@ def test_results_come_in_the_order_of_the_items(items: list[int], threads: int) 
     assert list(map_in_threads(lambda item: -item, items, threads)) == [-item for item in items]
 
 
-def test_as_many_items_are_worked_on_at_once_as_there_are_threads() -> None:
+def test_as_many_items_run_at_once_as_there_are_threads() -> None:
     together = threading.Barrier(4, timeout=120)
     assert list(map_in_threads(lambda item: together.wait() >= 0, range(8), 4)) == [True] * 8
 
 
-def test_items_not_begun_are_left_out_when_the_caller_stops() -> None:
+def test_pending_items_are_cancelled_when_the_caller_stops() -> None:
     done: list[int] = []
     going_on = threading.Event()
 
@@ -63,7 +61,7 @@ def test_items_not_begun_are_left_out_when_the_caller_stops() -> None:
     assert len(done) <= 4
 
 
-def test_items_not_begun_are_left_out_after_an_error() -> None:
+def test_pending_items_are_cancelled_after_an_error() -> None:
     done: list[int] = []
 
     def work(item: int) -> None:

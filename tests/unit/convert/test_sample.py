@@ -1,4 +1,4 @@
-"""Random clips: where the original library would cut them, and nowhere else."""
+"""Random clips are cut where the original library cuts them."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from riffusion_ext.errors import AudioError
 
 
 def ramp(path: Path, seconds: float = 2.0, rate: int = 8000, channels: int = 1) -> Path:
-    """Write a sound whose every sample tells its place."""
+    """Write a sound whose samples encode their position."""
     wave = np.linspace(0, 1, round(seconds * rate), endpoint=False, dtype=np.float32)
     return write_audio(AudioClip(np.tile(wave, (channels, 1)), rate), path, subtype="pcm24")
 
 
 @example(seed=1, length=5003, duration=5000, count=20)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 10**7), st.integers(1, 6000), st.integers(1, 20))
-def test_starts_are_the_originals(seed: int, length: int, duration: int, count: int) -> None:
+def test_random_starts_equal_those_of_the_original(seed: int, length: int, duration: int, count: int) -> None:
     if length < duration:
         with pytest.raises(AudioError, match="shorter than a clip"):
             random_starts(RandomState(seed), length, duration, count)
         return
     starts = random_starts(RandomState(seed), length, duration, count)
     assert all(0 <= start <= length - duration for start in starts)
-    if length > duration:  # the original fails where there is only one place to begin
+    if length > duration:  # the original fails if there is only one possible start
         theirs = RandomState(seed)
         assert starts == [theirs.randint(0, length - duration) for _ in range(count)]
 
 
-def test_a_clip_is_that_part_of_the_sound(tmp_path: Path) -> None:
+def test_sampled_clip_equals_its_part_of_the_sound(tmp_path: Path) -> None:
     source = ramp(tmp_path / "ramp.wav", channels=2)
     result = sample_clips(
         source, lambda n, start: tmp_path / f"{n}_{start}.wav", RandomState(3), count=4, duration_ms=500
@@ -49,7 +49,7 @@ def test_a_clip_is_that_part_of_the_sound(tmp_path: Path) -> None:
         assert clip.samples[0, 0] == pytest.approx(start / 2000, abs=1e-4)
 
 
-def test_mono_mixes_both_sides(tmp_path: Path) -> None:
+def test_mono_mixes_both_channels(tmp_path: Path) -> None:
     sides = np.stack([np.full(8000, 0.5, np.float32), np.full(8000, -0.1, np.float32)])
     source = write_audio(AudioClip(sides, 8000), tmp_path / "sides.wav")
     result = sample_clips(source, lambda n, start: tmp_path / "m.wav", RandomState(0), duration_ms=300, mono=True)
@@ -58,7 +58,7 @@ def test_mono_mixes_both_sides(tmp_path: Path) -> None:
     assert clip.samples.mean() == pytest.approx(0.2, abs=1e-3)
 
 
-def test_errors_are_sentences(tmp_path: Path) -> None:
+def test_short_unreadable_and_missing_files_are_reported(tmp_path: Path) -> None:
     def name(number: int, start: int) -> Path:
         return tmp_path / f"{number}.wav"
 
@@ -78,7 +78,7 @@ def test_truncated_sound_has_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
-def test_the_length_is_known_without_reading_all(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_length_is_read_without_decoding_the_file(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_audio(AudioClip(np.zeros((1, 44100 * 3), np.float32), 44100), tmp_path / f"a{suffix}")
     monkeypatch.setattr("riffusion_ext.audio.io.read_audio", None)
     assert sound_length(path) == pytest.approx(3.0, abs=0.06)

@@ -1,4 +1,4 @@
-"""A small training set: images as they are written, and the songs they were cut from."""
+"""Songs, and images of a small training set."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from riffusion_ext.params import SpectrogramParams
 
 MakeItems = Callable[..., list[ExportItem]]
 MakeSong = Callable[..., Path]
+Tree = Callable[[Path], dict[str, str]]
 
 
 @pytest.fixture(scope="session")
 def make_song() -> MakeSong:
-    """Return a writer of songs: plucked notes of a seed of its own, over a little noise."""
+    """Return a function that writes songs: plucked notes, chosen by a seed, over a little noise."""
 
     def make(
         path: Path, seconds: float = 4.0, *, seed: int = 1, rate: int = 44100, channels: int = 1, gain: float = 1.0
@@ -40,7 +41,7 @@ def make_song() -> MakeSong:
 
 @pytest.fixture
 def collection(tmp_path: Path, make_song: MakeSong) -> Path:
-    """Three songs of about 4 s, one of them in a folder of its own."""
+    """Return a folder of three songs of about 3 to 4 s, one of them in a subfolder."""
     folder = tmp_path / "collection"
     make_song(folder / "one.wav", 4.0, seed=1)
     make_song(folder / "two.wav", 3.3, seed=2, channels=2, rate=22050)
@@ -50,30 +51,30 @@ def collection(tmp_path: Path, make_song: MakeSong) -> Path:
 
 @pytest.fixture
 def narrow() -> DatasetSettings:
-    """Return settings of images 64 columns wide, so that short songs have many, and no check of taste.
+    """Return settings of images 64 columns wide, so that short songs have many, without the subjective checks.
 
-    They are low and of a low sample rate: quick to make.
+    The images have few rows and a low sample rate, which is fast.
     """
     params = SpectrogramParams(sample_rate=8000, num_frequencies=64, max_frequency=4000)
     return DatasetSettings(SliceSettings(params, 64), CurateSettings(transition=None, duplicate=None))
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Return a digest of each file of a training set, by name, but for what is of this machine or moment alone."""
+    """Return a digest of each file of a training set by name, without files that depend on machine or time."""
     own = {".riffusion/source.json", ".riffusion/lock"}
     files = ((path.relative_to(folder).as_posix(), path) for path in sorted(folder.rglob("*")) if path.is_file())
     return {name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for name, path in files if name not in own}
 
 
 @pytest.fixture(name="tree", scope="session")
-def tree_fixture() -> Callable[[Path], dict[str, str]]:
+def tree_fixture() -> Tree:
     """Return :func:`tree`."""
     return tree
 
 
 @pytest.fixture
 def songs(tmp_path: Path) -> list[Path]:
-    """Two songs of 12 s, in stereo and mono."""
+    """Return two songs of 12 s, in stereo and mono."""
     time = np.arange(12 * 8000, dtype=np.float32) / 8000
     tones = np.stack([np.sin(2 * np.pi * 220 * time), np.sin(2 * np.pi * 330 * time)]) * 0.5
     first = write_audio(AudioClip(tones, 8000), tmp_path / "songs" / "first.wav")
@@ -83,7 +84,7 @@ def songs(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def make_items(tmp_path: Path, songs: list[Path]) -> MakeItems:
-    """Return a maker of items whose images lie in ``tmp_path / "out" / "pictures"``."""
+    """Return a function that makes items with images in ``tmp_path / "out" / "pictures"``."""
 
     def make(
         count: int = 3, *, caption: str = "rfx, {}", step: float = 2.0, duration: float = 1.99

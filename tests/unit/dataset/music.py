@@ -1,16 +1,15 @@
-"""Music made on the spot: songs of chords, a tune and drums that differ by their seed, and what is measured of them."""
+"""Synthesised songs of chords, a tune and drums, chosen by a seed, and measurements of them."""
 
 from __future__ import annotations
 
 from functools import cache
 
 import numpy as np
-import torch
 
 from riffusion_ext.dataset.analysis.measure import BANDS
 from riffusion_ext.dataset.analysis.transitions import SpectralChange, transition_curve
 from riffusion_ext.params import PRESETS
-from riffusion_ext.spectrogram.encode import mel_spectrogram
+from tests.unit.magnitudes import mel_of
 
 RATE = 44100
 PARAMS = PRESETS["riffusion-v1"]
@@ -23,7 +22,7 @@ def seconds(length: float) -> np.ndarray:
 
 @cache
 def note(hertz: float, length: float, dull: float, attack: float = 0.01, decay: float = 1.0) -> np.ndarray:
-    """Add partials up to 9 kHz, each `dull` times as weak as its number says."""
+    """Return a note with partials up to 9 kHz; partial n has the amplitude n ** -dull."""
     t = seconds(length)
     wave = np.zeros(len(t))
     for number in range(1, min(int(9000 / hertz), 16) + 1):
@@ -41,7 +40,7 @@ def hertz_of(semitones: float) -> float:
 
 
 def chords(seed: int, length: float) -> np.ndarray:
-    """Play a chord for each bar, notes lasting from one to the next where they are in both."""
+    """Play a chord per bar; the bars overlap a little."""
     rng = np.random.default_rng(seed)
     key, bar, dull = rng.integers(-12, 12), rng.uniform(1.6, 2.6), rng.uniform(0.8, 2.0)
     roots = rng.choice([0, 3, 4, 5], 64)
@@ -68,7 +67,7 @@ def tune(seed: int, length: float) -> np.ndarray:
 
 
 def drums(seed: int, length: float) -> np.ndarray:
-    """Bass drum, snare and cymbal at a tempo of their own."""
+    """Play bass drum, snare and cymbal at a random tempo."""
     rng = np.random.default_rng(seed + 2000)
     beat = rng.uniform(0.4, 0.7)
     t = seconds(0.3)
@@ -84,24 +83,18 @@ def drums(seed: int, length: float) -> np.ndarray:
 
 
 def song(seed: int, length: float) -> np.ndarray:
-    """Mono samples of a song; another seed is another key, tempo, tune and sound."""
+    """Return mono samples of a song; the seed determines key, tempo, tune and timbre."""
     return chords(seed, length) + tune(seed, length) + drums(seed, length)
 
 
-def mel_of(sound: np.ndarray) -> np.ndarray:
-    """Mel magnitudes [columns, 512] in 16-bit units."""
-    samples = torch.from_numpy(np.asarray(sound, np.float32))[None] * 32768
-    return mel_spectrogram(samples, PARAMS)[0].numpy()
-
-
 def sketch_of(mel: np.ndarray) -> np.ndarray:
-    """Level of 32 bands in dB: 0 is a full-scale sine."""
+    """Return the level of 32 bands in dB; 0 is a full-scale sine."""
     loudest = mel.reshape(len(mel), BANDS, -1).max(axis=2)
     return np.maximum(20 * np.log10(loudest / (32768 * PARAMS.win_length / 4) + 1e-7), -120).astype(np.float16)
 
 
 def curve_of(sound: np.ndarray) -> np.ndarray:
-    """Transitions of a sound, one value for four columns."""
+    """Return the transition curve of a sound, one value per four columns."""
     mel = mel_of(sound)
     change = SpectralChange()
     change.add(mel)

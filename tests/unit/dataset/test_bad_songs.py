@@ -1,4 +1,4 @@
-"""Files and folders that cannot be used cost a line each, and nothing else."""
+"""Unusable files and folders are reported in one line each and affect nothing else."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from riffusion_ext.dataset.pipeline import BuildResult, build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
-
-MakeSong = Callable[..., Path]
+from tests.unit.dataset.conftest import MakeSong
 
 
 def failures(built: BuildResult, root: Path) -> dict[str, str]:
@@ -65,7 +64,7 @@ BAD: dict[str, tuple[str, Callable[[Path, MakeSong], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", list(BAD))
-def test_a_bad_file_is_one_line_and_the_others_go_on(
+def test_bad_file_is_reported_in_one_line_and_the_others_are_used(
     kind: str, good: Path, tmp_path: Path, make_song: MakeSong, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, make, words = BAD[kind]
@@ -77,7 +76,7 @@ def test_a_bad_file_is_one_line_and_the_others_go_on(
     lines = [line for line in captured.err.splitlines() if line.startswith("failed: ")]
     assert len(lines) == 1
     assert any(word in lines[0] for word in words.split("|")), lines
-    assert lines[0].count(str(good / name)) == 1, "it is named, once"
+    assert lines[0].count(str(good / name)) == 1, "the file is named once"
     assert "Traceback" not in captured.err
     assert not re.search(r"\w(Error|Exception)", lines[0]), "a sentence, not the name of an exception"
     assert "1 song, " in captured.out
@@ -85,7 +84,7 @@ def test_a_bad_file_is_one_line_and_the_others_go_on(
     assert list((out / "pictures").glob("good_*.png"))
 
 
-def test_only_bad_files_leave_an_empty_set_and_a_summary(
+def test_only_bad_files_give_an_empty_set_and_a_summary(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], tree: Callable[[Path], dict[str, bytes]]
 ) -> None:
     (tmp_path / "songs").mkdir()
@@ -100,7 +99,7 @@ def test_only_bad_files_leave_an_empty_set_and_a_summary(
 
 
 @pytest.mark.parametrize("suffix", ["flac", "ogg"])
-def test_a_song_with_a_hole_is_told_and_keeps_its_length(
+def test_song_with_a_gap_is_reported_and_keeps_its_length(
     suffix: str, good: Path, tmp_path: Path, make_song: MakeSong, narrow: DatasetSettings
 ) -> None:
     path = make_song(good / f"hole.{suffix}", 9.0)
@@ -112,12 +111,12 @@ def test_a_song_with_a_hole_is_told_and_keeps_its_length(
     ((failed, reason),) = built.failed
     assert failed == path
     assert "lacks " in reason
-    assert not any("lacks" in note for note in built.notes), "it is told once"
+    assert not any("lacks" in note for note in built.notes), "it is reported once"
 
 
 @pytest.mark.parametrize("cut", [0.3, 0.6, 0.95])
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-def test_a_song_that_breaks_off_is_told_and_used_as_far_as_it_goes(
+def test_truncated_song_is_reported_and_used_up_to_its_end(
     cut: float, suffix: str, good: Path, tmp_path: Path, make_song: MakeSong, narrow: DatasetSettings
 ) -> None:
     path = make_song(good / f"short.{suffix}", 5.0)
@@ -146,7 +145,7 @@ def test_other_rates_and_channels_are_used(
     assert len(built.manifest.kept) == 2
 
 
-def test_an_offset_that_outshines_the_sound_is_a_reason(tmp_path: Path) -> None:
+def test_large_offset_is_a_reason_to_leave_a_window_out(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     wave = 0.01 * rng.standard_normal((1, 3 * 22050)) + 0.5
     write_audio(AudioClip(wave.astype(np.float32), 22050), tmp_path / "songs" / "a.wav")
@@ -157,7 +156,7 @@ def test_an_offset_that_outshines_the_sound_is_a_reason(tmp_path: Path) -> None:
     assert re.match(r"an offset from zero, or what lies under 20 Hz, is [23]\d dB above the rest", text)
 
 
-def test_a_song_shorter_than_a_window_is_said_and_no_failure(
+def test_song_shorter_than_a_window_is_noted_and_no_failure(
     tmp_path: Path, make_song: MakeSong, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_song(tmp_path / "songs" / "jingle.wav", 3.0)
@@ -173,16 +172,18 @@ def test_a_song_shorter_than_a_window_is_said_and_no_failure(
 # --- folders ---------------------------------------------------------------------------------------------------------
 
 
-def test_songs_that_are_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_songs_are_reported_and_no_folder_is_created(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["dataset", str(tmp_path / "no"), str(tmp_path / "out")]) == 1
     assert f"no such file or folder: {tmp_path / 'no'}" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert main(["dataset", str(tmp_path / "empty"), str(tmp_path / "out")]) == 1
     assert f"no sound files in {tmp_path / 'empty'}" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists(), "nothing is made in vain"
+    assert not (tmp_path / "out").exists(), "no folder is created"
 
 
-def test_a_closed_folder_costs_a_line(
+def test_unreadable_folder_is_reported_in_one_line(
     good: Path, tmp_path: Path, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (good / "closed").mkdir()
@@ -205,7 +206,7 @@ def test_a_closed_folder_costs_a_line(
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read anything")
-def test_a_closed_file_and_folder_for_real(good: Path, tmp_path: Path, narrow: DatasetSettings) -> None:
+def test_file_and_folder_without_permission_are_reported(good: Path, tmp_path: Path, narrow: DatasetSettings) -> None:
     shutil.copy(good / "good.wav", good / "closed.wav")
     (good / "closed.wav").chmod(0)
     (good / "folder").mkdir(mode=0)
@@ -218,7 +219,7 @@ def test_a_closed_file_and_folder_for_real(good: Path, tmp_path: Path, narrow: D
     assert all("Permission denied" in why for why in found.values())
 
 
-def test_a_closed_file_costs_a_line(
+def test_unreadable_file_is_reported_in_one_line(
     good: Path, tmp_path: Path, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(good / "good.wav", good / "closed.wav")
@@ -234,7 +235,7 @@ def test_a_closed_file_costs_a_line(
     assert failures(built, good) == {"closed.wav": f"Permission denied: {good / 'closed.wav'}"}
 
 
-def test_the_training_set_may_lie_among_the_songs(good: Path, narrow: DatasetSettings) -> None:
+def test_training_set_inside_the_song_folder_is_not_used_as_songs(good: Path, narrow: DatasetSettings) -> None:
     settings = replace(narrow, export=replace(narrow.export, formats=("dreambooth", "audio")))
     first = build(good, good / "out", settings, jobs=1)
     assert list((good / "out" / "audio").glob("*.wav"))
@@ -253,7 +254,7 @@ def test_the_folder_of_the_songs_is_not_taken_for_the_training_set(
     assert sorted(good.iterdir()) == before
 
 
-def test_two_runs_into_one_folder(
+def test_second_run_into_the_same_folder_is_refused(
     good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], narrow: DatasetSettings
 ) -> None:
     with Store(tmp_path / "out").locked():
@@ -274,7 +275,7 @@ def test_file_in_the_place_of_the_output_folder_is_reported(
 
 
 class Full:
-    """A disk that takes so many more files."""
+    """A disk with room for a number of files."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
         self.room = room
@@ -291,7 +292,7 @@ class Full:
 
 
 @pytest.mark.parametrize("room", [0, 1, 3, 4, 5, 6, 8, 9, 11])
-def test_a_full_disk_is_said_and_the_next_run_completes_what_fits(
+def test_full_disk_is_reported_and_the_next_run_completes_the_set(
     room: int,
     good: Path,
     tmp_path: Path,
@@ -330,7 +331,9 @@ def test_a_full_disk_is_said_and_the_next_run_completes_what_fits(
         " .wav",
     ],
 )
-def test_odd_names(name: str, tmp_path: Path, make_song: MakeSong, capsys: pytest.CaptureFixture[str]) -> None:
+def test_songs_with_odd_names_are_processed(
+    name: str, tmp_path: Path, make_song: MakeSong, capsys: pytest.CaptureFixture[str]
+) -> None:
     plain = make_song(tmp_path / "plain.wav", 2.0)
     for folder in ("one", "two"):
         (tmp_path / "songs" / folder).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The same work on a cluster: a real scheduler and two workers, of which one is killed on the way."""
+"""Building a training set on a cluster: a real scheduler and two workers, one of which is killed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from riffusion_ext.cli import main
+from tests.unit.dataset.conftest import MakeSong, Tree
 
 pytest.importorskip("distributed", reason="needs the packages of the extra cluster, which the test environments have")
 
@@ -25,9 +26,6 @@ ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
     "OMP_NUM_THREADS": "1",
 }
-
-MakeSong = Callable[..., Path]
-Tree = Callable[[Path], dict[str, str]]
 
 
 @contextmanager
@@ -51,7 +49,7 @@ def wait_for(what: Callable[[], bool], log: Path, seconds: float = 300) -> None:
 
 
 class Cluster:
-    """A scheduler and two workers with a core each."""
+    """A scheduler and two workers with one core each."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         said = folder / "scheduler.json"
@@ -92,7 +90,7 @@ def far_command(songs: Path, out: Path, address: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_changes_nothing(
+def test_killed_cluster_worker_does_not_change_the_result(
     cluster: Cluster, songs: Path, tmp_path: Path, tree: Tree, capsys: pytest.CaptureFixture[str]
 ) -> None:
     local, far = tmp_path / "local", tmp_path / "far"
@@ -110,7 +108,7 @@ def test_a_killed_worker_changes_nothing(
     wait_for(lambda: process.poll() is not None or len(list(fresh.glob("*.png"))) > 40, tmp_path / "scheduler.log")
     cluster.workers[0].send_signal(signal.SIGKILL)
     out, err = process.communicate(timeout=120)
-    assert process.returncode == 1, "one of the files is no music"
+    assert process.returncode == 1, "one of the files is not music"
     assert [line for line in err.splitlines() if line.startswith("failed:")] == [
         line for line in said.splitlines() if line.startswith("failed:")
     ]
@@ -128,7 +126,7 @@ def test_a_killed_worker_changes_nothing(
 @pytest.mark.parametrize(
     "address", [pytest.param("tcp://127.0.0.1:9", marks=pytest.mark.slow), "nonsense", "carrier-pigeon://here:1"]
 )
-def test_a_cluster_that_is_not_there_is_one_sentence(address: str, make_song: MakeSong, tmp_path: Path) -> None:
+def test_unreachable_cluster_is_reported_in_one_sentence(address: str, make_song: MakeSong, tmp_path: Path) -> None:
     make_song(tmp_path / "songs" / "a.wav", 2.0)
     done = subprocess.run(
         far_command(tmp_path / "songs", tmp_path / "out", address),
@@ -143,6 +141,6 @@ def test_a_cluster_that_is_not_there_is_one_sentence(address: str, make_song: Ma
     assert re.fullmatch(f"riffusion-ext dataset: the cluster at {address} does not answer: .+", lines[0])
 
 
-def test_the_test_environments_have_what_a_cluster_needs() -> None:
+def test_test_environments_include_the_cluster_packages() -> None:
     for name in ("a1111.txt", "forge.txt"):
         assert "\ndistributed==" in (ROOT / "requirements" / name).read_text("utf-8")

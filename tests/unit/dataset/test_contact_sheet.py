@@ -1,4 +1,4 @@
-"""The contact sheet: one file, nothing from outside, and nothing in it that a name could break."""
+"""The contact sheet: one file without external resources, with all names escaped."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def page_of(store: Store, manifest: Manifest, *, title: str = "set", sounds: int
     return text, Page(text)
 
 
-def test_every_window_has_its_cell(made: tuple[Store, Manifest]) -> None:
+def test_every_window_has_a_cell_with_its_decision_caption_and_reasons(made: tuple[Store, Manifest]) -> None:
     store, manifest = made
     _, page = page_of(store, manifest)
     cells = page.all("article")
@@ -87,7 +87,7 @@ def test_contact_sheet_loads_no_external_resources(made: tuple[Store, Manifest])
     assert not re.search(r"https?:|//[a-z]|@import|url\(|fetch\(|XMLHttp|import\(", without_data)
 
 
-def test_images_and_sounds_are_in_it(made: tuple[Store, Manifest]) -> None:
+def test_sheet_contains_images_and_sounds(made: tuple[Store, Manifest]) -> None:
     store, manifest = made
     _, page = page_of(store, manifest, sounds=2)
     images = [image["src"] for image in page.all("img")]
@@ -104,7 +104,9 @@ def test_images_and_sounds_are_in_it(made: tuple[Store, Manifest]) -> None:
     assert "2 of them can be heard here" in page.texts["p"][0]
 
 
-def test_images_are_made_small_once(made: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thumbnails_are_made_again_only_when_the_image_changes(
+    made: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, manifest = made
     first, _ = page_of(store, manifest)
     again: list[Path] = []
@@ -116,10 +118,10 @@ def test_images_are_made_small_once(made: tuple[Store, Manifest], monkeypatch: p
     with Image.open(path) as image:
         Image.new("RGB", image.size, "red").save(path)
     assert page_of(store, manifest)[0] != first
-    assert again == [path], "one that has changed"
+    assert again == [path], "only the changed image"
 
 
-def test_hostile_names_stay_text(made: tuple[Store, Manifest]) -> None:
+def test_hostile_names_are_escaped(made: tuple[Store, Manifest]) -> None:
     store, manifest = made
     reasons = ({"kind": HOSTILE, "text": HOSTILE},)
     bad = [replace(window, song=HOSTILE, caption=HOSTILE, reasons=reasons, kept=False) for window in manifest.windows]
@@ -137,7 +139,7 @@ def test_hostile_names_stay_text(made: tuple[Store, Manifest]) -> None:
     assert json.loads(found[1]) == {HOSTILE.replace("/", ""): {"caption": HOSTILE}}
 
 
-def test_decisions_made_before_are_in_it(made: tuple[Store, Manifest]) -> None:
+def test_earlier_decisions_are_in_the_sheet(made: tuple[Store, Manifest]) -> None:
     store, manifest = made
     said = {manifest.windows[0].file: {"keep": True, "caption": "ü"}}
     store.write_json("review.json", {"windows": said})
@@ -147,13 +149,13 @@ def test_decisions_made_before_are_in_it(made: tuple[Store, Manifest]) -> None:
     assert json.loads(found[1]) == said
 
 
-def test_filters_are_the_reasons(made: tuple[Store, Manifest]) -> None:
+def test_filters_list_the_reasons(made: tuple[Store, Manifest]) -> None:
     _, page = page_of(*made)
     values = [option["value"] for option in page.all("option")]
     assert values == ["all", "kept", "out", "changed", "ending", "intro"]
 
 
-def test_an_image_that_is_gone_or_damaged_costs_its_cell_only(made: tuple[Store, Manifest]) -> None:
+def test_missing_or_damaged_image_affects_its_cell_only(made: tuple[Store, Manifest]) -> None:
     store, manifest = made
     (store.images / manifest.kept[0].file).unlink()
     (store.images / manifest.kept[1].file).write_bytes(b"none")
@@ -163,14 +165,16 @@ def test_an_image_that_is_gone_or_damaged_costs_its_cell_only(made: tuple[Store,
     assert "image is gone" in page.texts["i"]
 
 
-def test_many_windows_make_several_sheets(made: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_windows_are_split_into_several_sheets(
+    made: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, manifest = made
     page_of(store, manifest)
     monkeypatch.setattr(contact_sheet, "PAGE", 6)
     told: list[float] = []
     paths = write_sheets(store, manifest, title="set", sounds=0, progress=told.append)
     assert [path.name for path in paths] == [f"contact-sheet-{number}.html" for number in (1, 2, 3)]
-    assert not (store.out / "contact-sheet.html").exists(), "that of before"
+    assert not (store.out / "contact-sheet.html").exists(), "the previous sheet"
     assert told == sorted(told)
     assert told[-1] == 1.0
     counts = [len(Page(path.read_text("utf-8")).all("article")) for path in paths]
@@ -186,7 +190,7 @@ def test_an_empty_set_has_a_sheet(tmp_path: Path) -> None:
     assert not page.all("article")
 
 
-def test_sheets_are_the_same_again(made: tuple[Store, Manifest]) -> None:
+def test_sheet_is_deterministic(made: tuple[Store, Manifest]) -> None:
     first, _ = page_of(*made, sounds=2)
     second, _ = page_of(*made, sounds=2)
     assert first == second

@@ -1,4 +1,4 @@
-"""Songs handed out to processes, and processes that do not come back."""
+"""Songs processed in worker processes, and workers that die."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def tasks(*names: str) -> list[Task]:
     return [Task(Song(Path(name), name), SliceSettings(), Path("out")) for name in names]
 
 
-# What other processes are to do must be known to them: texts for eval stand for songs.
+# Worker processes must be able to import the function, so eval is used, with texts as songs.
 PROCESS = "__import__('os').getpid()"
 DEADLY = "__import__('os').kill(__import__('os').getpid(), 9)"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs signals")
-def test_a_song_that_kills_its_process_costs_nothing_else() -> None:
+def test_song_that_kills_its_process_does_not_affect_the_others() -> None:
     texts = [repr(letter) for letter in "abcdefgh"]
     texts.insert(2, DEADLY)
     found = list(executor._run_on_cores(eval, lambda text: f"lost {text}", texts, 2))
@@ -38,16 +38,16 @@ def test_lost_song_is_reported_in_one_sentence() -> None:
     assert executor._killed(task).error == "the process that worked on it was killed; maybe memory ran out"
 
 
-def test_one_job_or_no_joblib_means_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_job_or_missing_joblib_runs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     three, here = [PROCESS] * 3, {os.getpid()}
     assert set(executor._run_tasks(eval, eval, three, 1, "")) == here
-    assert set(executor._run_tasks(eval, eval, three[:1], 8, "")) == here, "of one song, no other process is started"
+    assert set(executor._run_tasks(eval, eval, three[:1], 8, "")) == here, "a single song starts no other process"
     assert not here & set(executor._run_tasks(eval, eval, three, 2, ""))
     monkeypatch.setattr(executor, "find_spec", lambda name: None)
     assert set(executor._run_tasks(eval, eval, three, 2, "")) == here
 
 
-def test_songs_are_read_only_as_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_songs_are_processed_lazily(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
     monkeypatch.setattr(executor, "_process", lambda task: begun.append(task.song.name))
     results = cut_songs(tasks("a", "b", "c"), jobs=1)
@@ -56,7 +56,7 @@ def test_songs_are_read_only_as_they_are_asked_for(monkeypatch: pytest.MonkeyPat
     assert begun == ["a"]
 
 
-def test_finished_songs_need_no_other_process(
+def test_finished_songs_start_no_worker_process(
     tmp_path: Path, make_song: MakeSong, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_song(tmp_path / "songs" / "a.wav", 2.0)

@@ -1,4 +1,4 @@
-"""Training sets that somebody else has made: whatever they name, nothing outside of them is written or removed."""
+"""Training sets made by others: whatever names they contain, no file outside of them is written or removed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="links need a right t
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., Path]) -> Path:
-    """Return a folder with songs, a training set of them, and what somebody else has beside it."""
+    """Return a folder with songs, a training set of them, and foreign files beside it."""
     folder = tmp_path_factory.mktemp("made")
     make_song(folder / "collection" / "one.wav", 2.0, seed=1)
     make_song(folder / "collection" / "two.wav", 2.0, seed=2)
@@ -68,7 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., Path
 
 @pytest.fixture
 def world(made: Path, tmp_path: Path) -> Path:
-    """Return a copy of it all."""
+    """Return a copy of `made`."""
     shutil.copytree(made, tmp_path / "world", symlinks=True)
     source = tmp_path / "world" / "sets" / "out" / ".riffusion" / "source.json"
     source.write_text(source.read_text("utf-8").replace(str(made), str(tmp_path / "world")), "utf-8")
@@ -76,7 +76,7 @@ def world(made: Path, tmp_path: Path) -> Path:
 
 
 def outside(world: Path) -> dict[str, object]:
-    """Return everything but the training set, by name."""
+    """Return all files outside of the training set by name."""
     found: dict[str, object] = {}
     for top, folders, files in os.walk(world):
         folders[:] = [name for name in folders if Path(top, name) != world / "sets" / "out"]
@@ -87,7 +87,7 @@ def outside(world: Path) -> dict[str, object]:
 
 
 def use(world: Path) -> None:
-    """Do all that can be done with a training set; what is refused is refused in a sentence."""
+    """Use a training set in every way; refusals must be RiffusionErrors."""
     out = world / "sets" / "out"
 
     def decide_all(keep: bool) -> None:
@@ -115,7 +115,7 @@ def change(path: Path, edit: Callable[[Any], None]) -> None:
     path.write_text(json.dumps(values), "utf-8")
 
 
-def test_a_set_of_our_own_is_used_without_a_complaint(world: Path) -> None:
+def test_own_training_set_is_used_without_errors(world: Path) -> None:
     before = outside(world)
     _, manifest = open_set(world / "sets" / "out")
     file = manifest.windows[0].file
@@ -126,7 +126,7 @@ def test_a_set_of_our_own_is_used_without_a_complaint(world: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:30])
-def test_names_in_the_manifest(name: str, world: Path) -> None:
+def test_unsafe_image_names_in_the_manifest_are_refused(name: str, world: Path) -> None:
     name = name.replace("{docs}", str(world / "docs"))
     before = outside(world)
     for kept in (True, False):
@@ -138,7 +138,7 @@ def test_names_in_the_manifest(name: str, world: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../docs/photo.png", "/etc/passwd", "..", "a/../../x", "..\\x", "x\0", ""])
-def test_songs_in_the_manifest(name: str, world: Path) -> None:
+def test_unsafe_song_names_in_the_manifest_are_refused(name: str, world: Path) -> None:
     before = outside(world)
     change(world / "sets" / "out" / "manifest.json", lambda values: values["windows"][0].update(song=name))
     with pytest.raises(RiffusionError, match="a song must be named below its folder"):
@@ -148,7 +148,7 @@ def test_songs_in_the_manifest(name: str, world: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:30])
-def test_names_in_the_ledgers(name: str, world: Path) -> None:
+def test_unsafe_names_in_the_ledgers_touch_no_foreign_file(name: str, world: Path) -> None:
     name = name.replace("{docs}", str(world / "docs"))
     before = outside(world)
     size = (world / "collection" / "one.wav").stat().st_size
@@ -165,7 +165,7 @@ def test_names_in_the_ledgers(name: str, world: Path) -> None:
 @pytest.mark.parametrize(
     "name", [name for name in NAMES if name != "metadata.jsonl"], ids=lambda name: ascii(name)[:30]
 )
-def test_names_in_reviews(name: str, world: Path) -> None:
+def test_unsafe_names_in_reviews_are_refused(name: str, world: Path) -> None:
     name = name.replace("{docs}", str(world / "docs"))
     before = outside(world)
     for place in ("sets/review.json", "sets/out/review.json"):
@@ -178,7 +178,7 @@ def test_names_in_reviews(name: str, world: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:30])
-def test_names_in_the_records_of_songs(name: str, world: Path) -> None:
+def test_unsafe_names_in_song_records_touch_no_foreign_file(name: str, world: Path) -> None:
     name = name.replace("{docs}", str(world / "docs"))
     before = outside(world)
     for path in (world / "sets" / "out" / ".riffusion" / "songs").iterdir():
@@ -203,7 +203,7 @@ FOLDERS = [
 @posix
 @pytest.mark.parametrize("emptied", [False, True])
 @pytest.mark.parametrize("name", FOLDERS)
-def test_folders_that_are_links(name: str, emptied: bool, world: Path) -> None:
+def test_linked_folders_do_not_lead_to_foreign_files(name: str, emptied: bool, world: Path) -> None:
     out = world / "sets" / "out"
     moved = world / "docs"
     if (out / name).is_dir():
@@ -223,7 +223,7 @@ def test_folders_that_are_links(name: str, emptied: bool, world: Path) -> None:
 @pytest.mark.parametrize(
     "name", [".riffusion/lock", ".riffusion/stop", "manifest.json", "review.json", "contact-sheet.html"]
 )
-def test_files_that_are_links(name: str, world: Path) -> None:
+def test_linked_files_do_not_change_their_targets(name: str, world: Path) -> None:
     link = world / "sets" / "out" / name
     target = world / "docs" / "target"
     target.write_bytes(link.read_bytes() if link.is_file() and name.endswith("n") else b"{}")
@@ -235,7 +235,7 @@ def test_files_that_are_links(name: str, world: Path) -> None:
 
 
 @posix
-def test_images_and_captions_that_are_links(world: Path) -> None:
+def test_linked_images_and_captions_are_neither_used_nor_changed(world: Path) -> None:
     out = world / "sets" / "out"
     for path in sorted((out / "pictures").iterdir()):
         if path.suffix in (".png", ".txt"):
@@ -246,14 +246,14 @@ def test_images_and_captions_that_are_links(world: Path) -> None:
     use(world)
     assert outside(world) == before
     exported = [path for place in ("kohya", "audio") for path in (out / place).rglob("*.png")]
-    assert all(path.read_bytes() != b"a photo" for path in exported), "nor is it copied into the set"
+    assert all(path.read_bytes() != b"a photo" for path in exported), "it is not copied into the set"
 
 
 # --- what is written in them -----------------------------------------------------------------------------------------
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield where something stands in JSON; of lists only the first item."""
+    """Yield the path of each value in JSON; of lists only the first item."""
     yield path
     items = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
     for key, item in items:
@@ -261,7 +261,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def with_value(values: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """Return a copy with something else at a place."""
+    """Return a copy with another value at a path."""
     if not path:
         return value
     changed = copy.deepcopy(values)
@@ -273,7 +273,7 @@ def with_value(values: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["manifest.json", ".riffusion/source.json", ".export/kohya.json", "review.json"])
-def test_values_of_any_kind_are_refused_in_a_sentence_or_do_no_harm(name: str, world: Path) -> None:
+def test_values_of_any_type_are_refused_or_harmless(name: str, world: Path) -> None:
     out = world / "sets" / "out"
     _, manifest = open_set(out)
     decide(out, {manifest.windows[0].file: Decision(keep=True, caption="a")})
@@ -289,7 +289,7 @@ def test_values_of_any_kind_are_refused_in_a_sentence_or_do_no_harm(name: str, w
             try:
                 _, manifest = open_set(out)
                 DatasetSettings.from_dict(manifest.settings)
-                if harmless % 10 == 0:  # not each of hundreds: it writes all the formats
+                if harmless % 10 == 0:  # only some of hundreds, because each writes all formats
                     decide(out, {})
                 harmless += 1
             except RiffusionError as error:
@@ -303,14 +303,14 @@ def test_values_of_any_kind_are_refused_in_a_sentence_or_do_no_harm(name: str, w
     "text", ["[" * 10**5, '{"windows":' * 10**5, "1" * 5000, '{"files": {"": [[], ""]}}', "\0", ""]
 )
 @pytest.mark.parametrize("name", ["manifest.json", "review.json", ".riffusion/source.json", ".export/dreambooth.json"])
-def test_texts_that_are_no_json(name: str, text: str, world: Path) -> None:
+def test_invalid_json_touches_no_foreign_file(name: str, text: str, world: Path) -> None:
     (world / "sets" / "out" / name).write_text(text, "utf-8")
     before = outside(world)
     use(world)
     assert outside(world) == before
 
 
-def test_an_archive_that_becomes_large_is_not_unpacked(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_archive_that_expands_too_far_is_not_unpacked(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = world / "sets" / "out"
     path = next((out / ".riffusion" / "songs").iterdir())
     with np.load(path) as archive:
@@ -328,7 +328,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_same_songs_give_the_same_bytes_of_every_file(made: Path, world: Path) -> None:
-    """Hidden files included, whenever songs and images were written."""
+    """Including hidden files, independent of the modification times of songs and images."""
     collection, out = world / "collection", world / "sets" / "out"
     first = contents(out)
     assert {".export/kohya.json", ".export/audio.json", ".export/dreambooth.json"} <= first.keys()
@@ -336,14 +336,14 @@ def test_the_same_songs_give_the_same_bytes_of_every_file(made: Path, world: Pat
         os.utime(path, (1e9, 1e9))
     again = build(collection, out, SETTINGS, jobs=1)
     assert contents(out) == first
-    assert again.exported.written == 0, "nor is anything written that was there"
+    assert again.exported.written == 0, "existing files are not written again"
     assert all(path.stat().st_mtime == 1e9 for path in (out / ".export").iterdir())
     other = world / "sets" / "other"
     build(collection, other, SETTINGS, jobs=1)
     assert contents(other) == first
 
 
-def test_a_song_that_was_changed_is_cut_again_and_an_image_linked_again(world: Path) -> None:
+def test_changed_song_is_cut_again_and_its_images_linked_again(world: Path) -> None:
     collection, out = world / "collection", world / "sets" / "out"
     (collection / "one.wav").write_bytes((collection / "two.wav").read_bytes())
     built = build(collection, out, SETTINGS, jobs=1)
@@ -353,7 +353,7 @@ def test_a_song_that_was_changed_is_cut_again_and_an_image_linked_again(world: P
         copied = linked.read_bytes()
         assert copied == (out / "pictures" / window.file).read_bytes()
         linked.unlink()
-        linked.write_bytes(copied)  # as where there are no links
+        linked.write_bytes(copied)  # as on systems without hard links
     again = build(collection, out, SETTINGS, jobs=1)
     assert again.exported.written == 0
     file = again.manifest.kept[0].file

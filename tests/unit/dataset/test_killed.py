@@ -1,4 +1,4 @@
-"""Runs that are killed at any moment, and the runs after them."""
+"""Runs killed at any step, and the next runs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.cli import main
-
-Tree = Callable[[Path], dict[str, str]]
+from tests.unit.dataset.conftest import Tree
 
 DRIVER = """
 import json, os, signal, sys
@@ -88,7 +87,7 @@ print(json.dumps([one(point, base / str(point), sys.argv[4] == "changed") for po
 
 
 def killed_at(points: Iterable[str | None], songs: Path, base: Path, kind: str) -> list[int]:
-    """Kill a run before the n-th of its steps of some kind, run it again; return the signals that ended the first."""
+    """Kill a run before its n-th step of some kind, run it again; return the signals that ended the first run."""
     arguments = [str(songs), str(base), json.dumps(list(points)), kind]
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, *arguments],
@@ -121,7 +120,9 @@ def test_build_killed_at_any_step_is_completed_by_the_next(
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("kind", ["new", "changed"])
-def test_killed_at_many_steps(kind: str, collection: Path, tmp_path: Path, tree: Tree) -> None:
+def test_build_killed_at_many_steps_is_completed_by_the_next(
+    kind: str, collection: Path, tmp_path: Path, tree: Tree
+) -> None:
     signals = check_all_points(
         [f"any:{number}" for number in range(1, 260, 13)], collection, tmp_path / "out", kind, tree
     )
@@ -149,7 +150,7 @@ def started(songs: Path, out: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def heed_ctrl_c() -> None:
-    """Undo what a shell, or nohup, does to all that it starts in the background."""
+    """Restore the default signal handling, which a shell or nohup changes for background processes."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_DFL)
 
@@ -176,7 +177,7 @@ def drawn(out: Path) -> int:
 
 @pytest.fixture(scope="module")
 def long_songs(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., Path]) -> Path:
-    """Return a folder of songs that take a second or so each."""
+    """Return a folder of songs that take about a second each."""
     folder = tmp_path_factory.mktemp("long")
     for number in range(4):
         make_song(folder / f"{number}.wav", 30.0, seed=number)
@@ -191,7 +192,7 @@ def undisturbed(long_songs: Path, tmp_path_factory: pytest.TempPathFactory, tree
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    """Return the processes that work for another: not those that only look after semaphores."""
+    """Return the worker processes of a process, without the resource tracker."""
     found = []
     for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
         if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
@@ -205,7 +206,7 @@ def has_children() -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not has_children(), reason="needs a Linux that lists child processes")
-def test_the_command_or_a_worker_of_it_is_killed(
+def test_command_or_worker_killed_during_a_run_is_completed_by_the_next(
     long_songs: Path, undisturbed: dict[str, str], tmp_path: Path, tree: Tree
 ) -> None:
     out = tmp_path / "out"
@@ -226,12 +227,12 @@ def test_the_command_or_a_worker_of_it_is_killed(
     os.kill(workers_of(process)[0], signal.SIGKILL)
     said = process.communicate()
     assert process.returncode == 0, said
-    assert tree(out) == undisturbed, "what it had in hand was done by others"
+    assert tree(out) == undisturbed, "its songs were processed by other workers"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("jobs", "name"), [("1", "SIGINT"), ("2", "SIGINT"), ("2", "SIGTERM"), ("1", "SIGHUP")])
-def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
+def test_ctrl_c_leaves_complete_files_and_the_next_run_continues(
     jobs: str, name: str, long_songs: Path, undisturbed: dict[str, str], tmp_path: Path, tree: Tree
 ) -> None:
     number = getattr(signal, name)
@@ -239,7 +240,7 @@ def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
     process = started(long_songs, out, "--jobs", jobs)
     wait_for(lambda: drawn(out) > 5, process)
     began = time.monotonic()
-    os.killpg(process.pid, number)  # as a terminal does it: to all of them
+    os.killpg(process.pid, number)  # to the whole group, as a terminal does
     _, said = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert time.monotonic() - began < 30

@@ -1,4 +1,4 @@
-"""From a folder of songs to a training set, again and again."""
+"""From a folder of songs to a training set, in repeated runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +20,8 @@ from riffusion_ext.dataset import executor
 from riffusion_ext.dataset.pipeline import BuildResult, Progress, build
 from riffusion_ext.dataset.settings import CaptionSettings, CurateSettings, DatasetSettings, ExportSettings
 from riffusion_ext.errors import RiffusionError
+from tests.unit.dataset.conftest import MakeSong, Tree
 from tests.unit.dataset.export.dreambooth import dreambooth_problems
-
-MakeSong = Callable[..., Path]
-Tree = Callable[[Path], dict[str, str]]
 
 
 def with_slicing(settings: DatasetSettings, **values: object) -> DatasetSettings:
@@ -48,7 +45,7 @@ def captions(out: Path) -> dict[str, str]:
 
 
 def check_whole(built: BuildResult, out: Path) -> None:
-    """Check that the folder is what its manifest says: nothing missing, nothing over, nothing half, nothing empty."""
+    """Check that the folder matches its manifest: no file missing, surplus, incomplete or empty."""
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
     kept = sorted(window["file"] for window in manifest["windows"] if window["kept"])
     left_out = {window["file"] for window in manifest["windows"] if not window["kept"]}
@@ -88,13 +85,13 @@ def test_songs_become_a_training_set(collection: Path, out: Path, narrow: Datase
         2.56,
     ]
     assert {window.duration for window in built.manifest.windows} == {0.64}
-    assert built.manifest.counts() == {"ending": 2, "intro": 2}, "a song of four windows is left whole"
+    assert built.manifest.counts() == {"ending": 2, "intro": 2}, "a song of four windows keeps all of them"
     assert [(tell.done, tell.total) for tell in told] == [(1, 3), (2, 3), (3, 3)]
     assert told[-1].left == 0
     assert told[-1].processed == 3
 
 
-def test_images_of_the_model_s_size_pass_the_trainer_s_own_rules(make_song: MakeSong, tmp_path: Path) -> None:
+def test_images_of_the_model_size_meet_the_rules_of_the_trainer(make_song: MakeSong, tmp_path: Path) -> None:
     make_song(tmp_path / "songs" / "a.wav", 11.0, seed=1)
     make_song(tmp_path / "songs" / "b.wav", 11.0, seed=2)
     out = tmp_path / "out"
@@ -111,14 +108,14 @@ def test_images_of_the_model_s_size_pass_the_trainer_s_own_rules(make_song: Make
     assert set(captions(out).values()) == {"rfx, a", "rfx, b"}
 
 
-def test_one_song_is_a_collection(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+def test_single_song_can_be_the_collection(collection: Path, out: Path, narrow: DatasetSettings) -> None:
     built = build(collection / "one.wav", out, narrow, jobs=1)
     check_whole(built, out)
     assert [song.name for song in built.manifest.songs] == ["one.wav"]
 
 
 @pytest.mark.parametrize("scale", ["window", "song", "set"])
-def test_the_same_input_gives_the_same_bytes(
+def test_same_input_gives_the_same_bytes(
     scale: str, collection: Path, tmp_path: Path, narrow: DatasetSettings, tree: Tree
 ) -> None:
     settings = with_slicing(narrow, scale=scale)
@@ -135,8 +132,8 @@ def test_the_same_input_gives_the_same_bytes(
         assert len({window["black"] for window in manifest["windows"]}) == 1
 
 
-def test_the_number_of_threads_changes_no_byte(collection: Path, tmp_path: Path, tree: Tree) -> None:
-    """BLAS and OpenMP take their number of threads from here before they take it from the machine."""
+def test_number_of_threads_does_not_change_the_output(collection: Path, tmp_path: Path, tree: Tree) -> None:
+    """BLAS and OpenMP read their number of threads from these environment variables."""
     options = ["--columns", "64", "--no-sheet", "--verify", "0", "--jobs", "1"]
     for number in ("1", "3", "8"):
         subprocess.run(
@@ -150,7 +147,7 @@ def test_the_number_of_threads_changes_no_byte(collection: Path, tmp_path: Path,
         assert tree(tmp_path / number) == tree(tmp_path / "1"), f"{number} threads"
 
 
-def test_a_moved_collection_is_the_same_collection(
+def test_moved_collection_is_resumed_unchanged(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, tmp_path: Path
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -163,7 +160,7 @@ def test_a_moved_collection_is_the_same_collection(
 # --- the next runs ---------------------------------------------------------------------------------------------------
 
 
-def test_a_second_run_reads_nothing_and_writes_nothing(
+def test_second_run_neither_reads_songs_nor_writes_files(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -171,14 +168,14 @@ def test_a_second_run_reads_nothing_and_writes_nothing(
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != "lock"}
     monkeypatch.setattr(
         "riffusion_ext.dataset.slicing.slice_song.cut_song", None
-    )  # calling it would be an error of the song
+    )  # calling it would be reported as an error of the song
     built = build(collection, out, narrow, jobs=1)
     assert (built.resumed, built.failed, built.exported.written) == (3, [], 0)
     assert tree(out) == before
     assert {path: path.stat().st_mtime_ns for path in times} == times
 
 
-def test_the_loudest_of_the_set_is_looked_for_once(
+def test_level_of_the_set_is_measured_only_once(
     collection: Path, out: Path, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = with_slicing(narrow, scale="set")
@@ -188,7 +185,7 @@ def test_the_loudest_of_the_set_is_looked_for_once(
     assert build(collection, out, settings, jobs=1).manifest == before
 
 
-def test_other_limits_only_judge_again(
+def test_changed_curation_settings_only_judge_again(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -203,23 +200,25 @@ def test_other_limits_only_judge_again(
     assert tree(out) == before, "and back"
 
 
-def test_other_images_take_the_place_of_the_old_ones_which_stay_among_the_rejected(
+def test_images_of_other_settings_replace_the_old_ones_and_keep_them_as_rejected(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, tmp_path: Path
 ) -> None:
     first = build(collection, out, narrow, jobs=1)
     (out / "pictures" / "mine.png").write_bytes((out / "pictures" / first.manifest.kept[0].file).read_bytes())
     second = build(collection, out, with_slicing(narrow, columns=80), jobs=1)
-    assert "mine.png" in images(out), "what is not ours stays where it is"
+    assert "mine.png" in images(out), "foreign files are not moved"
     (out / "pictures" / "mine.png").unlink()
     check_whole(second, out)
     assert {window.file for window in first.manifest.windows} <= set(images(out, "rejected"))
     third = build(collection, out, narrow, jobs=1)
     check_whole(third, out)
     assert third.manifest == first.manifest
-    assert third.resumed == 3, "records of before are found again"
+    assert third.resumed == 3, "earlier records are reused"
 
 
-def test_songs_come_and_go(collection: Path, out: Path, narrow: DatasetSettings, make_song: MakeSong) -> None:
+def test_songs_can_be_added_and_removed_between_runs(
+    collection: Path, out: Path, narrow: DatasetSettings, make_song: MakeSong
+) -> None:
     first = build(collection, out, narrow, jobs=1)
     make_song(collection / "zero.wav", 2.0, seed=9)
     second = build(collection, out, narrow, jobs=1)
@@ -233,9 +232,7 @@ def test_songs_come_and_go(collection: Path, out: Path, narrow: DatasetSettings,
     assert set(images(out, "rejected")) > {window.file for window in first.manifest.windows if not window.kept}
 
 
-def test_a_song_that_changed_is_cut_again(
-    collection: Path, out: Path, narrow: DatasetSettings, make_song: MakeSong
-) -> None:
+def test_changed_song_is_cut_again(collection: Path, out: Path, narrow: DatasetSettings, make_song: MakeSong) -> None:
     before = build(collection, out, narrow, jobs=1)
     make_song(collection / "one.wav", 4.0, seed=77)
     after = build(collection, out, narrow, jobs=1)
@@ -246,7 +243,7 @@ def test_a_song_that_changed_is_cut_again(
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 and nothing more", None])
-def test_a_song_whose_record_is_damaged_is_done_again(
+def test_song_with_a_damaged_record_is_processed_again(
     data: bytes | None, collection: Path, out: Path, narrow: DatasetSettings, tree: Tree
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -259,7 +256,7 @@ def test_a_song_whose_record_is_damaged_is_done_again(
     assert tree(out) == before
 
 
-def test_an_image_that_is_gone_is_drawn_again(collection: Path, out: Path, narrow: DatasetSettings, tree: Tree) -> None:
+def test_missing_image_is_drawn_again(collection: Path, out: Path, narrow: DatasetSettings, tree: Tree) -> None:
     built = build(collection, out, narrow, jobs=1)
     before = tree(out)
     (out / "pictures" / built.manifest.kept[0].file).unlink()
@@ -302,7 +299,7 @@ def test_damaged_caption_file_is_reported_and_nothing_is_lost(
 
 
 class Once:
-    """A wish to stop that comes after so many songs."""
+    """A stop request that comes after a number of songs."""
 
     def __init__(self, after: int) -> None:
         self.after, self.songs = after, 0
@@ -315,7 +312,7 @@ class Once:
 
 
 def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make each song last so long that the wish to stop is seen before the next."""
+    """Slow down each song so that the stop request is seen before the next."""
     cut_one = executor._process
 
     def cut_and_wait(task: executor.Task) -> executor.SongResult:
@@ -356,7 +353,7 @@ def test_cancelled_run_curates_finished_songs_and_the_next_run_completes_the_set
     assert tree(out) == tree(whole)
 
 
-def test_stopping_at_once_leaves_a_finished_set_as_it_is(
+def test_stopping_at_once_does_not_change_a_finished_set(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -379,7 +376,7 @@ def test_stopping_at_once_leaves_a_finished_set_as_it_is(
     check_whole(built, out)
 
 
-def test_stopped_amid_other_images_the_set_is_one_and_whole(
+def test_run_stopped_while_changing_images_leaves_a_consistent_set(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -387,7 +384,7 @@ def test_stopped_amid_other_images_the_set_is_one_and_whole(
     built = stopped_after(1, collection, out, wide, monkeypatch)
     assert built.stopped
     check_whole(built, out)
-    assert len(built.manifest.songs) == 3, "songs that were not come to keep their old images"
+    assert len(built.manifest.songs) == 3, "songs not yet processed keep their old images"
     after = build(collection, out, wide, jobs=1)
     check_whole(after, out)
     fresh = build(collection, tmp_path / "fresh", wide, jobs=1)
@@ -395,7 +392,7 @@ def test_stopped_amid_other_images_the_set_is_one_and_whole(
     assert images(out) == images(tmp_path / "fresh")
 
 
-def test_a_caption_typed_before_a_stop_survives_it(
+def test_caption_edited_before_a_stopped_run_is_kept(
     collection: Path, out: Path, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = build(collection, out, narrow, jobs=1)
@@ -422,7 +419,7 @@ def test_captions_follow_the_template(collection: Path, out: Path, narrow: Datas
     assert set(captions(out).values()) == {"uno of collection", "two of collection", "three of album"}
 
 
-def test_what_is_written_beside_a_song_is_in_its_caption(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+def test_text_in_sidecar_files_is_used_in_the_caption(collection: Path, out: Path, narrow: DatasetSettings) -> None:
     (collection / "one.txt").write_text("slow waltz with fiddle")
     (collection / "captions.csv").write_text('file,caption\ntwo.wav,"a tune, in stereo"\nalbum/three.flac,other\n')
     build(collection, out, narrow, jobs=1)
@@ -443,18 +440,18 @@ def test_captions_edited_by_hand_survive(collection: Path, out: Path, narrow: Da
     assert not dropped.manifest.kept
     assert not captions(out)
     build(collection, out, narrow, jobs=1)
-    assert text.read_text() == "my own words", "and a time among the rejected"
+    assert text.read_text() == "my own words", "even after being rejected"
 
 
 @pytest.mark.parametrize("typed", ["", "  \n", "\ufeff", ",,"])
-def test_an_emptied_caption_is_filled_again(typed: str, collection: Path, out: Path, narrow: DatasetSettings) -> None:
+def test_emptied_caption_is_filled_again(typed: str, collection: Path, out: Path, narrow: DatasetSettings) -> None:
     built = build(collection, out, narrow, jobs=1)
     text = (out / "pictures" / built.manifest.kept[0].file).with_suffix(".txt")
     text.write_text(typed, "utf-8")
     check_whole(build(collection, out, narrow, jobs=1), out)
 
 
-def test_reviews_are_taken_in_and_remembered(
+def test_reviews_are_applied_and_remembered(
     collection: Path, out: Path, narrow: DatasetSettings, tmp_path: Path
 ) -> None:
     built = build(collection, out, narrow, jobs=1)
@@ -475,8 +472,8 @@ def test_reviews_are_taken_in_and_remembered(
     second.write_text(json.dumps({"windows": {bad: {"keep": True}}}))
     built = build(collection, out, narrow, jobs=1, reviews=[second])
     check_whole(built, out)
-    assert bad in {window.file for window in built.manifest.kept}, "the later word counts"
-    assert good in {window.file for window in built.manifest.kept}, "and what was said of others stays"
+    assert bad in {window.file for window in built.manifest.kept}, "the later decision applies"
+    assert good in {window.file for window in built.manifest.kept}, "decisions on other windows are kept"
 
 
 def test_review_of_one_sheet_keeps_decisions_of_another(
@@ -526,7 +523,7 @@ def test_decisions_about_missing_songs_are_kept(
 # --- reasons ---------------------------------------------------------------------------------------------------------
 
 
-def test_each_fault_has_its_reason(tmp_path: Path, make_song: MakeSong, narrow: DatasetSettings) -> None:
+def test_each_faulty_song_gets_its_reason(tmp_path: Path, make_song: MakeSong, narrow: DatasetSettings) -> None:
     songs, rate = tmp_path / "songs", 22050
     rng = np.random.default_rng(3)
     make_song(songs / "good.wav", 2.7, seed=4, rate=rate)
@@ -547,9 +544,9 @@ def test_each_fault_has_its_reason(tmp_path: Path, make_song: MakeSong, narrow: 
         "same again.wav": {"duplicate"},
         "silent.wav": {"silence"},
         "clipped.wav": {"clipping"},
-        "shifted.wav": {"duplicate"},  # of its own first window: an offset is not heard, and noise is like noise
+        "shifted.wav": {"duplicate"},  # duplicate of its own first window: the offset is inaudible
     }
     texts = [reason["text"] for window in built.manifest.windows for reason in window.reasons]
-    assert all(any(c.isdigit() for c in text) for text in texts), "each says its measure and the limit"
+    assert all(any(c.isdigit() for c in text) for text in texts), "each names its value and the limit"
     table = (tmp_path / "out" / "manifest.csv").read_text("utf-8").splitlines()
     assert len(table) == 1 + len(built.manifest.windows)

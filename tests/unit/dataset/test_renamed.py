@@ -1,4 +1,4 @@
-"""What was decided about a song follows it when it is renamed."""
+"""Decisions about a song are kept when it is renamed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def texts(out: Path) -> list[str]:
     return sorted(path.read_text("utf-8") for path in (out / "pictures").glob("*.txt"))
 
 
-def test_a_caption_edited_by_hand_follows_its_song(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+def test_edited_caption_follows_its_renamed_song(collection: Path, out: Path, narrow: DatasetSettings) -> None:
     build(collection, out, narrow)
     first = min((out / "pictures").glob("*.txt"))
     first.write_text("a caption of my own", "utf-8")
@@ -35,7 +35,7 @@ def test_a_caption_edited_by_hand_follows_its_song(collection: Path, out: Path, 
     assert not any("is called" in note for note in again.notes)
 
 
-def test_a_window_left_out_by_hand_stays_out(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+def test_rejected_window_of_a_renamed_song_stays_rejected(collection: Path, out: Path, narrow: DatasetSettings) -> None:
     from riffusion_ext.dataset.review import Decision, decide
 
     built = build(collection, out, narrow)
@@ -48,7 +48,7 @@ def test_a_window_left_out_by_hand_stays_out(collection: Path, out: Path, narrow
     assert [(item.kept, item.decided) for item in there] == [(False, True)]
 
 
-def test_a_copy_has_decisions_of_its_own(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+def test_copy_of_a_song_does_not_inherit_decisions(collection: Path, out: Path, narrow: DatasetSettings) -> None:
     build(collection, out, narrow)
     first = min((out / "pictures").glob("*.txt"))
     first.write_text("a caption of my own", "utf-8")
@@ -58,7 +58,7 @@ def test_a_copy_has_decisions_of_its_own(collection: Path, out: Path, narrow: Da
     assert not any("is called" in note for note in built.notes)
 
 
-def test_rows_that_match_no_song_are_told(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+def test_table_rows_that_match_no_song_are_noted(collection: Path, out: Path, narrow: DatasetSettings) -> None:
     song = next(path for path in sorted(collection.iterdir()) if path.is_file())
     rows = ["file,caption", f"{song.name},known", "gone.mp3,x", "gone too.mp3,y"]
     (collection / "captions.csv").write_text("\n".join(rows), "utf-8")

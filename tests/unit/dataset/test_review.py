@@ -1,4 +1,4 @@
-"""What the user decides, window by window."""
+"""The user's decisions on windows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def text_of(out: Path, file: str) -> Path:
 
 
 def check_folder(out: Path) -> Manifest:
-    """Check that images and captions are those of the manifest, none empty, and that a run would agree."""
+    """Check that images and captions match the manifest and none is empty; return the manifest."""
     store, manifest = open_set(out)
     kept = {window.file: window.caption for window in manifest.kept}
     assert {path.name for path in store.images.glob("*.png")} == set(kept)
@@ -44,7 +44,7 @@ def check_folder(out: Path) -> Manifest:
 # --- decide ----------------------------------------------------------------------------------------------------------
 
 
-def test_windows_go_and_come_back(out: Path, collection: Path, narrow: DatasetSettings) -> None:
+def test_windows_can_be_rejected_and_kept_again(out: Path, collection: Path, narrow: DatasetSettings) -> None:
     before = check_folder(out)
     file = before.kept[0].file
     decide(out, {file: Decision(keep=False)})
@@ -67,7 +67,7 @@ def test_a_rejected_window_can_be_kept(out: Path, collection: Path, narrow: Data
     assert build(collection, out, narrow, jobs=1).manifest.windows == after.windows
 
 
-def test_a_caption_is_written_and_remembered(out: Path, collection: Path, narrow: DatasetSettings) -> None:
+def test_decided_caption_is_written_and_remembered(out: Path, collection: Path, narrow: DatasetSettings) -> None:
     first, second = check_folder(out).kept[:2]
     text_of(out, first.file).write_text("typed there")
     text_of(out, second.file).write_text("typed too")
@@ -95,13 +95,13 @@ def test_any_decisions_leave_a_consistent_folder(
     check_folder(out)
 
 
-def test_unknown_images_are_passed_over(out: Path) -> None:
+def test_decisions_on_unknown_images_are_ignored(out: Path) -> None:
     before = check_folder(out)
     assert decide(out, {"../../etc/passwd": Decision(keep=False), "x.png": Decision(caption="x")}) == before
     assert json.loads((out / "review.json").read_text()) == {"windows": {}}
 
 
-def test_another_run_has_the_folder(out: Path) -> None:
+def test_decisions_are_refused_while_another_run_uses_the_folder(out: Path) -> None:
     with Store(out).locked(), pytest.raises(RiffusionError, match="another run"):
         decide(out, {})
 
@@ -109,7 +109,7 @@ def test_another_run_has_the_folder(out: Path) -> None:
 def test_a_decision_survives_a_kill_before_anything_moved(
     out: Path, collection: Path, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was typed into a file is remembered before the file goes."""
+    """An edited caption file is recorded before it is removed."""
     first, second = check_folder(out).kept[:2]
     text_of(out, first.file).write_text("typed")
 
@@ -127,7 +127,7 @@ def test_a_decision_survives_a_kill_before_anything_moved(
     assert text_of(out, second.file).read_text() == "said"
 
 
-def test_a_folder_without_a_training_set(tmp_path: Path) -> None:
+def test_folder_without_a_valid_training_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RiffusionError, match="there is no training set in"):
         open_set(tmp_path)
     (tmp_path / "manifest.json").write_text('{"songs": 3}')
@@ -138,7 +138,7 @@ def test_a_folder_without_a_training_set(tmp_path: Path) -> None:
 # --- replacing and filtering -----------------------------------------------------------------------------------------
 
 
-def test_replacing_never_empties_a_caption(out: Path) -> None:
+def test_replacing_text_never_empties_a_caption(out: Path) -> None:
     windows = open_set(out)[1].windows
     assert {decision.caption for decision in replace_in_captions(windows, "one", "uno").values()} == {"uno"}
     assert replace_in_captions(windows, "one", "") == {}
@@ -146,7 +146,7 @@ def test_replacing_never_empties_a_caption(out: Path) -> None:
     assert replace_in_captions(windows, "absent", "x") == {}
 
 
-def test_windows_are_filtered(out: Path) -> None:
+def test_windows_are_filtered_by_decision_reason_and_text(out: Path) -> None:
     manifest = open_set(out)[1]
     assert filter_windows(manifest, "all") == manifest.windows
     assert filter_windows(manifest, "kept") == manifest.kept

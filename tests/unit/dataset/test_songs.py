@@ -1,4 +1,4 @@
-"""Which files are songs."""
+"""Finding the songs in a folder."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ def test_the_order_does_not_depend_on_the_file_system(tmp_path: Path) -> None:
     assert names(tmp_path / "x") == names(tmp_path / "y")
 
 
-def test_files_that_are_no_songs_are_skipped(tmp_path: Path) -> None:
+def test_files_that_are_not_songs_are_skipped(tmp_path: Path) -> None:
     touch(tmp_path, "a.txt", "a.png", "cover.jpg", ".hidden.wav", "._a.mp3", ".trash/b.wav", "mp3", "c.wav")
     assert names(tmp_path) == ["c.wav"]
 
 
-def test_a_folder_may_have_the_name_of_a_song(tmp_path: Path) -> None:
+def test_folder_may_be_named_like_a_song(tmp_path: Path) -> None:
     touch(tmp_path, "live.mp3/1.mp3")
     assert names(tmp_path) == ["live.mp3/1.mp3"]
 
 
-def test_one_file_is_a_collection_whatever_its_suffix(tmp_path: Path) -> None:
+def test_single_file_is_a_collection_with_any_suffix(tmp_path: Path) -> None:
     touch(tmp_path, "take.raw")
     assert find_songs(tmp_path / "take.raw") == ([Song(tmp_path / "take.raw", "take.raw")], [])
 
 
-def test_the_training_set_inside_is_left_out(tmp_path: Path) -> None:
+def test_training_set_inside_the_collection_is_skipped(tmp_path: Path) -> None:
     touch(tmp_path, "a.wav", "out/audio/a_1.wav", "out2/b.wav")
     assert names(tmp_path, leave_out=tmp_path / "out") == ["a.wav", "out2/b.wav"]
     assert names(tmp_path, leave_out=tmp_path / "out2" / ".." / "out") == ["a.wav", "out2/b.wav"]
     assert names(tmp_path, leave_out=tmp_path / "elsewhere") == ["a.wav", "out2/b.wav", "out/audio/a_1.wav"]
 
 
-def test_other_training_sets_inside_are_left_out_too(tmp_path: Path) -> None:
+def test_other_training_sets_inside_the_collection_are_skipped(tmp_path: Path) -> None:
     touch(tmp_path, "a.wav", "set/.riffusion/lock", "set/audio/a_1.wav", "b/set/.riffusion/lock", "b/set/c.wav")
     assert names(tmp_path) == ["a.wav"]
-    assert names(tmp_path / "set") == ["audio/a_1.wav"], "unless it is what was asked for"
+    assert names(tmp_path / "set") == ["audio/a_1.wav"], "unless it is the requested folder"
 
 
-def test_links_to_songs_count_and_links_to_folders_do_not_lead_in_circles(tmp_path: Path) -> None:
+def test_links_to_songs_are_used_and_links_to_folders_do_not_loop(tmp_path: Path) -> None:
     touch(tmp_path / "store", "a.wav")
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "b.wav").symlink_to(tmp_path / "store" / "a.wav")
@@ -69,7 +69,7 @@ def test_links_to_songs_count_and_links_to_folders_do_not_lead_in_circles(tmp_pa
     assert names(tmp_path / "here") == ["b.wav"]
 
 
-def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "a.wav", "closed/b.wav")
     scandir = os.scandir
 
@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
     assert missing == [(tmp_path / "closed", "the folder cannot be read: Permission denied")]
 
 
-def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
+def test_digest_is_the_sha_256_of_the_file(tmp_path: Path) -> None:
     data = os.urandom(3 << 20)
     (tmp_path / "a.wav").write_bytes(data)
     assert Song(tmp_path / "a.wav", "a.wav").digest() == hashlib.sha256(data).hexdigest()

@@ -1,4 +1,4 @@
-"""Songs taken apart, with a stand-in for demucs: the lowest notes are the bass, the rest are the vocals."""
+"""Stem separation with a fake demucs: low frequencies are the bass, the rest are the vocals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RATE = 44100
 
 
 class Model:
-    """Takes apart what lies around zero with a deviation of one, as demucs's models do."""
+    """Separates normalised input (mean 0, deviation 1), as demucs's models do."""
 
     sources = ("bass", "vocals")
     samplerate = RATE
@@ -79,7 +79,7 @@ def _set(**more: Any) -> DatasetSettings:
 
 
 @pytest.mark.usefixtures("demucs")
-def test_stems_are_songs_of_their_own(songs: Path, tmp_path: Path) -> None:
+def test_each_stem_becomes_a_song(songs: Path, tmp_path: Path) -> None:
     built = build(songs, tmp_path / "out", _set(stems=("bass", "vocals")), jobs=1)
     assert not built.failed
     assert [song.name for song in built.manifest.songs] == ["A Song.wav/bass", "A Song.wav/vocals"]
@@ -92,7 +92,7 @@ def test_stems_are_songs_of_their_own(songs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("demucs")
-def test_stems_sound_as_in_the_song(songs: Path, tmp_path: Path) -> None:
+def test_stems_add_up_to_the_song(songs: Path, tmp_path: Path) -> None:
     song = Song(songs / "A Song.wav", "A Song.wav")
     bass, vocals = stems.separate(Store(tmp_path), song, ("bass", "vocals"), "htdemucs")
     assert bass.whole == song.path
@@ -115,7 +115,9 @@ def test_separation_model_without_the_wanted_stems_is_refused(
         build(songs, tmp_path / "out", _set(stems=wanted, stems_model=model), jobs=1)
 
 
-def test_without_demucs_one_sentence_says_so(songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_demucs_is_reported_in_one_sentence(
+    songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stems._load_model.cache_clear()
     monkeypatch.setitem(sys.modules, "demucs", None)
     monkeypatch.setitem(sys.modules, "demucs.pretrained", None)
@@ -140,5 +142,5 @@ def test_unknown_stems_are_refused() -> None:
         ("drums of war.ogg", ""),
     ],
 )
-def test_files_that_are_stems_say_so_in_their_name(name: str, stem: str) -> None:
+def test_stem_is_recognised_in_the_file_name(name: str, stem: str) -> None:
     assert file_fields(Path("/songs") / name).get("stem", "") == stem

@@ -1,11 +1,10 @@
-"""The folder of a training set: the lock, the records, the images, the texts."""
+"""The folder of a training set: lock, records, images and texts."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from riffusion_ext.dataset.slicing.slice_song import SongRecord, cut_song
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.store import Store, record_key
 from riffusion_ext.errors import RiffusionError
+from tests.unit.dataset.conftest import MakeSong
 
-MakeSong = Callable[..., Path]
 KEY = "0" * 32
 
 
@@ -31,7 +30,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def record(store: Store, make_song: MakeSong, tmp_path: Path) -> SongRecord:
-    """Return a record that is kept under KEY, with its images."""
+    """Store a record under KEY with its images, and return it."""
     song = Song(make_song(tmp_path / "a.wav", 2.0), "a.wav")
     with store.locked():
         made = cut_song(song, "d", SliceSettings(columns=64), store.fresh, lambda: None)
@@ -42,7 +41,7 @@ def record(store: Store, make_song: MakeSong, tmp_path: Path) -> SongRecord:
 # --- the lock --------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_run_is_refused_in_a_sentence(store: Store) -> None:
+def test_second_run_is_refused_while_the_folder_is_locked(store: Store) -> None:
     with store.locked():
         with pytest.raises(RiffusionError, match=r"another run is working in .*out"), Store(store.out).locked():
             pass
@@ -58,7 +57,7 @@ def test_the_lock_is_free_after_an_error(store: Store) -> None:
         pass
 
 
-def test_a_run_that_was_killed_lets_go_of_the_lock(store: Store, tmp_path: Path) -> None:
+def test_lock_of_a_killed_run_is_released(store: Store, tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from riffusion_ext.dataset.store import Store\n"
         "with Store(Path(sys.argv[1])).locked(): print('locked', flush=True); time.sleep(60)"
@@ -76,7 +75,7 @@ def test_a_run_that_was_killed_lets_go_of_the_lock(store: Store, tmp_path: Path)
         pass
 
 
-def test_a_place_that_cannot_be_written_to_says_so(tmp_path: Path) -> None:
+def test_unwritable_output_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for out in (tmp_path / "file", tmp_path / "file" / "out"):
         with pytest.raises(RiffusionError, match="cannot be written to"), Store(out).locked():
@@ -91,7 +90,7 @@ def test_stop_request_is_seen_by_other_processes_and_ends_with_the_run(store: St
     assert not store.stop_requested
     store.stop()
     with store.locked():
-        assert not store.stop_requested, "it was meant for another run"
+        assert not store.stop_requested, "the request was for another run"
 
 
 def test_temporary_files_of_killed_runs_are_removed(store: Store) -> None:
@@ -112,7 +111,7 @@ def test_temporary_files_of_killed_runs_are_removed(store: Store) -> None:
 # --- records ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_record_comes_back_as_it_was(store: Store, record: SongRecord) -> None:
+def test_record_round_trips(store: Store, record: SongRecord) -> None:
     back = store.load_record(KEY)
     assert back is not None
     for item in fields(SongRecord):
@@ -122,10 +121,10 @@ def test_a_record_comes_back_as_it_was(store: Store, record: SongRecord) -> None
         assert np.array_equal(back.features.to_arrays()[name], array), name
 
 
-def test_a_record_is_the_same_bytes_at_another_time(store: Store, record: SongRecord) -> None:
+def test_record_bytes_do_not_depend_on_the_time(store: Store, record: SongRecord) -> None:
     path = store.work_folder / "songs" / f"{KEY}.npz"
     first = path.read_bytes()
-    time.sleep(2.1)  # archives tell times in steps of two seconds
+    time.sleep(2.1)  # zip archives store times in steps of two seconds
     store.save_record(KEY, record)
     assert path.read_bytes() == first
 
@@ -138,18 +137,18 @@ def test_non_finite_numbers_survive_the_store(store: Store, record: SongRecord) 
     assert back.loudness == -np.inf
 
 
-def test_a_record_without_one_of_its_images_does_not_count(store: Store, record: SongRecord) -> None:
+def test_record_with_a_missing_image_is_ignored(store: Store, record: SongRecord) -> None:
     (store.fresh / record.files[1]).unlink()
     assert store.load_record(KEY) is None
 
 
-def test_there_is_no_record_of_an_unknown_song(store: Store) -> None:
+def test_unknown_song_has_no_record(store: Store) -> None:
     assert store.load_record("f" * 32) is None
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damaged_record_is_read_whole_or_not_at_all(data: st.DataObject, store: Store, record: SongRecord) -> None:
+def test_damaged_record_is_read_completely_or_not_at_all(data: st.DataObject, store: Store, record: SongRecord) -> None:
     store.save_record(KEY, record)
     path = store.work_folder / "songs" / f"{KEY}.npz"
     good = path.read_bytes()
@@ -167,13 +166,13 @@ def test_damaged_record_is_read_whole_or_not_at_all(data: st.DataObject, store: 
 
 
 @pytest.mark.parametrize("text", ["", "[]", "3", '{"format": 1}', '{"format": 9}', '{"format": 1, "name": "x"}'])
-def test_a_record_of_another_kind_does_not_count(text: str, store: Store, record: SongRecord) -> None:
+def test_record_of_another_format_is_ignored(text: str, store: Store, record: SongRecord) -> None:
     arrays = {**record.features.to_arrays(), "record": np.frombuffer(text.encode(), np.uint8)}
     np.savez(store.work_folder / "songs" / f"{KEY}.npz", **arrays)
     assert store.load_record(KEY) is None
 
 
-def test_keys_differ_with_all_that_makes_the_images() -> None:
+def test_record_keys_differ_for_different_inputs() -> None:
     keys = [
         record_key("a", "d", "f", None),
         record_key("b", "d", "f", None),
@@ -190,7 +189,7 @@ def test_keys_differ_with_all_that_makes_the_images() -> None:
 # --- images --------------------------------------------------------------------------------------------------------
 
 
-def test_an_image_goes_where_it_belongs_and_its_caption_does_not_stay_behind(store: Store, record: SongRecord) -> None:
+def test_rejected_image_is_moved_and_its_caption_removed(store: Store, record: SongRecord) -> None:
     file = record.files[0]
     assert store.find(file) == store.fresh / file
     assert store.place(file, kept=True) == store.images / file
@@ -201,7 +200,7 @@ def test_an_image_goes_where_it_belongs_and_its_caption_does_not_stay_behind(sto
     assert store.find(file) == store.rejected / file
 
 
-def test_a_caption_does_not_stay_behind_where_a_run_is_killed_between(
+def test_caption_is_removed_before_its_image_is_moved(
     store: Store, record: SongRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = record.files[0]
@@ -220,12 +219,12 @@ def test_a_caption_does_not_stay_behind_where_a_run_is_killed_between(
     assert store.place(file, kept=False) == store.rejected / file
 
 
-def test_an_image_that_is_gone_is_named(store: Store) -> None:
+def test_missing_image_is_named_in_the_error(store: Store) -> None:
     with pytest.raises(RiffusionError, match=r"the image x\.png is gone"):
         store.place("x.png", kept=True)
 
 
-def test_only_our_own_images_are_forgotten(store: Store, record: SongRecord) -> None:
+def test_only_own_images_are_moved_to_the_rejected(store: Store, record: SongRecord) -> None:
     for file in record.files:
         store.place(file, kept=True)
     (store.images / "mine.png").write_bytes(b"x")
@@ -237,7 +236,7 @@ def test_only_our_own_images_are_forgotten(store: Store, record: SongRecord) -> 
 # --- texts -----------------------------------------------------------------------------------------------------------
 
 
-def test_json_goes_there_and_back_even_with_names_that_are_no_utf_8(store: Store) -> None:
+def test_json_with_undecodable_names_round_trips(store: Store) -> None:
     values = {"a": [1, "ü 名 😀 \udcff", None], "b": {"c": True}}
     path = store.write_json("x.json", values)
     assert store.read_json("x.json") == values
@@ -251,12 +250,12 @@ def test_unchanged_files_are_not_rewritten(store: Store) -> None:
     assert path.stat().st_mtime_ns == before
 
 
-def test_no_file_is_an_empty_one(store: Store) -> None:
+def test_missing_json_file_reads_as_empty(store: Store) -> None:
     assert store.read_json("x.json") == {}
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[1]", b"\xff\xfe", b"null"])
-def test_a_damaged_file_is_named_and_stays(data: bytes, store: Store) -> None:
+def test_damaged_json_file_is_reported_and_kept(data: bytes, store: Store) -> None:
     store.out.mkdir()
     (store.out / "review.json").write_bytes(data)
     with pytest.raises(RiffusionError, match=r"review\.json.*repair it or move it away"):

@@ -1,4 +1,4 @@
-"""Do the images sound like the songs? The check notices where they do not."""
+"""Verification: images that do not sound like their songs are reported."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from riffusion_ext.dataset.store import Store
 from riffusion_ext.dataset.verify import Check, sample_windows, summarize, verify
 from riffusion_ext.metadata import read_record, save_image
 from riffusion_ext.params import PRESETS
-
-MakeSong = Callable[..., Path]
+from tests.unit.dataset.conftest import MakeSong
 
 
 def write_songs(folder: Path, make_song: MakeSong) -> Path:
@@ -49,9 +48,9 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, make_song: MakeSong) -> 
 
 @pytest.fixture
 def plain(made_once: Path, tmp_path: Path) -> tuple[Store, Manifest]:
-    """Return a training set of both songs, which lie beside it."""
+    """Return a training set of both songs."""
     shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
-    return made(tmp_path / "songs", tmp_path / "out")  # all of it is there: nothing is drawn
+    return made(tmp_path / "songs", tmp_path / "out")  # everything exists, so nothing is drawn
 
 
 def checks(store: Store, windows: list[WindowEntry]) -> list[Check]:
@@ -63,18 +62,18 @@ def checks(store: Store, windows: list[WindowEntry]) -> list[Check]:
     [{}, {"scale": "song"}, {"last": "pad"}, {"overlap": 0.5}, {"params": PRESETS["20khz-stereo"]}],
     ids=["plain", "song", "pad", "overlap", "stereo"],
 )
-def test_good_images_pass(slicing: dict[str, object], songs: Path, tmp_path: Path) -> None:
+def test_good_images_pass_verification(slicing: dict[str, object], songs: Path, tmp_path: Path) -> None:
     store, manifest = made(songs, tmp_path / "out", **slicing)
     for check in checks(store, manifest.kept):
         assert check.problem == ""
         assert abs(check.level_db) < 1.5
         assert check.error < 4
-        assert check.other < 1, "it is that part of the song"
+        assert check.other < 1, "it matches its part of the song"
         assert check.clipped == 0
 
 
 def redraw(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Change the pixels of an image, and nothing of what is written into it."""
+    """Change the pixels of an image and keep its metadata."""
     with Image.open(path) as image:
         record = read_record(image)
         values = change(np.asarray(image, np.int16)).clip(0, 255).astype(np.uint8)
@@ -92,7 +91,7 @@ def redraw(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
     ],
     ids=["lighter", "darker", "backwards", "higher"],
 )
-def test_a_changed_image_is_noticed(
+def test_changed_image_is_reported(
     change: Callable[[np.ndarray], np.ndarray], words: str, plain: tuple[Store, Manifest]
 ) -> None:
     store, manifest = plain
@@ -103,7 +102,7 @@ def test_a_changed_image_is_noticed(
     assert good.problem == ""
 
 
-def test_the_image_of_another_song_is_noticed(plain: tuple[Store, Manifest]) -> None:
+def test_image_of_another_song_is_reported(plain: tuple[Store, Manifest]) -> None:
     store, manifest = plain
     one = next(window for window in manifest.kept if window.song == "a.wav")
     two = next(window for window in manifest.kept if window.song == "b.wav")
@@ -126,7 +125,7 @@ def test_windows_that_cannot_be_verified_give_a_reason(plain: tuple[Store, Manif
     assert summarize(found) == "none of 3 images can be heard"
 
 
-def test_the_sample_is_spread_over_the_kept_ones(songs: Path, tmp_path: Path) -> None:
+def test_verified_sample_is_spread_over_the_kept_windows(songs: Path, tmp_path: Path) -> None:
     _, manifest = made(songs, tmp_path / "out", columns=64)
     kept = manifest.kept
     assert sample_windows(manifest, 0) == []
@@ -136,7 +135,7 @@ def test_the_sample_is_spread_over_the_kept_ones(songs: Path, tmp_path: Path) ->
     assert sample_windows(Manifest({}), 8) == []
 
 
-def test_one_line_about_all() -> None:
+def test_checks_are_summarised_in_one_line() -> None:
     good = Check("a.png", level_db=0.4, error=1.2)
     assert summarize([good]) == ("1 image: level +0.4 dB, drawn again 1.2 of 255 levels off, nothing clipped")
     loud = Check("b.png", level_db=5.0, error=1.4, clipped=0.02, problem="5.0 dB louder than the song")

@@ -1,4 +1,4 @@
-"""Processes that work for a run, when the run is gone."""
+"""Worker processes after their run has ended."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_ended_run_leaves_no_worker_processes(face: str, number: signal.Signals,
     with Program(*(command if face == "command" else ["-c", PAGE, f"{songs}"]), folder=tmp_path) as program:
         program.wait_for(lambda: images(tmp_path) > 3)
         assert len(program.there()) >= 3, "the run and its workers"
-        code, _, said = program.end(number)  # all that held its pipes are gone then, too
+        code, _, said = program.end(number)  # by then all processes that held its pipes have ended
         assert code == (128 + number if face == "command" and number != signal.SIGKILL else -number)
         assert "Traceback" not in said
         program.wait_until_gone()
@@ -55,7 +55,7 @@ def test_ended_run_leaves_no_worker_processes(face: str, number: signal.Signals,
         assert list(program.temporary.iterdir()) == []
 
 
-def test_workers_leave_the_signals_of_a_whole_group_to_the_first_process(songs: Path, tmp_path: Path) -> None:
+def test_workers_ignore_signals_sent_to_the_process_group(songs: Path, tmp_path: Path) -> None:
     options = ["--jobs", "2", "--columns", "64", "--overlap", "0.9"]
     with Program("-m", "riffusion_ext", "dataset", f"{songs}", "out", *options, folder=tmp_path) as program:
         program.wait_for(lambda: images(tmp_path) > 3)
@@ -83,7 +83,7 @@ print(sorted(map_unordered(grow, list(enumerate("abcdef")), 2)))
 """
 
 
-def test_processes_whose_memory_grows_are_replaced_though_warnings_are_errors(tmp_path: Path) -> None:
+def test_growing_worker_processes_are_replaced_without_a_warning(tmp_path: Path) -> None:
     (tmp_path / "growing.py").write_text(GROWING, "utf-8")
     path = os.pathsep.join([str(ROOT), str(tmp_path)])
     with Program("-W", "error::UserWarning", "-c", GROW, folder=tmp_path, PYTHONPATH=path) as program:

@@ -1,4 +1,4 @@
-"""Which files a list of names means, and the names of results."""
+"""Expanding lists of file names, and the names of results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def touch(folder: Path, *names: str) -> list[Path]:
     return paths
 
 
-def test_natural_order():
+def test_numbers_in_names_sort_by_value_and_case_is_ignored():
     names = ["img10.png", "img2.png", "IMG1.png", "img2b.png", "a.png", "10.png", "9.png"]
     assert sorted(names, key=natural_key) == [
         "9.png",
@@ -49,7 +49,7 @@ def test_numbers_are_ordered_by_value(numbers: list[int]):
 
 
 @given(st.lists(st.text(max_size=20)))
-def test_any_names_can_be_compared(names: list[str]):
+def test_natural_order_is_total_for_any_names(names: list[str]):
     assert sorted(sorted(names, key=natural_key), key=natural_key) == sorted(names, key=natural_key)
 
 
@@ -60,7 +60,7 @@ def test_folder_gives_its_images_in_natural_order(tmp_path: Path):
     assert missing == []
 
 
-def test_patterns_and_lists_of_patterns(tmp_path: Path):
+def test_patterns_and_lists_of_patterns_are_expanded(tmp_path: Path):
     touch(tmp_path, "a10.png", "a2.png", "b.jpg", "c.txt", "sub/d.png")
     files, _ = expand([f"{tmp_path}/*.jpg, {tmp_path}/*.png"], IMAGE_SUFFIXES)
     assert [path.name for path in files] == ["b.jpg", "a2.png", "a10.png"]
@@ -68,14 +68,14 @@ def test_patterns_and_lists_of_patterns(tmp_path: Path):
     assert [path.name for path in files] == ["a2.png", "a10.png", "d.png"]
 
 
-def test_files_in_a_shells_order_are_put_into_natural_order_where_asked(tmp_path: Path):
+def test_files_in_shell_order_are_sorted_naturally_on_request(tmp_path: Path):
     names = touch(tmp_path, "clip_1.png", "clip_10.png", "clip_2.png")
     assert [path.name for path in expand(names, IMAGE_SUFFIXES)[0]] == ["clip_1.png", "clip_10.png", "clip_2.png"]
     files, _ = expand(names, IMAGE_SUFFIXES, sort_named=True)
     assert [path.name for path in files] == ["clip_1.png", "clip_2.png", "clip_10.png"]
 
 
-def test_folders_and_patterns_keep_their_place(tmp_path: Path):
+def test_folders_and_patterns_keep_their_position(tmp_path: Path):
     z10, z2, b, a = touch(tmp_path, "z10.png", "z2.png", "second/b.png", "first/a.png")
     names = [z10, z2, f"{tmp_path}/second", f"{tmp_path}/first/*.png", "x" * 300]
     assert expand(names, IMAGE_SUFFIXES, sort_named=True)[0] == [z2, z10, b, a]
@@ -88,18 +88,18 @@ def test_folders_and_patterns_keep_their_place(tmp_path: Path):
         *((name, False) for name in ("{}/out.wav", "out.d", "y" * 300 + ".wav")),
     ],
 )
-def test_which_output_names_mean_a_folder(name: str, folder: bool, tmp_path: Path):
+def test_output_names_that_mean_a_folder_are_recognised(name: str, folder: bool, tmp_path: Path):
     there = tmp_path / "there.wav"
     there.mkdir()
     assert is_folder_name(name.format(there)) == folder
 
 
-def test_a_file_wins_over_the_pattern_its_name_could_be(tmp_path: Path):
+def test_existing_file_wins_over_a_pattern_of_that_name(tmp_path: Path):
     (path,) = touch(tmp_path, "take [1], final*.png")
     assert expand([path], IMAGE_SUFFIXES) == ([path], [])
 
 
-def test_a_file_named_twice_comes_once(tmp_path: Path):
+def test_file_named_twice_is_listed_once(tmp_path: Path):
     (path,) = touch(tmp_path, "a.png")
     assert expand([path, tmp_path, f"{tmp_path}/*.png"], IMAGE_SUFFIXES)[0] == [path]
 
@@ -108,7 +108,7 @@ def test_a_file_named_twice_comes_once(tmp_path: Path):
     ("name", "why"),
     [("none.png", "no such file"), ("*.gif", "matches no file"), ("empty", "holds no file"), ("x" * 300 + ".png", "")],
 )
-def test_names_that_lead_to_nothing_say_why(tmp_path: Path, name: str, why: str):
+def test_names_without_files_give_the_reason(tmp_path: Path, name: str, why: str):
     (tmp_path / "empty").mkdir()
     files, missing = expand([f"{tmp_path}/{name}"], IMAGE_SUFFIXES)
     assert files == []
@@ -117,19 +117,19 @@ def test_names_that_lead_to_nothing_say_why(tmp_path: Path, name: str, why: str)
 
 
 @given(st.text(min_size=1, max_size=400), st.sampled_from([".wav", "_00012.png"]))
-def test_names_fit_into_a_file_system(stem: str, ending: str):
+def test_shortened_names_fit_into_240_bytes(stem: str, ending: str):
     name = shorten_name(stem, ending)
     assert name.endswith(ending)
     assert len(name) > len(ending)
     assert len(name.encode("utf-8", "surrogateescape")) <= 240
 
 
-def test_short_names_stay_as_they_are():
+def test_short_names_are_unchanged():
     assert shorten_name("sax 🎷 'solo'", ".wav") == "sax 🎷 'solo'.wav"
 
 
 @pytest.mark.parametrize("ending", [".aifc", ".w64", ".caf", ".voc", ".mp2", ".WAV ", ".mp3 . ", ".rf64"])
-def test_every_kind_of_sound_is_taken_from_a_folder(tmp_path: Path, ending: str):
+def test_all_sound_formats_in_a_folder_are_listed(tmp_path: Path, ending: str):
     (path,) = touch(tmp_path, f"song{ending}")
     passed: list[Path] = []
     assert expand([tmp_path], SOUND_SUFFIXES, passed=passed) == ([path], [])
@@ -155,12 +155,12 @@ def test_one_line_names_skipped_files(tmp_path: Path):
     )
     passed: list[Path] = []
     expand([tmp_path, tmp_path, f"{tmp_path}/*.mid"], SOUND_SUFFIXES, passed=passed)
-    assert [path.name for path in passed] == ["c.MID", "noext"], "what is named outright is no longer passed over"
+    assert [path.name for path in passed] == ["c.MID", "noext"], "explicitly named files are not skipped"
     expand([tmp_path], SOUND_SUFFIXES, passed=(again := []))
     assert passed_over_line(again) == "3 files passed over: 2 .mid (b.mid, ...), 1 without suffix (noext)"
 
 
-def test_results_beside_their_inputs_are_not_told(tmp_path: Path):
+def test_known_results_in_a_folder_are_not_reported_as_skipped(tmp_path: Path):
     touch(tmp_path, "a.png", "a.wav", "b.mp3", "c.heic")
     for suffixes, names in ((IMAGE_SUFFIXES, ["c.heic"]), (SOUND_SUFFIXES, ["c.heic"])):
         expand([tmp_path], suffixes, passed=(passed := []))
@@ -191,24 +191,24 @@ def test_links_to_folders_are_followed_once(tmp_path: Path):
 @pytest.mark.parametrize(
     "pattern", ["take [1]*.wav", "[2020] Album/*.wav", "[2020] Album/take [12].wav", "**/take [[]1].wav"]
 )
-def test_brackets_may_mean_themselves(tmp_path: Path, pattern: str):
+def test_brackets_in_patterns_may_be_literal(tmp_path: Path, pattern: str):
     touch(tmp_path, "take [1].wav", "[2020] Album/take 1.wav", "[2020] Album/take 2.wav")
     assert expand([f"{tmp_path}/{pattern}"], SOUND_SUFFIXES)[0], pattern
 
 
-def test_brackets_that_fit_as_a_pattern_are_one(tmp_path: Path):
+def test_matching_brackets_are_a_pattern_before_a_literal_name(tmp_path: Path):
     one, _ = touch(tmp_path, "take 1.wav", "take [1].wav")
     assert expand([f"{tmp_path}/take [1].wa[v]"], SOUND_SUFFIXES)[0] == [one]
     assert matches_any("take [1].png", "take [1]*.png")
     assert matches_any("take 1.png", "take [1]*.png")
 
 
-def test_a_comma_may_belong_to_a_name(tmp_path: Path):
+def test_comma_may_be_part_of_a_name(tmp_path: Path):
     (path,) = touch(tmp_path, "Hello, World (1).wav")
     assert expand([f"{tmp_path}/Hello, World*.wav"], SOUND_SUFFIXES)[0] == [path]
 
 
-def test_names_that_begin_with_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_names_starting_with_a_tilde_are_files_unless_a_user_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (path,) = touch(Path(), "~tilde.wav")

@@ -1,4 +1,4 @@
-"""What results are called: by the input alone."""
+"""Names of results, which depend on the inputs alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def given_names(*sources: str, there: dict[str, str | None] | None = None) -> di
     return dict(zip(sources, (path.name for path in targets), strict=True))
 
 
-def test_names_stay_short_where_nothing_shares_them():
+def test_unique_names_stay_short():
     assert given_names("a.ogg", "b.aiff", "x/c d.wav ") == {
         "a.ogg": "a.png",
         "b.aiff": "b.png",
@@ -32,7 +32,7 @@ def test_names_stay_short_where_nothing_shares_them():
     }
 
 
-def test_the_order_of_the_inputs_does_not_matter():
+def test_order_of_the_inputs_does_not_change_the_names():
     sources = ["song.ogg", "song.aiff", "song_ogg.wav", "x/song.ogg", "SONG.ogg", "other.wav"]
     first = given_names(*sources)
     assert first["other.wav"] == "other.png"
@@ -48,10 +48,10 @@ def test_earlier_result_names_stay_with_their_inputs(order: tuple[str, str]):
     assert given_names(one, other, there={"song.png": one}) == {one: "song.png", other: f"song_{suffix}.png"}
     assert given_names(other, there={"song.png": one}) == {other: f"song_{suffix}.png"}
     assert given_names(other, there={f"song_{suffix}.png": other}) == {other: f"song_{suffix}.png"}
-    assert given_names(one, there={"song.png": None}) == {one: "song.png"}, "an older file that does not tell"
+    assert given_names(one, there={"song.png": None}) == {one: "song.png"}, "an older file does not record its source"
 
 
-def test_a_name_that_is_taken_is_not_given():
+def test_taken_name_is_not_used():
     targets, notes = result_names(
         [Path("joined.png"), Path("b.png")], lambda _: Path("o"), ".wav", taken=[Path("o/Joined.wav")]
     )
@@ -73,7 +73,7 @@ def test_results_never_share_a_name(sources: list[str]):
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 @pytest.mark.parametrize("source", ["song.ogg", "Ænima - 月.mp3", b"x\xff.wav".decode("utf-8", "surrogateescape")])
-def test_an_image_tells_what_it_was_made_from(tmp_path: Path, suffix: str, source: str):
+def test_source_name_is_read_from_the_image(tmp_path: Path, suffix: str, source: str):
     from PIL import Image
 
     path = tmp_path / f"a{suffix}"
@@ -86,7 +86,7 @@ def test_an_image_tells_what_it_was_made_from(tmp_path: Path, suffix: str, sourc
     assert source_name(path) is None
 
 
-def test_first_tile_names_the_source_of_all_tiles(tmp_path: Path):
+def test_first_tile_gives_the_source_of_all_tiles(tmp_path: Path):
     from PIL import Image
 
     from riffusion_ext.convert.to_images import tile_path

@@ -1,4 +1,4 @@
-"""Folders for what goes with the program, and what a killed one leaves."""
+"""Scratch folders, removed at exit or by the next program after a kill."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ needs_kill = pytest.mark.skipif(os.name == "nt", reason="kills as POSIX does")
 
 
 def stale(parent: Path) -> Path:
-    """Return what a program leaves that was killed."""
+    """Return the scratch folder left by a killed program."""
     (parent / "owner").mkdir(exist_ok=True)
     with Program("-c", OWNER, str(parent), "600", folder=parent / "owner") as program:
         assert program.process.stdout is not None
-        return Path(program.process.stdout.readline().strip())  # and it is killed here
+        return Path(program.process.stdout.readline().strip())  # the program is killed here
 
 
-def test_a_folder_is_there_for_its_user_alone_and_goes(tmp_path: Path) -> None:
+def test_scratch_folder_is_private_and_removed_on_release(tmp_path: Path) -> None:
     folder = scratch.new(tmp_path)
     (folder / "deep" / "er").mkdir(parents=True)
     (folder / "deep" / "er" / "a.wav").write_bytes(b"a")
@@ -142,7 +142,7 @@ def test_folders_that_cannot_be_removed_keep_their_marker(tmp_path: Path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(scratch.shutil, "rmtree", lambda *_, **__: None)
         scratch.release(folder)
-    assert (folder / MARK).exists(), "so that it is swept later"
+    assert (folder / MARK).exists(), "so that it can be removed later"
     assert scratch.sweep(tmp_path) == 1
 
 
@@ -159,7 +159,7 @@ def test_forked_process_removes_no_scratch_folder(tmp_path: Path) -> None:
     scratch.release(folder)
 
 
-def test_many_at_once(tmp_path: Path) -> None:
+def test_threads_can_create_scratch_folders_at_once(tmp_path: Path) -> None:
     made: list[Path] = []
     threads = [threading.Thread(target=lambda: made.append(scratch.new(tmp_path))) for _ in range(20)]
     for thread in threads:

@@ -9,21 +9,20 @@ import pytest
 
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.params import SpectrogramParams
+from tests.unit.small import SMALL
 
 MakeSong = Callable[..., AudioClip]
 
 
 @pytest.fixture
 def small() -> SpectrogramParams:
-    """Return parameters of images that are quick to make: 64 bands up to 4 kHz."""
-    return SpectrogramParams(
-        sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000
-    )
+    """Return parameters of small images: 64 bands up to 4 kHz."""
+    return SMALL
 
 
 @pytest.fixture
 def song() -> MakeSong:
-    """Return a maker of songs: plucked chords over a little noise, another one in each channel."""
+    """Return a function that makes songs: plucked chords over a little noise, different in each channel."""
 
     def make(seconds: float, *, rate: int = 8000, channels: int = 1, seed: int = 1) -> AudioClip:
         rng = np.random.default_rng(seed)

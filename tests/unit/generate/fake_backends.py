@@ -1,7 +1,9 @@
-"""Backends that stand in for a model."""
+"""Backends that draw images instead of running a model."""
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,7 +13,7 @@ from riffusion_ext.generate.backends.base import Activity, OnImage, Request
 
 
 class FakeBackend:
-    """Generates what a function makes of each request; can be stopped after some images, or fail."""
+    """Draws each request by a function; can stop or fail after a number of images."""
 
     activity: Activity | None = None
 
@@ -22,7 +24,7 @@ class FakeBackend:
         max_batch: int = 1,
         stop_after: int | None = None,
         fail_after: int | None = None,
-        name: str = "painter",
+        name: str = "fake",
     ) -> None:
         self.draw, self.max_batch, self.name = draw, max_batch, name
         self.stop_after, self.fail_after = stop_after, fail_after
@@ -53,14 +55,58 @@ class FakeBackend:
         return [request for batch in self.batches for request in batch]
 
 
+class InterruptibleBackend(FakeBackend):
+    """Draws by seed; can be held, delayed, interrupted as a webui is, and made to fail.
+
+    Attributes
+    ----------
+    go_on
+        Cleared by a test to hold the backend before its next batch.
+    at_work
+        Set once a batch has begun.
+    interrupt_requested
+        Set by `interrupt`.
+    """
+
+    def __init__(
+        self, *, max_batch: int = 2, delay: float = 0.0, fail_at: int | None = None, name: str = "studio"
+    ) -> None:
+        super().__init__(self._clouds, max_batch=max_batch, name=name)
+        self.delay, self.fail_at = delay, fail_at
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.interrupt_requested = threading.Event()
+        self.at_work = threading.Event()
+
+    def _clouds(self, request: Request) -> Image.Image:
+        if self.fail_at is not None and self.generated >= self.fail_at:
+            raise ZeroDivisionError("out of paint")
+        return by_seed(request)
+
+    def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
+        self.interrupt_requested.clear()
+        self.interrupted = False
+        self.at_work.set()
+        end = time.monotonic() + self.delay
+        while not self.interrupt_requested.is_set() and (time.monotonic() < end or not self.go_on.is_set()):
+            time.sleep(0.01)
+        if self.interrupt_requested.is_set():
+            self.interrupted = True
+            return []
+        return super().generate(requests, on_image)
+
+    def interrupt(self) -> None:
+        self.interrupt_requested.set()
+
+
 def as_it_is(request: Request) -> Image.Image:
-    """Generate as a denoising strength of 0 does."""
+    """Return the init image, as a denoising strength of 0 does."""
     assert request.init is not None
     return request.init.copy()
 
 
 def by_seed(request: Request) -> Image.Image:
-    """Clouds that depend on seed and prompt, laid over the image to start from as the mask says."""
+    """Draw clouds that depend on seed and prompt, over the init image where the mask allows it."""
     numbers = [*request.seeds, *map(ord, "".join(request.prompts)), round(100 * request.alpha)]
     clouds = np.random.default_rng(numbers).integers(0, 256, (request.height // 32, request.width // 32), np.uint8)
     image = Image.fromarray(clouds).resize((request.width, request.height), Image.Resampling.BICUBIC).convert("RGB")
@@ -70,5 +116,5 @@ def by_seed(request: Request) -> Image.Image:
 
 
 def flat(level: int) -> Callable[[Request], Image.Image]:
-    """One grey all over."""
+    """Return a function that draws images of one grey level."""
     return lambda request: Image.new("RGB", (request.width, request.height), (level,) * 3)

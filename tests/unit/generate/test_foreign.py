@@ -1,4 +1,4 @@
-"""Folders of windows and records of settings that somebody else has made."""
+"""Window folders and settings records made by others."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def job() -> RenderJob:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
 @pytest.mark.parametrize("link", ["work", "work/windows"])
-def test_folders_of_windows_that_are_links(link: str, tmp_path: Path) -> None:
+def test_linked_window_folders_are_refused(link: str, tmp_path: Path) -> None:
     elsewhere, folder = tmp_path / "elsewhere", tmp_path / "mine"
     (folder / link).parent.mkdir(parents=True)
     elsewhere.mkdir()
@@ -58,7 +58,7 @@ def test_folders_of_windows_that_are_links(link: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
 @pytest.mark.parametrize("link", ["sources", "sources/1"])
-def test_folders_of_sources_that_are_links(link: str, tmp_path: Path) -> None:
+def test_linked_source_folders_are_refused(link: str, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / f".{'0' * 12}.png").touch()
@@ -88,8 +88,8 @@ def test_invalid_plans_are_refused(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: type(settings).__name__)
-def test_records_with_values_of_any_kind(settings: Any) -> None:
-    """What is taken can be written again, and read; all else is one sentence."""
+def test_records_with_values_of_any_type_are_read_or_refused(settings: Any) -> None:
+    """Accepted values can be written and read again; all others raise RiffusionError."""
     whole = {item.name: getattr(settings, item.name) for item in fields(settings)}
     assert read_record(type(settings), to_record(settings)) == settings
     said = []
@@ -109,13 +109,13 @@ def test_records_with_values_of_any_kind(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [item.name for item in fields(Keyframe)])
-def test_keyframes_with_values_of_any_kind(name: str) -> None:
+def test_keyframes_with_values_of_any_type_are_read_or_refused(name: str) -> None:
     for weird in WEIRD:
         with suppress(RiffusionError):
             read_record(SongSettings, {"score": {"keyframes": [{"prompt": "a", "seconds": 2.0, name: weird}]}})
 
 
-def test_values_of_a_host_are_read_as_before() -> None:
+def test_values_of_the_host_infotext_are_read() -> None:
     text = (
         "prompt, with: commas\nNegative prompt: a, b: c\nSteps: 30, Sampler: Euler a, CFG scale: 7, Size: 512x512, "
         'Model hash: 99a6eb51c1, Model: "a, \\"b\\": c", VAE: x.pt, Lora hashes: "a: 1, VAE: y", '
@@ -126,7 +126,7 @@ def test_values_of_a_host_are_read_as_before() -> None:
     assert host_values("Version: ") == {}
 
 
-def test_records_are_found_in_long_and_odd_texts() -> None:
+def test_records_in_malformed_texts_are_ignored() -> None:
     record = json.dumps(json.dumps({"a": 1}))
     assert records_in(f"Riffusion song: {record}") == {"song": {"a": 1}}
     assert records_in("Riffusion song: " + json.dumps("[" * 10**5)) == {}
@@ -135,7 +135,7 @@ def test_records_are_found_in_long_and_odd_texts() -> None:
 
 
 @pytest.mark.parametrize("file", ["../x.png", "..", "/etc/x.png", "a\\..\\x", "C:x", None, 5, ["x"], "x\0", ""])
-def test_images_of_an_unfinished_press(file: object, tmp_path: Path) -> None:
+def test_resume_state_with_unsafe_image_names_is_refused(file: object, tmp_path: Path) -> None:
     folder = tmp_path / "page"
     (folder / "pictures").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(folder / "x.png")

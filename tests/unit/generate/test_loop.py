@@ -1,4 +1,4 @@
-"""Loops are exactly as long as their bars, and nobody hears where they begin."""
+"""Loops: exact length of their bars, and an inaudible wrap."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RAW = DecodeSettings(level="raw")
 
 @settings(deadline=None)
 @given(bars=st.integers(1, 8), bpm=st.floats(60, 200), beats=st.integers(2, 7))
-def test_loops_fit_on_images(bars: int, bpm: float, beats: int) -> None:
+def test_loop_length_is_fitted_to_an_image_width(bars: int, bpm: float, beats: int) -> None:
     seconds = bars * beats * 60 / bpm
     if seconds > 40:
         return
@@ -43,7 +43,7 @@ def test_loops_fit_on_images(bars: int, bpm: float, beats: int) -> None:
 
 
 def circle(fit_params: SpectrogramParams, width: int, seed: int) -> Image.Image:
-    """Draw notes and noise that wrap around."""
+    """Return an image of notes and noise that wraps around."""
     rng = np.random.default_rng(seed)
     mel = 2e4 * rng.rayleigh(1.0, (1, width, fit_params.num_frequencies))
     for band in rng.integers(3, fit_params.num_frequencies - 3, 6):
@@ -54,14 +54,14 @@ def circle(fit_params: SpectrogramParams, width: int, seed: int) -> Image.Image:
 
 
 @pytest.mark.parametrize(("bars", "bpm"), [(1, 120.0), (2, 93.75), (1, 171.7), (0.25, 100.0), (4, 140.0)])
-def test_wrap_sounds_like_the_inside(small: SpectrogramParams, bars: float, bpm: float) -> None:
+def test_wrap_of_a_loop_is_no_different_from_its_inside(small: SpectrogramParams, bars: float, bpm: float) -> None:
     fit = fit_loop(bars, bpm, params=small)
     image = circle(fit.params, fit.width, seed=3)
     loop = decode_loop(image, fit, RAW)
     assert loop.samples.shape == (1, round(bars * 240 / bpm * 8000))
     samples = loop.samples[0].astype(np.float64)
     steps = np.abs(np.diff(np.append(samples, samples[0])))
-    assert steps[-1] <= np.percentile(steps[:-1], 99.9)  # the step over the wrap is one like all others
+    assert steps[-1] <= np.percentile(steps[:-1], 99.9)  # the step over the wrap is like all others
     bends = np.abs(np.diff(np.concatenate([samples, samples[:2]]), 2))
     assert bends[-2:].max() <= np.percentile(bends[:-2], 99.9)
     level = [
@@ -71,10 +71,10 @@ def test_wrap_sounds_like_the_inside(small: SpectrogramParams, bars: float, bpm:
 
 
 @pytest.mark.parametrize(("bars", "bpm", "seed"), [(1, 120.0, 0), (1, 111.0, 2), (0.25, 100.0, 1)])
-def test_tones_go_through_the_wrap_without_a_click(
+def test_tones_continue_through_the_wrap_without_a_click(
     small: SpectrogramParams, bars: float, bpm: float, seed: int
 ) -> None:
-    """Above steady low tones there is silence, but for clicks; at the wrap there is no more than elsewhere."""
+    """Above steady low tones there is only the energy of clicks; at the wrap it is no higher than elsewhere."""
     fit = fit_loop(bars, bpm, params=small)
     mel = np.zeros((1, fit.width, 64), np.float32)
     for band in np.random.default_rng(seed).integers(4, 16, 5):
@@ -88,14 +88,14 @@ def test_tones_go_through_the_wrap_without_a_click(
 
     inside = [clicks(middle) for middle in range(160, len(samples) - 160, 80)]
     assert 10 * np.log10(clicks(0) / np.percentile(inside, 90)) < 3
-    # Nor is there another one where the sound around the wrap was fitted in.
+    # Nor is there a click where the sound around the wrap was inserted.
     assert 10 * np.log10(max(inside) / np.percentile(inside, 90)) < 12
     around = [np.square(np.take(samples, range(start, start + 320), mode="wrap")).mean() for start in (-320, -160, 0)]
     assert 10 * np.log10(min(around) / np.square(samples).mean()) > -2
 
 
-def test_image_of_the_loop_goes_around_like_its_own(small: SpectrogramParams) -> None:
-    """Columns at the wrap come back as well as those inside."""
+def test_columns_at_the_wrap_are_encoded_as_accurately_as_inside(small: SpectrogramParams) -> None:
+    """Columns at the wrap are restored as accurately as those inside."""
     fit = fit_loop(2, 120.0 * 8000 / (8000 + 64), params=small)
     image = circle(fit.params, fit.width, seed=5)
     loop = decode_loop(image, fit, RAW)
@@ -104,13 +104,13 @@ def test_image_of_the_loop_goes_around_like_its_own(small: SpectrogramParams) ->
     around = np.tile(resample(loop.samples[0], fit.width * fit.params.hop_length), 3)
     again = audio_to_image(AudioClip(around[None].astype(np.float32), 8000), fit.params, max_value=1e6 * 30).image
     scaled = np.asarray(again)[:, fit.width : 2 * fit.width, 0].astype(float)
-    # The image holds no record, so its black is the usual one, as in `again`.
+    # The image has no record, so the default max_value applies, as in `again`.
     error = np.abs(scaled - np.asarray(image)[..., 0]).mean(axis=0)
     wrap = np.r_[error[:8], error[-8:]].mean()
     assert wrap <= 1.5 * error.mean()
 
 
-def test_rolling_the_image_rolls_the_sound_of_it(small: SpectrogramParams) -> None:
+def test_rolling_the_image_rolls_its_sound(small: SpectrogramParams) -> None:
     fit = fit_loop(1, 120.0, params=small)
     images = [circle(fit.params, fit.width, seed=1)]
     images.append(Image.fromarray(np.roll(np.asarray(images[0]), fit.width // 2, axis=1)))
@@ -122,7 +122,7 @@ def test_rolling_the_image_rolls_the_sound_of_it(small: SpectrogramParams) -> No
     np.testing.assert_allclose(np.roll(levels[0], 8), levels[1], atol=1.5)
 
 
-def test_loop_is_generated_as_one(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_loop_is_generated_in_one_request(tmp_path: Path, small: SpectrogramParams) -> None:
     backend = FakeBackend(by_seed)
     loop = Loop(LoopSettings("a", "b", bars=1, bpm=110.0, params=small), tmp_path)
     assert loop.sound() is None
@@ -137,7 +137,7 @@ def test_loop_is_generated_as_one(tmp_path: Path, small: SpectrogramParams) -> N
     assert clip.samples.shape[1] == round(240 / 110 * 8000)
 
 
-def test_beat_of_a_loop_goes_around(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_beat_of_a_loop_continues_through_the_wrap(tmp_path: Path, small: SpectrogramParams) -> None:
     backend = FakeBackend(as_it_is)
     loop = Loop(LoopSettings("a", bars=1, bpm=120.0, beat="four on the floor", params=small), tmp_path)
     list(loop.generate(backend))
@@ -147,26 +147,28 @@ def test_beat_of_a_loop_goes_around(tmp_path: Path, small: SpectrogramParams) ->
     envelope = np.square(clip.samples[0]).reshape(-1, 400).mean(axis=1)  # 50 ms
     on_beat = envelope.reshape(4, 10)
     assert (on_beat[:, [0, 1, 9]].max(axis=1) > 3 * on_beat[:, 3:9].mean(axis=1)).all()
-    # The first kick's rise, cut in two by the wrap, sounds as those within.
+    # The attack of the first kick, split by the wrap, has the level of those inside.
     ends = np.concatenate([envelope[-2:], envelope[:3]])
     inside = np.concatenate([envelope[18:20], envelope[20:23]])
     assert abs(10 * np.log10(ends.max() / inside.max())) < 2.5
 
 
 @pytest.mark.parametrize("bars", [1.5, 2.25])
-def test_beat_of_a_loop_begins_with_a_bar(tmp_path: Path, small: SpectrogramParams, bars: float) -> None:
-    """Also where the loop is not so many whole bars: its first beat is the one with the kick."""
+def test_beat_of_a_loop_starts_with_a_bar(tmp_path: Path, small: SpectrogramParams, bars: float) -> None:
+    """Even if the loop is not a whole number of bars, its first beat is the one with the kick."""
     backend = FakeBackend(as_it_is)
     loop = Loop(LoopSettings("a", bars=bars, bpm=100.0, beat="half time", params=small), tmp_path)
     list(loop.generate(backend))
-    low = 255.0 - np.asarray(backend.requests[0].init)[-4:, :, 0]  # up to 100 Hz or so
+    low = 255.0 - np.asarray(backend.requests[0].init)[-4:, :, 0]  # up to about 100 Hz
     beat = loop.fit.width / (4 * bars)
     levels = [low[:, round(n * beat) + 1 : round(n * beat) + 6].mean() for n in range(int(4 * bars))]
     assert [n for n, level in enumerate(levels) if level > 0.6 * max(levels)] == list(range(0, len(levels), 4))
 
 
 @pytest.mark.parametrize("bpm", [20.0, 400.0])
-def test_beats_at_the_slowest_and_the_fastest(tmp_path: Path, small: SpectrogramParams, bpm: float) -> None:
+def test_beat_images_exist_at_the_slowest_and_fastest_tempo(
+    tmp_path: Path, small: SpectrogramParams, bpm: float
+) -> None:
     for number in range(1, 8):
         bars = number * bpm / 320
         loop = Loop(LoopSettings("a", bars=bars, bpm=bpm, beat="backbeat", params=small), tmp_path)
@@ -203,7 +205,7 @@ def test_files_store_their_loop_points(tmp_path: Path, small: SpectrogramParams)
     assert read_audio(flac).samples.shape == clip.samples.shape
 
 
-def test_loop_points_that_make_no_sense(tmp_path: Path) -> None:
+def test_invalid_loop_points_are_refused(tmp_path: Path) -> None:
     clip = AudioClip(np.zeros((1, 100), np.float32), 8000)
     with pytest.raises(AudioError, match="only WAV files"):
         write_audio(clip, tmp_path / "a.flac", loop=(0, 100))
@@ -222,7 +224,7 @@ def test_loop_points_that_make_no_sense(tmp_path: Path) -> None:
         (1, 100.0, 0, "1 to 16 beats"),
     ],
 )
-def test_impossible_loops(bars: float, bpm: float, beats: int, words: str) -> None:
+def test_impossible_loops_are_refused(bars: float, bpm: float, beats: int, words: str) -> None:
     with pytest.raises(RiffusionError, match=words):
         fit_loop(bars, bpm, beats_per_bar=beats)
 

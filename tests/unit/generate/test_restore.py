@@ -1,4 +1,4 @@
-"""Files say how to make them again: with what settings, by which model, beginning with which images."""
+"""Files store how they were made: settings, model and images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.generate.conftest import MakeSong
 from tests.unit.generate.fake_backends import FakeBackend, by_seed
 
 
-def test_a_song_names_its_model_and_images(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_song_files_name_their_model_and_images(tmp_path: Path, small: SpectrogramParams) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 128), np.uint8)
     images = {"seed_picture": Image.fromarray(noise).convert("RGB"), "mask": Image.fromarray(noise)}
     settings = SongSettings(parse_score("0:03 | a | seed 1"), width=128, overlap=32, params=small)
@@ -54,7 +54,7 @@ def _as_a_host(request: Request) -> Image.Image:
 
 
 def test_windows_store_their_own_recipe_and_audio_stores_the_infotext(tmp_path: Path, small: SpectrogramParams) -> None:
-    """A host's reader of parameters brings back a window's own prompt and seed, and this program the whole song."""
+    """A host's infotext reader restores a window's own prompt and seed, and this program the whole song."""
     settings = SongSettings(parse_score("0:02 | a | seed 1\n0:02 | b | seed 2"), width=128, overlap=32, params=small)
     song = Song(settings, tmp_path / "windows")
     list(song.generate(FakeBackend(_as_a_host, name="model")))
@@ -85,7 +85,7 @@ def test_recipe_text_inside_a_prompt_is_ignored(tmp_path: Path, small: Spectrogr
     assert "Model: model" in loop.infotext()
 
 
-def test_a_riff_names_its_model(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_riff_files_name_their_model(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     settings = RiffSettings((Keyframe("a", seed=1, seconds=1.0),), width=128, overlap=32, params=small)
     riff = Riff(song(1.0), settings, tmp_path / "windows")
     list(riff.generate(FakeBackend(by_seed, name="model")))
@@ -97,7 +97,7 @@ def test_a_riff_names_its_model(tmp_path: Path, small: SpectrogramParams, song: 
     assert "Model: model" in riff.infotext()
 
 
-def test_other_files_have_no_images(tmp_path: Path) -> None:
+def test_foreign_files_name_no_images(tmp_path: Path) -> None:
     plain = write_audio(AudioClip(np.zeros((1, 100), np.float32), 8000), tmp_path / "plain.wav")
     foreign = tmp_path / "foreign.png"
     Image.new("RGB", (8, 8)).save(foreign)

@@ -1,4 +1,4 @@
-"""A song that is regenerated stays in step with itself."""
+"""Riffs: regenerated songs stay aligned with the original."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from riffusion_ext.spectrogram.codec import audio_to_image, song_to_audio
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.conftest import MakeSong
 from tests.unit.generate.fake_backends import FakeBackend, as_it_is, by_seed
+from tests.unit.small import SMALL
 
 NOTHING = (Keyframe("", seed=1, denoise=0.0, seconds=1.0),)
 RAW = DecodeSettings(level="raw")
@@ -48,7 +49,7 @@ def whole(clip: AudioClip, params: SpectrogramParams) -> AudioClip:
 
 
 def column_errors(clip: AudioClip, other: AudioClip, params: SpectrogramParams) -> np.ndarray:
-    """Mean difference of the images of two sounds, in grey levels, column by column."""
+    """Return the mean difference of the images of two sounds per column, in grey levels."""
     one, two = (np.asarray(audio_to_image(sound, params, max_value=3e6).image) for sound in (clip, other))
     return np.abs(one[..., 0].astype(float) - two[..., 0]).mean(axis=0)
 
@@ -62,21 +63,21 @@ def test_denoising_strength_zero_returns_the_song(
     assert wet.samples.shape == clip.samples.shape
     ours, codec = column_errors(wet, clip, small), column_errors(whole(clip, small), clip, small)
     assert ours.mean() <= codec.mean() + 0.25
-    for first in range(0, len(ours), 20):  # at every position, not only on the whole
+    for first in range(0, len(ours), 20):  # at every position, not only on average
         assert ours[first : first + 20].mean() <= codec[first : first + 20].mean() + 1.5
 
 
-TINY = SpectrogramParams(
-    sample_rate=8000, window_duration_ms=20, padded_duration_ms=40, num_frequencies=64, max_frequency=4000
-)
+SHORT_WINDOWS = SMALL.replace(window_duration_ms=20, padded_duration_ms=40)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("minutes", "params"), [(0.5, PRESETS["riffusion-v1"]), (11, TINY)], ids=["model", "long"])
+@pytest.mark.parametrize(
+    ("minutes", "params"), [(0.5, PRESETS["riffusion-v1"]), (11, SHORT_WINDOWS)], ids=["model", "long"]
+)
 def test_denoising_strength_zero_returns_a_long_song(
     tmp_path: Path, song: MakeSong, minutes: float, params: SpectrogramParams
 ) -> None:
-    """Of half a minute in images of the model, and of eleven minutes: as many windows and columns of small ones."""
+    """Half a minute in images of the model, and eleven minutes, with that many windows and columns, in small ones."""
     clip = song(60.0 * minutes + 0.123, rate=params.sample_rate)
     wet = generated(Riff(clip, settings_of(params, width=512, overlap=128), tmp_path))
     assert wet.samples.shape == clip.samples.shape
@@ -86,8 +87,8 @@ def test_denoising_strength_zero_returns_a_long_song(
         assert ours[first : first + 20].mean() <= codec[first : first + 20].mean() + 1.5
 
 
-def test_clicks_stay_where_they_are(tmp_path: Path, small: SpectrogramParams) -> None:
-    """In step to the sample: the mean of where the energy of each click lies does not move."""
+def test_clicks_keep_their_position(tmp_path: Path, small: SpectrogramParams) -> None:
+    """Aligned to the sample: the mean energy centroid of the clicks does not move."""
     places = np.arange(1000, 8000 * 9, 3517)
     clicks = np.zeros((1, 8000 * 9 + 57), np.float32)
     tone = np.hanning(65) * np.sin(np.arange(65))
@@ -99,7 +100,7 @@ def test_clicks_stay_where_they_are(tmp_path: Path, small: SpectrogramParams) ->
     assert np.abs(found - places).max() < 40
 
 
-def test_a_part_begins_and_ends_on_its_sample(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_part_starts_and_ends_on_its_sample(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     clip = song(10.0)
     riff = Riff(clip, settings_of(small, start=2.5, duration=4.25), tmp_path)
     wet = generated(riff)
@@ -108,7 +109,7 @@ def test_a_part_begins_and_ends_on_its_sample(tmp_path: Path, small: Spectrogram
     np.testing.assert_array_equal(riff.mix(wet, share=Curve.constant(0.0)).samples, clip.samples[:, 20000:54000])
 
 
-def test_true_stereo_generates_each_side_with_one_noise(
+def test_stereo_generates_both_channels_with_the_same_seeds(
     tmp_path: Path, small: SpectrogramParams, song: MakeSong
 ) -> None:
     clip = song(3.0, channels=2)
@@ -137,7 +138,7 @@ def test_doubling_renders_twice_with_two_noises(tmp_path: Path, small: Spectrogr
     np.testing.assert_allclose(*generated(middle, FakeBackend(by_seed)).samples, atol=1e-5)
 
 
-def test_images_in_stereo_are_generated_once(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_stereo_images_are_generated_once(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     stereo = small.replace(stereo=True)
     clip = song(2.0, channels=2)
     wet = generated(Riff(clip, settings_of(stereo), tmp_path))
@@ -146,7 +147,7 @@ def test_images_in_stereo_are_generated_once(tmp_path: Path, small: SpectrogramP
         settings_of(stereo, channels="double")
 
 
-def test_curves_and_prompts_move_along_the_song(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_curves_and_prompts_follow_the_song_time(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     settings = replace(
         settings_of(small),
         keyframes=(Keyframe("a", seed=4, seconds=1.0), Keyframe("b", seed=9, seconds=0.0)),
@@ -157,7 +158,7 @@ def test_curves_and_prompts_move_along_the_song(tmp_path: Path, small: Spectrogr
     riff = Riff(song(10.0), settings, tmp_path)
     generated(riff, backend)
     alphas = [request.alpha for request in backend.requests]
-    assert (alphas[0], alphas[-1]) == (0.0, 1.0)  # from the one prompt to the other, all the way
+    assert (alphas[0], alphas[-1]) == (0.0, 1.0)  # from one prompt to the other
     shares = [(window.first + window.last) / 2000 for window in riff.plan.windows]
     for share, request in zip([0.0, *shares[1:-1], 1.0], backend.requests, strict=True):
         assert (request.prompts, request.seeds, request.cfg) == (("a", "b"), (4, 9), 5.0)
@@ -165,7 +166,7 @@ def test_curves_and_prompts_move_along_the_song(tmp_path: Path, small: Spectrogr
         assert request.denoise == pytest.approx(0.2 + 0.2 * share, abs=0.0051)
 
 
-def test_windows_share_batches_while_numbers_move(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_windows_with_changing_values_share_batches(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     settings = settings_of(small, denoise=parse_curve("0:00 0.2, 1:00 0.3", name="denoise", low=0, high=1))
     backend = FakeBackend(as_it_is, max_batch=4)
     riff = Riff(song(60.0), settings, tmp_path)
@@ -194,7 +195,9 @@ def test_last_samples_are_in_the_last_column(tmp_path: Path, small: SpectrogramP
     assert (drawn[102:] == 255).all()
 
 
-def test_another_song_of_that_length_is_another_song(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_another_song_of_the_same_length_is_generated_anew(
+    tmp_path: Path, small: SpectrogramParams, song: MakeSong
+) -> None:
     wets = [generated(Riff(song(2.0, seed=seed), settings_of(small), tmp_path)).samples for seed in (1, 2)]
     assert np.abs(wets[0] - wets[1]).max() > 0.01
 
@@ -204,7 +207,7 @@ def test_silence_stays_silence(tmp_path: Path, small: SpectrogramParams) -> None
     assert wet.peak < 1e-6
 
 
-def test_preview_then_the_whole(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_preview_is_followed_by_the_whole_riff(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     riff, backend = Riff(song(6.0), settings_of(small), tmp_path), FakeBackend(as_it_is)
     assert riff.wet() is None
     events = list(riff.generate(backend, limit=1))
@@ -240,9 +243,7 @@ def test_init_images_are_drawn_once(tmp_path: Path, small: SpectrogramParams, so
     assert len(drawn()) == 2 * len(first)
 
 
-def test_both_sides_of_a_song_in_mono_are_generated_once(
-    tmp_path: Path, small: SpectrogramParams, song: MakeSong
-) -> None:
+def test_stereo_riff_of_a_mono_song_is_generated_once(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     backend = FakeBackend(as_it_is)
     riff = Riff(song(3.0), settings_of(small, channels="stereo"), tmp_path)
     wet = generated(riff, backend)
@@ -264,7 +265,7 @@ def test_stopped_and_resumed_riff_equals_an_uninterrupted_one(
         assert events[-1] == Stopped(after, total)
         heard = riff.wet()
         playable = riff.playable()
-        assert (len(playable.windows) if playable else 0) == after // 2  # both sides of it, from the first on
+        assert (len(playable.windows) if playable else 0) == after // 2  # both channels, from the first window on
         assert (heard is None) == (after < 2)
         if heard is not None:
             assert read_audio(riff.write(folder / "part.wav", riff.mix(heard))).samples.shape == heard.samples.shape
@@ -291,7 +292,7 @@ def test_layers_share_batches(tmp_path: Path, small: SpectrogramParams, song: Ma
     riff = Riff(song(4.5), settings_of(small, channels="double"), tmp_path)
     generated(riff, backend)
     count = len(riff.plan.windows)
-    assert count % 2 == 1  # windows of one layer would leave batches half empty
+    assert count % 2 == 1  # windows of a single layer would leave batches half empty
     assert [len(batch) for batch in backend.batches] == [4] * (count // 2) + [2]
     assert [request.seeds for request in backend.batches[0]] == [(1, 1), (2, 2)] * 2
 
@@ -334,7 +335,7 @@ def test_songs_of_other_rates_are_resampled(tmp_path: Path, small: SpectrogramPa
     assert riff.dry.samples.shape == (2, 16000)
 
 
-def test_presets_are_settings(small: SpectrogramParams) -> None:
+def test_riff_presets_are_valid_settings(small: SpectrogramParams) -> None:
     for values in PRESETS_RIFF.values():
         keyframe = Keyframe("a", denoise=values["denoise"], cfg=values["cfg"], seconds=1.0)
         assert RiffSettings((keyframe,), steps=int(values["steps"])).keyframes[0].denoise <= 0.4
@@ -343,7 +344,7 @@ def test_presets_are_settings(small: SpectrogramParams) -> None:
 @pytest.mark.parametrize(
     ("values", "words"), [({"channels": "both"}, "mono, stereo, double"), ({"law": "loud"}, "equal-power, linear")]
 )
-def test_unknown_choices(small: SpectrogramParams, values: dict[str, object], words: str) -> None:
+def test_unknown_choices_are_refused(small: SpectrogramParams, values: dict[str, object], words: str) -> None:
     with pytest.raises(RiffusionError, match=words):
         settings_of(small, **values)
     with pytest.raises(RiffusionError, match="no samples"):

@@ -1,4 +1,4 @@
-"""Songs of prompts that travel."""
+"""Songs whose prompts change over time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def settings_of(params: SpectrogramParams, score: Score = SCORE, **values: objec
     return SongSettings(score, **{"width": 128, "overlap": 32, "params": params, **values})
 
 
-def test_bars_come_out_exactly_as_long(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_song_has_the_exact_length_of_its_bars(tmp_path: Path, small: SpectrogramParams) -> None:
     for bpm in (60.0, 101.0, 117.3, 180.0):
         score = parse_score("1 bar | a | seed 1\n0.5 bars | b", bpm=bpm)
         song = Song(settings_of(small, score), tmp_path)
@@ -43,7 +43,7 @@ def test_bars_come_out_exactly_as_long(tmp_path: Path, small: SpectrogramParams)
         assert read_audio(path).samples.shape == clip.samples.shape
 
 
-def test_windows_between_are_generated_on_from_both_sides(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_windows_of_the_second_pass_continue_both_neighbours(tmp_path: Path, small: SpectrogramParams) -> None:
     song, backend = Song(settings_of(small), tmp_path), FakeBackend(by_seed, max_batch=4)
     images = {}
     for event in song.generate(backend):
@@ -63,10 +63,10 @@ def test_windows_between_are_generated_on_from_both_sides(tmp_path: Path, small:
         np.testing.assert_array_equal(init[:, :32], images[window.number - 1][:, -32:])
         if window.known_right:
             np.testing.assert_array_equal(init[:, -32:], images[window.number + 1][:, :32])
-        assert init[:, 32:-32].std() > 0  # music around continues into the middle; it is not white
+        assert init[:, 32:-32].std() > 0  # the surrounding music continues into the middle instead of white
 
 
-def test_plain_windows_stand_side_by_side(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_plain_windows_are_generated_independently_without_gains(tmp_path: Path, small: SpectrogramParams) -> None:
     song, backend = Song(settings_of(small, join="plain"), tmp_path), FakeBackend(by_seed)
     list(song.generate(backend))
     assert all(request.init is None for request in backend.requests)
@@ -74,8 +74,8 @@ def test_plain_windows_stand_side_by_side(tmp_path: Path, small: SpectrogramPara
     assert weave.gains == (1.0,) * len(song.plan.windows)
 
 
-def test_steady_images_make_a_steady_song(tmp_path: Path, small: SpectrogramParams) -> None:
-    """No seam is heard: the level over time, of noise in images, stays within a decibel."""
+def test_seams_keep_the_level_of_steady_images(tmp_path: Path, small: SpectrogramParams) -> None:
+    """Seams are inaudible: the level over time of noise images stays within a decibel."""
     rng = np.random.default_rng(0)
 
     def noise(request: object) -> Image.Image:
@@ -93,7 +93,7 @@ def test_steady_images_make_a_steady_song(tmp_path: Path, small: SpectrogramPara
     assert abs(10 * np.log10(energy[seams].mean() / energy[~seams].mean())) < 1.0
 
 
-def test_seed_picture_goes_on_from_window_to_window(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_seed_picture_repeats_across_windows(tmp_path: Path, small: SpectrogramParams) -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 100), np.uint8))
     song, backend = Song(settings_of(small), tmp_path, seed_picture=image), FakeBackend(as_it_is)
     list(song.generate(backend))
@@ -105,7 +105,7 @@ def test_seed_picture_goes_on_from_window_to_window(tmp_path: Path, small: Spect
     assert all(request.denoise == 0.75 for request in backend.requests)
 
 
-def test_beat_is_in_step_with_the_tempo(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_beat_image_follows_the_tempo(tmp_path: Path, small: SpectrogramParams) -> None:
     song, backend = Song(settings_of(small, beat="backbeat"), tmp_path), FakeBackend(as_it_is)
     list(song.generate(backend))
     expected = beat_image(101, "backbeat", small, start=song.plan.windows[2].start, width=128)
@@ -126,7 +126,7 @@ def test_mask_keeps_parts_of_the_seed_picture(tmp_path: Path, small: Spectrogram
         Song(settings_of(small), tmp_path, mask=mask)
 
 
-def test_song_goes_on_from_another(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_song_continues_from_a_given_image(tmp_path: Path, small: SpectrogramParams) -> None:
     before = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 200), np.uint8)).convert("RGB")
     song, backend = Song(settings_of(small), tmp_path, before=before), FakeBackend(by_seed)
     list(song.generate(backend))
@@ -139,7 +139,7 @@ def test_song_goes_on_from_another(tmp_path: Path, small: SpectrogramParams) -> 
         Song(settings_of(small, join="plain"), tmp_path, before=before)
 
 
-def test_end_of_a_song_can_be_gone_on_from(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_end_of_a_song_can_be_continued(tmp_path: Path, small: SpectrogramParams) -> None:
     song = Song(settings_of(small), tmp_path)
     assert song.image() is None
     list(song.generate(FakeBackend(by_seed)))
@@ -172,7 +172,7 @@ def test_stopped_song_keeps_its_playable_part(tmp_path: Path, small: Spectrogram
             assert read_audio(song.write(tmp_path / "part.flac", clip)).samples.shape == clip.samples.shape
 
 
-def test_going_on_gives_the_same_song(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_resumed_song_equals_an_uninterrupted_one(tmp_path: Path, small: SpectrogramParams) -> None:
     straight, broken = Song(settings_of(small), tmp_path / "a"), Song(settings_of(small), tmp_path / "b")
     list(straight.generate(FakeBackend(by_seed, max_batch=2)))
     list(broken.generate(FakeBackend(by_seed, max_batch=2, stop_after=3)))
@@ -186,13 +186,15 @@ def test_going_on_gives_the_same_song(tmp_path: Path, small: SpectrogramParams) 
 
 
 @pytest.mark.parametrize("change", [{"steps": 9}, {"sampler": "DDIM"}, {"seeds": "new"}, {"bridge_denoise": 0.9}])
-def test_other_settings_are_another_song(tmp_path: Path, small: SpectrogramParams, change: dict[str, object]) -> None:
+def test_changed_settings_generate_another_song(
+    tmp_path: Path, small: SpectrogramParams, change: dict[str, object]
+) -> None:
     backend = FakeBackend(by_seed)
     list(Song(settings_of(small), tmp_path).generate(backend))
     count = backend.generated
     list(Song(settings_of(small, **change), tmp_path).generate(backend))
     assert backend.generated == 2 * count
-    list(Song(settings_of(small, level="loudness"), tmp_path).generate(backend))  # the same images
+    list(Song(settings_of(small, level="loudness"), tmp_path).generate(backend))  # uses the same images
     assert backend.generated == 2 * count
     list(Song(settings_of(small), tmp_path).generate(FakeBackend(flat(9), name="another model")))
     assert len(list(tmp_path.iterdir())) == 3
@@ -217,10 +219,10 @@ def test_files_store_their_recipe(tmp_path: Path, small: SpectrogramParams) -> N
         read_record(SongSettings, {})
 
 
-def test_decoding_asks_for_a_block_at_a_time(
+def test_decoding_reads_one_block_at_a_time(
     tmp_path: Path, small: SpectrogramParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Memory does not grow with the song: no more columns than a block of the reconstruction are ever together."""
+    """Memory does not grow with the song: at most one block of the reconstruction is read at a time."""
     asked: list[int] = []
 
     class Watched(BlendedSpectrogram):
@@ -237,6 +239,6 @@ def test_decoding_asks_for_a_block_at_a_time(
 
 
 @pytest.mark.parametrize(("values", "words"), [({"join": "x"}, "outpaint, plain"), ({"beat": "x"}, "half time")])
-def test_unknown_choices(small: SpectrogramParams, values: dict[str, object], words: str) -> None:
+def test_unknown_choices_are_refused(small: SpectrogramParams, values: dict[str, object], words: str) -> None:
     with pytest.raises(RiffusionError, match=words):
         settings_of(small, **values)

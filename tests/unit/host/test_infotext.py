@@ -1,4 +1,4 @@
-"""Settings into generation parameters and back."""
+"""Settings to infotext and back."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_written_infotext_is_read_back(options: SoundOptions) -> None:
     params: dict[str, object] = {"Steps": 20}
     infotext.write(params, options)
     read = {item.id: infotext.reader(item)({key: str(value) for key, value in params.items()}) for item in CONTROLS}
-    used = options if options.preset == CUSTOM else replace(options, custom="")  # a text not in use is not written
+    used = options if options.preset == CUSTOM else replace(options, custom="")  # an unused text is not written
     assert SoundOptions(**read) == used  # type: ignore[arg-type]
 
 
@@ -51,7 +51,7 @@ def test_infotext_without_our_keys_changes_nothing() -> None:
     assert [infotext.reader(item)({"Steps": "20"}) for item in CONTROLS] == [None] * len(CONTROLS)
 
 
-def test_an_engine_that_is_not_here_falls_back_to_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_engine_falls_back_to_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     from riffusion_ext.host import xyz
     from riffusion_ext.spectrogram import settings
 

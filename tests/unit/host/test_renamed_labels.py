@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("gradio", exc_type=ImportError)
-pytestmark = pytest.mark.filterwarnings("default")  # gradio's own, of its dependencies
+pytestmark = pytest.mark.filterwarnings("default")  # deprecations in gradio's dependencies
 
 from riffusion_ext.host.renamed_labels import OLD_CHOICES, OLD_LABELS, apply_stored_defaults, read_stored  # noqa: E402
 
@@ -66,7 +66,7 @@ def test_defaults_of_an_old_ui_config_are_applied(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_default_under_the_new_label_wins() -> None:
+def test_default_under_the_new_label_wins() -> None:
     blocks = tab()
     usual = with_label(blocks, "Seconds generated ahead")[0].value
     apply_stored_defaults(
@@ -79,7 +79,7 @@ def test_a_default_under_the_new_label_wins() -> None:
     ("key", "value"),
     [("Picture file", "tiff"), ("Picture file", None), ("Seconds painted ahead", "x"), ("Seconds painted ahead", True)],
 )
-def test_a_value_that_does_not_fit_is_ignored(key: str, value: Any) -> None:
+def test_invalid_stored_default_is_ignored(key: str, value: Any) -> None:
     def values(stored: dict[str, Any]) -> list[Any]:
         blocks = tab()
         apply_stored_defaults(blocks, stored, "riffusion")
@@ -89,7 +89,7 @@ def test_a_value_that_does_not_fit_is_ignored(key: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "\0"])
-def test_a_file_that_cannot_be_read_holds_no_defaults(tmp_path: Path, text: str) -> None:
+def test_unreadable_ui_config_has_no_defaults(tmp_path: Path, text: str) -> None:
     path = tmp_path / "ui-config.json"
     assert read_stored(path) == {}
     path.write_text(text)

@@ -1,4 +1,4 @@
-"""Conversions, server and settings of the webui: every face has the names, defaults and bounds that are declared."""
+"""Conversions, server and webui settings: every interface has the declared names, defaults and bounds."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def action_of(command: str, item: Option) -> argparse.Action:
 
 
 def edges(item: Option) -> list[float]:
-    """Return values at the ends of a range and beyond them, or far out where there is no end."""
+    """Return values at the ends of a range and beyond them, or extreme values without a range."""
     step = 1.0 if item.is_whole else 0.001
     ends = [end for end in item.bounds if math.isfinite(end)]
     far = [-(10.0**9)] * math.isinf(item.minimum) + [10.0**9] * math.isinf(item.maximum)
@@ -88,7 +88,7 @@ def edges(item: Option) -> list[float]:
 
 
 @pytest.mark.parametrize(("command", "item"), CASES, ids=named)
-def test_a_command_has_the_default_and_the_choices_that_are_declared(command: str, item: Option) -> None:
+def test_command_has_the_declared_defaults_and_choices(command: str, item: Option) -> None:
     action = action_of(command, item)
     assert action.default == OTHER_DEFAULTS.get((command, item.id), item.default)
     assert tuple(action.choices or ()) == item.choices
@@ -99,7 +99,7 @@ def test_a_command_has_the_default_and_the_choices_that_are_declared(command: st
     [(name, item) for name, item in CASES if item.is_number and name not in CHECKED_LATER],
     ids=named,
 )
-def test_a_command_takes_the_numbers_that_are_declared(command: str, item: Option) -> None:
+def test_command_accepts_the_declared_range(command: str, item: Option) -> None:
     action = action_of(command, item)
     for value in edges(item):
         assert command_takes(action, value) == (item.minimum <= value <= item.maximum), value
@@ -109,13 +109,13 @@ def test_a_command_takes_the_numbers_that_are_declared(command: str, item: Optio
         assert not command_takes(action, 5.5)
 
 
-def test_large_seeds_arrive_as_they_were_written() -> None:
+def test_large_seeds_are_parsed_exactly() -> None:
     args = subparsers()["image-to-audio"].parse_args(["--image", "a.png", "--seed", "9007199254740993"])
     assert args.seed == 9007199254740993
 
 
 @pytest.mark.parametrize("item", dataset.WORKING, ids=named)
-def test_the_work_on_a_training_set_has_the_bounds_that_are_declared(item: Option) -> None:
+def test_training_set_options_have_the_declared_bounds(item: Option) -> None:
     from riffusion_ext.commands.dataset import settings_of
     from riffusion_ext.commands.shared.options import UsageError
 
@@ -185,13 +185,13 @@ def test_request_bodies_write_no_bounds_by_hand() -> None:
 
 
 def _is_bound(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value != 0  # what is below 1 means 1
+    return isinstance(node, ast.Constant) and node.value != 0  # values below 1 mean 1
 
 
 @pytest.mark.parametrize(
     "id_", [item.id for item in to_images.OPTIONS if "api" in item.interfaces and item.id != "custom"]
 )
-def test_a_body_has_what_is_declared(id_: str) -> None:
+def test_request_bodies_have_the_declared_fields(id_: str) -> None:
     item = to_images.TO_IMAGES[id_]
     found = properties(schemas.AudioToImages)[item.field]
     assert found["default"] == item.in_api
@@ -207,7 +207,7 @@ def test_a_body_has_what_is_declared(id_: str) -> None:
             assert item.minimum <= value <= item.maximum, value
 
 
-def test_parameters_by_name_are_as_long_as_declared() -> None:
+def test_preset_text_has_the_declared_maximum_length() -> None:
     max_length = to_images.PRESET_TEXT.max_length
     assert max_length is not None
     for body in (schemas.AudioToImages, schemas.ImageToAudio):
@@ -238,7 +238,7 @@ def check_shown(shown: Any, item: Option, choices: Sequence[str]) -> None:
         assert shown.placeholder == item.placeholder
 
 
-def test_the_page_audio_to_images_shows_what_is_declared(tmp_path: Path) -> None:
+def test_audio_to_images_page_shows_the_declared_options(tmp_path: Path) -> None:
     from riffusion_ext.ui.pages import audio_to_images
 
     shown = blocks_of(audio_to_images, tmp_path)
@@ -250,7 +250,7 @@ def test_the_page_audio_to_images_shows_what_is_declared(tmp_path: Path) -> None
     assert tuple(to_images.LEVEL_LABELS.values()) == to_images.TO_IMAGES["tile_level"].choices
 
 
-def test_the_page_images_to_audio_shows_what_is_declared(tmp_path: Path) -> None:
+def test_images_to_audio_page_shows_the_declared_options(tmp_path: Path) -> None:
     from riffusion_ext.ui.pages import images_to_audio
 
     shown = blocks_of(images_to_audio, tmp_path)
@@ -259,7 +259,7 @@ def test_the_page_images_to_audio_shows_what_is_declared(tmp_path: Path) -> None
             check_shown(shown[f"riffusion_pictures_{item.id}"], item, item.choices)
 
 
-def test_pages_of_conversions_make_their_choices_from_declarations() -> None:
+def test_conversion_pages_build_their_choices_from_declarations() -> None:
     names = ("Radio", "Dropdown", "Slider", "Number", "Checkbox", "CheckboxGroup")
     pages = ("ui/pages/audio_to_images.py", "ui/pages/images_to_audio.py", "ui/layout/cropping_panel.py")
     assert [where for page in pages for where, _ in calls(page, *names)] == []
@@ -276,7 +276,7 @@ def takes(work: Callable[[], object], *errors: type[Exception]) -> bool:
     return True
 
 
-def test_the_core_takes_the_widths_of_tiles_that_are_declared() -> None:
+def test_core_accepts_the_declared_tile_widths() -> None:
     item = to_images.TO_IMAGES["columns"]
     params = PRESETS["riffusion-v1"]
     for value in edges(item):
@@ -285,7 +285,7 @@ def test_the_core_takes_the_widths_of_tiles_that_are_declared() -> None:
     assert item.maximum >= MAX_WIDTHS[".webp"]
 
 
-def test_the_core_takes_the_scales_of_tiles_that_are_declared() -> None:
+def test_core_accepts_the_declared_tile_scales() -> None:
     clip = AudioClip(np.full((1, 4410), 0.1, np.float32), 44100)
     params = PRESETS["riffusion-v1"]
     for level in to_images.TO_IMAGES["tile_level"].choices:
@@ -295,7 +295,7 @@ def test_the_core_takes_the_scales_of_tiles_that_are_declared() -> None:
 
 
 @pytest.mark.parametrize("item", [item for item in crop.CROP_CONTROLS if item.is_number], ids=named)
-def test_the_core_takes_the_cuts_that_are_declared(item: Option) -> None:
+def test_core_accepts_the_declared_cuts(item: Option) -> None:
     for value in edges(item):
         number: Any = int(value) if item.is_whole else value
         fields: Mapping[str, Any] = {item.id: number}
@@ -307,7 +307,7 @@ def test_the_core_takes_the_cuts_that_are_declared(item: Option) -> None:
         assert taken == (item.minimum <= value <= item.maximum), value
 
 
-def test_the_core_takes_the_seeds_and_ports_that_are_declared() -> None:
+def test_core_accepts_the_declared_seeds_and_ports() -> None:
     least, most = sampling.SAMPLING["seed"].bounds
     assert least == -1  # "choose one"
     for value in edges(sampling.SAMPLING["seed"])[3:]:
@@ -318,7 +318,7 @@ def test_the_core_takes_the_seeds_and_ports_that_are_declared() -> None:
             listener.bind(("127.0.0.1", int(value)))
 
 
-def test_the_writer_takes_the_sample_formats_that_are_declared() -> None:
+def test_audio_writer_accepts_the_declared_sample_formats() -> None:
     assert tuple(to_audio.SUBTYPES.values()) == tuple(webui.SUBTYPES.values()) == SUBTYPES
     assert to_audio.BITS.choices == tuple(to_audio.SUBTYPES)
 
@@ -339,13 +339,13 @@ STORED = {
 
 
 class Info(SimpleNamespace):
-    """What a webui makes of a setting."""
+    """A setting as a webui creates it."""
 
     def info(self, text: str) -> Info:
         return Info(**{**vars(self), "help": text})
 
 
-def test_the_section_of_the_webui_is_what_is_declared() -> None:
+def test_webui_settings_section_shows_the_declared_options() -> None:
     added: dict[str, Info] = {}
 
     def option_info(default: Any, label: str, **more: Any) -> Info:
@@ -364,7 +364,7 @@ def test_the_section_of_the_webui_is_what_is_declared() -> None:
     assert {item.id: item.default for item in webui.OPTIONS} == settings.DEFAULTS
 
 
-def test_settings_are_read_with_the_defaults_that_are_declared() -> None:
+def test_settings_are_read_with_the_declared_defaults() -> None:
     reads = [(where, call) for where, call in calls("host", "setting") if len(call.args) == 2]
     ours = {where: call for where, call in reads if str(getattr(call.args[0], "value", "")).startswith("riffusion_")}
     assert len(ours) >= len(webui.OPTIONS)

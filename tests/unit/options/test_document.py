@@ -1,4 +1,4 @@
-"""The tables of ``docs/options.md`` are those of the declarations."""
+"""The tables of ``docs/options.md`` equal the declarations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_the_documented_options_are_up_to_date() -> None:
     assert document.update_tables(text) == text, "run: python3 dev.py options"
 
 
-def test_a_stale_table_is_noticed() -> None:
+def test_stale_table_is_detected() -> None:
     text = document.PAGE.read_text("utf-8")
     assert "| 1 to 150" in text or ", 1 to 150 |" in text
     stale = text.replace("1 to 150", "1 to 1000")
@@ -31,7 +31,7 @@ def test_asterisks_of_patterns_are_no_emphasis() -> None:
     assert r'"\*.jpg, \*.png"' in document.render_table("images to audio")
 
 
-def test_a_table_says_where_ranges_and_defaults_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_shows_where_ranges_and_defaults_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     ends: dict[str, Any] = {"bounds": (1, 10), "page_bounds": (2, 5), "step": 1}
     shown = Option("speed", "Speed", "slider", 1, "how fast | slow", **ends, api_default=None)
     hidden = Option(

@@ -1,4 +1,4 @@
-"""Page, command line, HTTP API and core take the same values, and the same where nothing is given."""
+"""Page, command line, HTTP API and core accept the same values and have the same defaults."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NARROWER = {("loop", "bars")}
 
 @dataclass(frozen=True)
 class Faces:
-    """The three faces of a kind of piece beside the core."""
+    """The three interfaces of a kind of piece beside the core."""
 
     page: Mapping[str, Any]
     command: Mapping[str, argparse.Action]
@@ -93,7 +93,7 @@ def properties(body: Any) -> dict[str, Any]:
 
 
 def command_takes(action: argparse.Action, value: float) -> bool:
-    """Whether the command line takes a number."""
+    """Return whether the command line accepts a number."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--x", type=action.type)
     try:
@@ -112,7 +112,7 @@ REQUIRED = {
 
 
 def api_takes(kind: str, body: Any, name: str, value: float) -> bool:
-    """Whether the API takes a number: neither the body's schema nor the limits of the routes refuse it."""
+    """Return whether the API accepts a number: neither the body's schema nor the limits of the routes refuse it."""
     try:
         read = body(**{**REQUIRED[kind], name: value})
     except ValueError:
@@ -121,7 +121,7 @@ def api_takes(kind: str, body: Any, name: str, value: float) -> bool:
 
 
 def core_takes(kind: str, id_: str, value: float) -> bool:
-    """Whether the core takes a number."""
+    """Return whether the core accepts a number."""
     try:
         CORE[kind](id_, value)
     except RiffusionError:
@@ -130,7 +130,7 @@ def core_takes(kind: str, id_: str, value: float) -> bool:
 
 
 def _windows(id_: str, value: float) -> dict[str, Any]:
-    """Return sizes of windows in which nothing else stands in the way of a value."""
+    """Return sizes of windows for which nothing else makes a value invalid."""
     return {"width": {"width": value}.get(id_, 4096), "overlap": {"overlap": value}.get(id_, 16)}
 
 
@@ -165,13 +165,13 @@ CORE: dict[str, Callable[[str, float], None]] = {"song": _song, "riff": _riff, "
 
 
 def edges(option: Option, step: float) -> list[float]:
-    """Return values at the ends of the ranges that were declared, and beyond them."""
+    """Return values at the ends of the declared ranges and beyond them."""
     ends = {*option.bounds, *option.page_range}
     return sorted({end + sign * step for end in ends for sign in (-1, 0, 1)})
 
 
 @pytest.mark.parametrize(("kind", "id_"), NUMBERS)
-def test_all_faces_take_the_same_numbers(kind: str, id_: str, interfaces: dict[str, Faces]) -> None:
+def test_page_command_api_and_core_accept_the_same_numbers(kind: str, id_: str, interfaces: dict[str, Faces]) -> None:
     option, interface = TABLES[kind][id_], interfaces[kind]
     beyond = float(option.step) if option.is_whole else 0.001
     for value in edges(option, beyond):
@@ -188,7 +188,7 @@ def test_all_faces_take_the_same_numbers(kind: str, id_: str, interfaces: dict[s
         assert len(set(takes.values())) == 1, (value, takes)
 
 
-def test_how_many_bars_fit_depends_on_the_tempo() -> None:
+def test_bounds_of_bars_are_reached_at_the_slowest_and_fastest_tempo() -> None:
     low, high = loop.LOOP["bars"].bounds
     fit_loop(low, 20.0, beats_per_bar=16)
     fit_loop(high, 400.0, beats_per_bar=1)
@@ -197,7 +197,7 @@ def test_how_many_bars_fit_depends_on_the_tempo() -> None:
 
 
 @pytest.mark.parametrize(("kind", "id_"), NUMBERS)
-def test_sliders_of_pages_have_the_range_that_is_declared(kind: str, id_: str, interfaces: dict[str, Faces]) -> None:
+def test_sliders_of_pages_have_the_declared_range(kind: str, id_: str, interfaces: dict[str, Faces]) -> None:
     option = TABLES[kind][id_]
     low, high = option.page_range
     assert option.minimum <= low < high <= option.maximum
@@ -209,7 +209,7 @@ def test_sliders_of_pages_have_the_range_that_is_declared(kind: str, id_: str, i
 
 
 @pytest.mark.parametrize(("kind", "id_"), CASES)
-def test_all_faces_have_the_same_default(kind: str, id_: str, interfaces: dict[str, Faces]) -> None:
+def test_page_command_and_api_have_the_same_default(kind: str, id_: str, interfaces: dict[str, Faces]) -> None:
     option, interface = TABLES[kind][id_], interfaces[kind]
     if "page" in option.interfaces:
         assert interface.page[id_].value == option.on_page
@@ -238,7 +238,7 @@ CORE_DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("kind", "id_"), [case for case in CASES if TABLES[case[0]][case[1]].choices])
-def test_all_faces_have_the_same_choices(kind: str, id_: str, interfaces: dict[str, Faces]) -> None:
+def test_page_command_and_api_have_the_same_choices(kind: str, id_: str, interfaces: dict[str, Faces]) -> None:
     option, interface = TABLES[kind][id_], interfaces[kind]
     if "page" in option.interfaces:
         shown = interface.page[id_].choices
@@ -249,7 +249,7 @@ def test_all_faces_have_the_same_choices(kind: str, id_: str, interfaces: dict[s
         assert tuple(properties(interface.api)[option.field]["enum"]) == option.choices
 
 
-def test_every_field_of_a_page_a_command_and_a_body_is_declared(interfaces: dict[str, Faces]) -> None:
+def test_every_field_of_page_command_and_api_is_declared(interfaces: dict[str, Faces]) -> None:
     of_the_sound = {"engine", "format", "preset", "custom"}
     of_the_api = {"keyframes", "seed_picture", "mask", "before", "clip", "preview", "save"}
     of_the_api |= {"start", "duration", "batch"}  # seconds, and a batch of one loop
@@ -262,7 +262,7 @@ def test_every_field_of_a_page_a_command_and_a_body_is_declared(interfaces: dict
 
 
 @pytest.mark.parametrize("name", ["denoise", "cfg", "wet"])
-def test_numbers_of_a_riff_that_change_over_time_have_bounds_too(name: str) -> None:
+def test_riff_values_that_change_over_time_have_bounds(name: str) -> None:
     low, high = {"denoise": (0, 1), "cfg": (1, 30), "wet": (0, 1)}[name]
     values = {item.id: item.default for item in TABLES["riff"].values()} | {"preset": "riffusion-v1", "custom": ""}
     for value, taken in ((low, True), (high, True), (low - 0.1, False), (high + 0.1, False)):
@@ -290,7 +290,7 @@ def set_page() -> dict[str, Any]:
 
 
 def set_command_takes(option: Option, value: float) -> bool:
-    """Whether the command ``dataset`` begins its work with a number."""
+    """Return whether the command ``dataset`` accepts a number."""
     from riffusion_ext.commands.dataset import settings_of
 
     try:
@@ -301,7 +301,7 @@ def set_command_takes(option: Option, value: float) -> bool:
 
 
 def set_core_takes(id_: str, value: float) -> bool:
-    """Whether the core takes a number for a training set."""
+    """Return whether the core accepts a number for a training set."""
     try:
         check_settings(dataset.settings_of({id_: value}))
     except RiffusionError:
@@ -310,7 +310,7 @@ def set_core_takes(id_: str, value: float) -> bool:
 
 
 @pytest.mark.parametrize("id_", SET_NUMBERS)
-def test_all_faces_take_the_same_numbers_for_a_training_set(id_: str) -> None:
+def test_page_command_api_and_core_accept_the_same_training_set_numbers(id_: str) -> None:
     option = dataset.DATASET[id_]
     for value in edges(replace(option, page_bounds=None), 1.0 if option.is_whole else 0.001):
         number: Any = int(value) if option.is_whole else round(value, 6)
@@ -326,7 +326,7 @@ def test_all_faces_take_the_same_numbers_for_a_training_set(id_: str) -> None:
 
 
 @pytest.mark.parametrize("option", dataset.OPTIONS, ids=lambda option: option.id)
-def test_all_faces_have_the_same_default_for_a_training_set(option: Option, set_page: dict[str, Any]) -> None:
+def test_page_command_and_api_have_the_same_training_set_defaults(option: Option, set_page: dict[str, Any]) -> None:
     if "page" in option.interfaces:
         assert set_page[option.id].value == option.on_page
     if "page" in option.interfaces and option.kind == "slider":
@@ -351,7 +351,7 @@ def test_omitted_training_options_have_the_defaults_of_the_core(set_page: dict[s
 # --- cutting ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_options_of_the_cut_lie_within_what_the_core_takes() -> None:
+def test_crop_options_lie_within_the_range_of_the_core() -> None:
     assert crop.crop_settings({}) == CropSettings()
     for item in crop.CROP_CONTROLS:
         if not item.is_number:

@@ -1,4 +1,4 @@
-"""Options for turning images into sound: their values, and what they refuse."""
+"""Options for decoding images to sound: accepted and refused values."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.codec import ENGINES, LEVELS
 
 
-def test_the_table_agrees_with_the_core_and_the_options() -> None:
+def test_sound_options_agree_with_the_core() -> None:
     assert control("engine").choices == ENGINES
     assert control("level").choices == LEVELS
     assert control("format").choices == FORMATS
     assert asdict(SoundOptions()) == {item.id: item.default for item in CONTROLS}
 
 
-def test_the_order_of_the_api_arguments_is_a_contract() -> None:
+def test_order_of_the_api_arguments_is_fixed() -> None:
     assert [item.id for item in CONTROLS] == [
         "mode",
         "engine",
@@ -39,7 +39,7 @@ def test_the_order_of_the_api_arguments_is_a_contract() -> None:
 
 
 @pytest.mark.parametrize("item", CONTROLS, ids=lambda item: item.id)
-def test_each_control_is_sound(item: Any) -> None:
+def test_each_sound_control_is_valid(item: Any) -> None:
     assert item.clean(item.default) == item.default
     assert re.fullmatch(r"\w[\w \-/]+", item.infotext), "webui reads no other keys back"
     assert len({other.label for other in CONTROLS}) == len(CONTROLS), "webui keeps defaults by label"
@@ -59,7 +59,7 @@ def test_arguments_by_position_and_by_name_are_the_same() -> None:
     assert options_from_args([False]).mode == "Off"
 
 
-def test_custom_parameters() -> None:
+def test_custom_parameters_are_parsed() -> None:
     options = options_from_args(
         [{"preset": "Custom", "custom": " max_frequency = 16000,stereo=TRUE; step_size_ms=12.5"}]
     )
@@ -81,15 +81,15 @@ def test_custom_parameters() -> None:
         ("max_value=3", ["'max_value=3'", "name=value"]),
     ],
 )
-def test_custom_parameters_that_make_no_spectrogram(text: str, words: list[str]) -> None:
-    options = options_from_args([{"preset": "custom", "custom": text}])  # no error while the sound may be off
+def test_invalid_custom_parameters_are_refused(text: str, words: list[str]) -> None:
+    options = options_from_args([{"preset": "custom", "custom": text}])  # no error yet, because the sound may be off
     with pytest.raises(RiffusionError) as caught:
         _ = options.params
     for word in words:
         assert word in str(caught.value)
 
 
-def test_an_axis_wins_over_the_arguments() -> None:
+def test_xyz_axis_wins_over_the_arguments() -> None:
     assert options_from_args(["On", "fast"], {"engine": "best"}) == SoundOptions(mode="On", engine="best")
 
 
@@ -106,7 +106,7 @@ def test_an_axis_wins_over_the_arguments() -> None:
         ([{"volume": 3}], ["volume", "mode, engine"]),
     ],
 )
-def test_errors_say_the_value_and_what_is_allowed(args: list[Any], words: list[str]) -> None:
+def test_errors_name_the_value_and_the_allowed_ones(args: list[Any], words: list[str]) -> None:
     with pytest.raises(RiffusionError) as caught:
         options_from_args(args)
     for word in words:
@@ -114,7 +114,7 @@ def test_errors_say_the_value_and_what_is_allowed(args: list[Any], words: list[s
 
 
 @given(st.lists(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()), max_size=10))
-def test_any_arguments_give_options_or_a_sentence(args: list[Any]) -> None:
+def test_any_arguments_give_options_or_an_error(args: list[Any]) -> None:
     try:
         options = options_from_args(args)
     except RiffusionError:

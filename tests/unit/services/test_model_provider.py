@@ -1,4 +1,4 @@
-"""What a place offers to generate with, or why it has nothing."""
+"""Model providers: the backend they offer, or why there is none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from riffusion_ext.services.model_provider import BackendModel, NoModel, RemoteM
 from tests.unit.generate.fake_backends import FakeBackend, by_seed
 
 
-def test_no_model_says_why_there_is_none() -> None:
+def test_missing_model_raises_the_reason() -> None:
     model = NoModel("There is none in this webui.")
     assert not model.available
     with pytest.raises(RiffusionError, match="There is none in this webui"):
@@ -17,17 +17,17 @@ def test_no_model_says_why_there_is_none() -> None:
     assert (model.samplers(), model.styles(), model.checkpoint_warning()) == ([], None, "")
 
 
-def test_a_backend_is_offered_with_its_samplers() -> None:
+def test_backend_model_provides_backend_and_samplers() -> None:
     model = BackendModel(lambda: FakeBackend(by_seed), ["Euler"], "Euler")
     assert model.available
-    assert model.backend().name == "painter"
+    assert model.backend().name == "fake"
     assert (model.samplers(), model.usual_sampler()) == (["Euler"], "Euler")
 
 
-def test_prompts_stay_as_they_are_without_styles() -> None:
+def test_prompts_are_unchanged_without_styles() -> None:
     assert NoModel().apply_styles("sax", "drums", []) == ("sax", "drums")
 
 
-def test_a_remote_model_needs_an_address_that_is_one() -> None:
+def test_remote_model_refuses_an_invalid_address() -> None:
     with pytest.raises(RiffusionError):
         RemoteModel(["no address"])

@@ -1,4 +1,4 @@
-"""Songs, riffs and loops are rendered, stopped and heard in one way."""
+"""Rendering pieces: generating, stopping, resuming and decoding."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import pytest
 from riffusion_ext.generate.loop import Loop, LoopSettings
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.song import Song, SongSettings
-from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.progress import Stage
 from riffusion_ext.services.rendering import render_piece, sound_of_piece
 from tests.unit.generate.fake_backends import FakeBackend, by_seed
-
-SMALL = SpectrogramParams(num_frequencies=64)
+from tests.unit.small import SMALL
 
 
 @pytest.fixture
@@ -22,7 +20,7 @@ def song(tmp_path: Path) -> Song:
     return Song(SongSettings(Score((Keyframe("sax", seed=1, seconds=12.0),)), params=SMALL), tmp_path)
 
 
-def test_a_song_is_rendered_heard_and_reported(song: Song) -> None:
+def test_song_is_rendered_and_decoded_with_progress(song: Song) -> None:
     told: list[object] = []
     rendered = render_piece(song, FakeBackend(by_seed), on_progress=told.append)
     windows = len(song.plan.windows)
@@ -33,7 +31,7 @@ def test_a_song_is_rendered_heard_and_reported(song: Song) -> None:
     assert {stage.total for stage in stages} == {windows}
 
 
-def test_what_is_stopped_goes_on_where_it_ended(song: Song) -> None:
+def test_cancelled_rendering_continues_where_it_stopped(song: Song) -> None:
     backend = FakeBackend(by_seed, max_batch=1)
     rendered = render_piece(song, backend, cancelled=lambda: backend.generated >= 1)
     assert (rendered.done, rendered.stopped, rendered.complete) == (1, True, False)
@@ -42,7 +40,7 @@ def test_what_is_stopped_goes_on_where_it_ended(song: Song) -> None:
     assert backend.generated == len(song.plan.windows)
 
 
-def test_an_error_of_the_backend_is_returned_with_what_is_kept(song: Song) -> None:
+def test_backend_error_is_returned_with_the_finished_windows(song: Song) -> None:
     def fail_later(request: object) -> object:
         if backend.generated >= 1:
             raise ZeroDivisionError
@@ -54,21 +52,21 @@ def test_an_error_of_the_backend_is_returned_with_what_is_kept(song: Song) -> No
     assert (rendered.done, rendered.complete) == (1, False)
 
 
-def test_an_error_after_a_batch_ends_the_work(song: Song) -> None:
+def test_error_in_the_after_batch_callback_ends_the_rendering(song: Song) -> None:
     def fail() -> None:
         raise ZeroDivisionError
 
     assert isinstance(render_piece(song, FakeBackend(by_seed), after_batch=fail).error, ZeroDivisionError)
 
 
-def test_a_second_interrupt_stops_at_once(song: Song) -> None:
+def test_keyboard_interrupt_in_the_progress_callback_stops_the_rendering(song: Song) -> None:
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
     assert render_piece(song, FakeBackend(by_seed), on_progress=interrupt).stopped
 
 
-def test_a_loop_tells_no_stage_of_its_sound(tmp_path: Path) -> None:
+def test_decoding_a_loop_reports_no_stage(tmp_path: Path) -> None:
     loop = Loop(LoopSettings("sax", bars=1, params=SMALL), tmp_path)
     told: list[object] = []
     rendered = render_piece(loop, FakeBackend(by_seed))

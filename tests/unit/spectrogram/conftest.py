@@ -40,7 +40,7 @@ def tune() -> MakeTune:
 
 @pytest.fixture(scope="session")
 def torchaudio() -> Any:
-    """Return torchaudio, which the tests compare with; one that does not belong to torch fails in many ways."""
+    """Return torchaudio as reference. A version that does not match torch may raise any error on import."""
     try:
         import torchaudio
         import torchaudio.transforms
@@ -51,5 +51,5 @@ def torchaudio() -> Any:
 
 @pytest.fixture(scope="session")
 def small() -> SpectrogramParams:
-    """Parameters that take a tenth of the work of the usual ones."""
+    """Return parameters that need a tenth of the work of the default ones."""
     return SpectrogramParams(sample_rate=16000, max_frequency=5000, num_frequencies=96, padded_duration_ms=200)

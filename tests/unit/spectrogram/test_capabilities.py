@@ -1,6 +1,6 @@
-"""The numeric tests once more for each older set of instructions that this processor has.
+"""The numeric tests repeated for each older instruction set of this processor.
 
-torch chooses its kernels by the processor, and each rounds in its own way. ``ATEN_CPU_CAPABILITY`` takes the choice.
+torch chooses its kernels by the processor, and each rounds differently. ``ATEN_CPU_CAPABILITY`` overrides the choice.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ NAMES = ("DEFAULT", "AVX2", "AVX512")  # from the oldest to the newest, as torch
 HERE = Path(__file__).parent
 TESTS = ("encode", "mel", "stft", "codec")
 INVERSION = ("gain", "griffin_lim", "loop", "phase", "resample")
-LONG = "memory_of_a_long_picture or any_valid_parameters or every_width"
+LONG = "memory_of_a_long_image or any_valid_parameters or every_width"
 
 
 @pytest.mark.parametrize("name", NAMES[:-1])
-def test_numbers_hold_with_older_instructions(name: str) -> None:
+def test_spectrogram_tests_pass_with_older_cpu_instructions(name: str) -> None:
     present = torch.backends.cpu.get_cpu_capability()
     if present not in NAMES or NAMES.index(present) <= NAMES.index(name):
         pytest.skip(f"this run uses {present} itself")

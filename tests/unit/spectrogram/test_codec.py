@@ -1,4 +1,4 @@
-"""Images to sound and back, as everything else uses it."""
+"""The codec: images to sound and sound to images."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def rough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the iterations out: where only lengths and errors matter, they are just slow."""
+    """Skip the iterations, for tests of lengths and errors only."""
     monkeypatch.setitem(codec.PROGRAMS, "fast", Program(updates=1, start=1, stages=()))
 
 
@@ -48,7 +48,7 @@ def noise(width: int, height: int = 96, *, seed: int = 0) -> Image.Image:
 
 
 def error(image: Image.Image, decoded: Decoded, max_value: float) -> float:
-    """Mean absolute difference, in levels, of an image and that of its sound."""
+    """Return the mean absolute difference, in levels, of an image and that of its sound."""
     again = audio_to_image(decoded.clip, decoded.params, max_value=max_value).image
     assert again.size == image.size
     return float(np.abs(np.asarray(again, float) - np.asarray(image.convert("RGB"), float)).mean())
@@ -58,10 +58,10 @@ def decibels(ratio: float) -> float:
     return 20 * float(np.log10(ratio))
 
 
-# There and back
+# Round trips
 
 
-def test_a_tune_comes_back(tune: Any) -> None:
+def test_encoded_tune_is_decoded_accurately(tune: Any) -> None:
     clip = tune(2.0)
     image = audio_to_image(clip)
     assert image.image.size == (201, 512)
@@ -74,7 +74,7 @@ def test_a_tune_comes_back(tune: Any) -> None:
     assert abs(decibels(fast.clip.rms / clip.rms)) < 0.3
 
 
-def test_best_is_better_than_fast(tune: Any, small: SpectrogramParams) -> None:
+def test_best_is_more_accurate_than_fast(tune: Any, small: SpectrogramParams) -> None:
     image = audio_to_image(tune(2.0, rate=16000), small)
     fast, best = (
         error(image.image, image_to_audio(image.image, DecodeSettings(engine, "recorded")), image.max_value)
@@ -84,7 +84,7 @@ def test_best_is_better_than_fast(tune: Any, small: SpectrogramParams) -> None:
     assert best < 0.6 * fast
 
 
-def test_stereo_keeps_the_sides_apart(tune: Any, small: SpectrogramParams) -> None:
+def test_stereo_keeps_the_channels_separate(tune: Any, small: SpectrogramParams) -> None:
     params = small.replace(stereo=True)
     time = np.arange(24000) / 16000
     left, right = (0.3 * np.sin(2 * np.pi * frequency * time) for frequency in (440, 1500))
@@ -98,7 +98,7 @@ def test_stereo_keeps_the_sides_apart(tune: Any, small: SpectrogramParams) -> No
     assert [int(side.argmax()) for side in peaks] == [0, 1]
     assert peaks[0, 1] < 0.01 * peaks[0, 0]
     assert peaks[1, 0] < 0.01 * peaks[1, 1]
-    # A side whose other is silent stays alone.
+    # A channel beside a silent one does not leak into it.
     alone = audio_to_image(AudioClip(np.stack([left, 0 * left]).astype(np.float32), 16000), params)
     silent = image_to_audio(alone.image, RECORDED).clip.samples[1]
     assert not silent.any()
@@ -115,14 +115,14 @@ def test_stereo_channels_equal_two_mono_decodings(tune: Any, small: SpectrogramP
         assert both[side] == pytest.approx(alone, abs=0.01 * np.abs(alone).max())
 
 
-def test_the_same_image_gives_the_same_sound(small: SpectrogramParams) -> None:
+def test_decoding_is_deterministic(small: SpectrogramParams) -> None:
     settings = DecodeSettings(params=small)
     first, second = (image_to_audio(noise(60), settings).clip.samples for _ in range(2))
     assert np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("level", ["peak", "loudness"])
-def test_levels_that_ignore_the_record(tune: Any, small: SpectrogramParams, level: str) -> None:
+def test_peak_and_loudness_do_not_depend_on_the_recorded_level(tune: Any, small: SpectrogramParams, level: str) -> None:
     clip = tune(1.0, rate=16000)
     loud, quiet = (audio_to_image(clip.gain_db(db), small).image for db in (0, -30))
     ours = [image_to_audio(image, DecodeSettings(level=level)).clip for image in (loud, quiet)]
@@ -142,7 +142,7 @@ def test_recorded_level_changes_nothing_but_the_level(max_value: float, tune: An
     np.testing.assert_allclose(two, one * (max_value / image.max_value), rtol=1e-6, atol=0)
 
 
-def test_the_level_recorded_is_that_of_the_sound(tune: Any, small: SpectrogramParams) -> None:
+def test_recorded_level_restores_the_level_of_the_sound(tune: Any, small: SpectrogramParams) -> None:
     for db in (0.0, -12.0, -30.0):
         clip = tune(2.0, rate=16000).gain_db(db)
         decoded = image_to_audio(audio_to_image(clip, small).image, RECORDED)
@@ -155,7 +155,7 @@ def test_images_of_absolute_scale_sound_the_same_up_to_gain(tune: Any, small: Sp
     relative = audio_to_image(tune(1.0, rate=16000).gain_db(-15), small)
     darkness = (255.0 - np.asarray(relative.image)[..., 0]) / 255 * relative.max_value**0.25
     absolute = Image.fromarray((255 - 255 * darkness / most).round().astype(np.uint8))
-    assert int(np.asarray(absolute).min()) > 20  # nothing in it is black
+    assert int(np.asarray(absolute).min()) > 20  # no pixel is black
 
     def own_image(image: Image.Image) -> np.ndarray:
         clip = image_to_audio(image, DecodeSettings(params=small)).clip
@@ -172,7 +172,7 @@ def test_images_of_absolute_scale_sound_the_same_up_to_gain(tune: Any, small: Sp
 
 @settings(max_examples=30, deadline=None)
 @given(width=st.integers(2, 2100))
-def test_every_width_has_its_length(width: int) -> None:
+def test_decoded_length_is_exact_for_every_width(width: int) -> None:
     params = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=16, padded_duration_ms=100)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(codec.PROGRAMS, "fast", Program(updates=1, start=1, stages=()))
@@ -182,7 +182,7 @@ def test_every_width_has_its_length(width: int) -> None:
 
 @pytest.mark.parametrize("rate", [22050, 32000, 44100, 48000, 96000])
 @pytest.mark.parametrize("width", [2, 3, 11, 12, 40])
-def test_sample_rates_and_narrow_images(rate: int, width: int) -> None:
+def test_decoded_length_is_exact_for_every_rate_and_narrow_images(rate: int, width: int) -> None:
     params = SpectrogramParams(sample_rate=rate, num_frequencies=64)
     decoded = image_to_audio(noise(width, 64), DecodeSettings(params=params))
     assert decoded.clip.sample_rate == rate
@@ -216,7 +216,7 @@ def test_any_valid_parameters_work_both_ways(params: SpectrogramParams, width: i
 
 
 @pytest.mark.parametrize("height", [16, 1024, 2048])
-def test_other_heights_are_heard_and_remarked_on(height: int) -> None:
+def test_unusual_heights_are_decoded_with_a_note(height: int) -> None:
     image = audio_to_image(AudioClip(np.ones((1, 8820), np.float32), 44100)).image
     stretched = image.resize((20, height))
     stretched.info.update(image.info)
@@ -226,10 +226,10 @@ def test_other_heights_are_heard_and_remarked_on(height: int) -> None:
     assert f"{height} rows instead of 512" in decoded.notes[0]
 
 
-# What an image says, and what the caller wants
+# Parameters of the image and of the caller
 
 
-def test_the_images_own_record_counts(tmp_path: Path, tune: Any, small: SpectrogramParams) -> None:
+def test_recorded_parameters_of_the_image_are_used(tmp_path: Path, tune: Any, small: SpectrogramParams) -> None:
     image = audio_to_image(tune(0.5, rate=16000), small)
     for suffix in ("png", "jpg", "webp"):
         path = save_image(image.image, tmp_path / f"a.{suffix}", image.params, image.max_value)
@@ -237,7 +237,7 @@ def test_the_images_own_record_counts(tmp_path: Path, tune: Any, small: Spectrog
         assert (decoded.params, decoded.max_value) == (small, image.max_value)
 
 
-def test_an_image_in_memory_carries_its_record(tune: Any, small: SpectrogramParams) -> None:
+def test_image_in_memory_stores_its_record(tune: Any, small: SpectrogramParams) -> None:
     image = audio_to_image(tune(0.5, rate=16000), small)
     record = read_record(image.image)
     assert (record.params, record.max_value) == (small, image.max_value)
@@ -251,7 +251,7 @@ def test_notes_name_ignored_parameters(small: SpectrogramParams) -> None:
 
 
 @pytest.mark.parametrize("level", codec.LEVELS)
-def test_white_is_silence_and_black_is_not(small: SpectrogramParams, level: str) -> None:
+def test_white_is_silent_and_black_is_audible(small: SpectrogramParams, level: str) -> None:
     settings = DecodeSettings(params=small, level=level)
     assert not image_to_audio(Image.new("L", (40, 96), 255), settings).clip.samples.any()
     black = image_to_audio(Image.new("L", (40, 96), 0), settings).clip
@@ -270,7 +270,7 @@ def test_white_is_silence_and_black_is_not(small: SpectrogramParams, level: str)
         ("stereo", False, 2),
     ],
 )
-def test_channels(
+def test_setting_channels_determines_mono_or_stereo(
     rough: None, small: SpectrogramParams, tune: Any, channels: str, stereo_image: bool, expected: int
 ) -> None:
     params = small.replace(stereo=stereo_image)
@@ -285,7 +285,7 @@ def test_channels(
             assert np.array_equal(clip.samples[0], clip.samples[1])
 
 
-def test_stereo_heard_as_mono_has_both_sides(small: SpectrogramParams) -> None:
+def test_stereo_decoded_as_mono_contains_both_channels(small: SpectrogramParams) -> None:
     time = np.arange(16000) / 16000
     sides = np.stack([np.sin(2 * np.pi * frequency * time) for frequency in (440, 1500)]).astype(np.float32)
     image = audio_to_image(AudioClip(sides, 16000), small.replace(stereo=True)).image
@@ -298,7 +298,7 @@ def test_stereo_heard_as_mono_has_both_sides(small: SpectrogramParams) -> None:
 
 
 @pytest.mark.parametrize("change", [{"engine": "slow"}, {"level": "loud"}, {"channels": "left"}])
-def test_choices_that_do_not_exist(change: dict[str, Any]) -> None:
+def test_unknown_choices_are_refused(change: dict[str, Any]) -> None:
     ((name, value),) = change.items()
     with pytest.raises(RiffusionError, match=f"{name} must be one of .*, got '{value}'"):
         DecodeSettings(**change)
@@ -307,7 +307,7 @@ def test_choices_that_do_not_exist(change: dict[str, Any]) -> None:
 # Batches
 
 
-def test_a_bad_image_yields_its_error_and_the_others_sound(rough: None, small: SpectrogramParams) -> None:
+def test_bad_image_yields_its_error_and_the_others_sound(rough: None, small: SpectrogramParams) -> None:
     images = [noise(30), noise(1), noise(40), noise(30, 8), noise(30, seed=1)]
     told: list[float] = []
     results = images_to_audio(images, DecodeSettings(params=small), progress=told.append)
@@ -318,11 +318,11 @@ def test_a_bad_image_yields_its_error_and_the_others_sound(rough: None, small: S
         image_to_audio(images[1])
 
 
-def test_no_images_are_no_sounds() -> None:
+def test_empty_list_gives_no_sounds() -> None:
     assert images_to_audio([]) == []
 
 
-def test_a_batch_on_the_device_sounds_as_one_by_one(
+def test_batched_decoding_equals_single_decoding(
     monkeypatch: pytest.MonkeyPatch, tune: Any, small: SpectrogramParams
 ) -> None:
     stereo = audio_to_image(tune(0.6, rate=16000, channels=2, seed=9), small.replace(stereo=True)).image
@@ -359,14 +359,14 @@ def test_gpu_batches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 # Songs
 
 
-def test_a_song_loses_no_column(rough: None, small: SpectrogramParams) -> None:
+def test_joined_song_has_the_length_of_all_columns(rough: None, small: SpectrogramParams) -> None:
     widths = (512, 37, 2, 512, 100)
     told: list[float] = []
     song = song_to_audio((noise(width) for width in widths), DecodeSettings(params=small), progress=told.append)
     assert song.clip.samples.shape == (1, (sum(widths) - 1) * 160)
 
 
-def test_a_song_of_tiles_is_the_whole_image(
+def test_joined_tiles_equal_the_whole_image(
     tune: Any, small: SpectrogramParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 160)
@@ -392,7 +392,7 @@ def test_clicks_stay_on_the_beat_over_many_tiles(small: SpectrogramParams) -> No
         assert abs(int(around.argmax()) - 800) <= 16  # 1 ms
 
 
-def test_tiles_keep_their_levels(tune: Any, small: SpectrogramParams) -> None:
+def test_joined_tiles_keep_their_levels(tune: Any, small: SpectrogramParams) -> None:
     clip = tune(4.0, rate=16000)
     loudness = np.repeat([1.0, 0.1, 0.5, 0.05], 16000).astype(np.float32)
     clip = AudioClip(clip.samples * loudness, 16000)
@@ -405,7 +405,7 @@ def test_tiles_keep_their_levels(tune: Any, small: SpectrogramParams) -> None:
             assert abs(decibels(ours / theirs)) < 0.5
 
 
-def test_tiles_without_metadata_take_the_level_of_the_others(rough: None, tune: Any, small: SpectrogramParams) -> None:
+def test_tiles_without_metadata_use_the_level_of_the_others(rough: None, tune: Any, small: SpectrogramParams) -> None:
     images = audio_to_images(tune(2.0, rate=16000).gain_db(-20), small, columns=50)
     expected = song_to_audio([image.image for image in images], DecodeSettings(level="recorded", params=small))
     assert expected.notes == ()
@@ -431,7 +431,7 @@ def test_mono_and_stereo_tiles_make_a_stereo_song(rough: None, tune: Any, small:
     assert song_to_audio([mono, stereo], DecodeSettings(channels="mono")).clip.channels == 1
 
 
-def test_songs_that_cannot_be(rough: None, small: SpectrogramParams) -> None:
+def test_invalid_tiles_are_refused(rough: None, small: SpectrogramParams) -> None:
     with pytest.raises(ImageError, match="no images to join"):
         song_to_audio([])
     with pytest.raises(ImageError, match=r"^image 2: the image is 1 pixel wide"):
@@ -440,7 +440,7 @@ def test_songs_that_cannot_be(rough: None, small: SpectrogramParams) -> None:
         song_to_audio([noise(20), noise(20), noise(20, 64)], DecodeSettings(params=small))
 
 
-def test_a_very_wide_image(rough: None) -> None:
+def test_very_wide_image_has_its_exact_length(rough: None) -> None:
     params = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=16, padded_duration_ms=100)
     clip = image_to_audio(noise(20000, 16), DecodeSettings(params=params)).clip
     assert clip.samples.shape == (1, 19999 * 80)
@@ -449,7 +449,7 @@ def test_a_very_wide_image(rough: None) -> None:
 # Sound to images
 
 
-def test_tiles_of_a_song_follow_each_other_and_the_last_is_filled_up(tune: Any, small: SpectrogramParams) -> None:
+def test_tiles_are_adjacent_and_the_last_is_padded_with_silence(tune: Any, small: SpectrogramParams) -> None:
     clip = tune(2.0, rate=16000)
     whole = np.asarray(audio_to_image(clip, small).image)
     tiles = audio_to_images(clip, small, columns=64)
@@ -460,7 +460,7 @@ def test_tiles_of_a_song_follow_each_other_and_the_last_is_filled_up(tune: Any, 
     assert len({tile.max_value for tile in tiles}) == 1
 
 
-def test_each_tile_may_use_the_whole_range(tune: Any, small: SpectrogramParams) -> None:
+def test_level_tile_scales_each_tile_to_black(tune: Any, small: SpectrogramParams) -> None:
     clip = tune(2.0, rate=16000)
     fading = AudioClip(clip.samples * np.linspace(1, 0.01, 32000, dtype=np.float32), 16000)
     tiles = audio_to_images(fading, small, columns=50, level="tile")
@@ -477,7 +477,7 @@ def test_silence_is_white_with_the_usual_level(small: SpectrogramParams) -> None
         assert read_record(image.image).max_value == 30e6
 
 
-def test_sound_is_resampled_and_mixed(tune: Any, small: SpectrogramParams) -> None:
+def test_encoding_resamples_and_mixes_the_sound(tune: Any, small: SpectrogramParams) -> None:
     clip = tune(1.0, rate=44100, channels=2)
     assert audio_to_image(clip, small).image.size == (101, 96)
     stereo = audio_to_image(clip.to_mono(), small.replace(stereo=True))
@@ -485,7 +485,7 @@ def test_sound_is_resampled_and_mixed(tune: Any, small: SpectrogramParams) -> No
     assert np.array_equal(pixels[..., 1], pixels[..., 2])
 
 
-def test_a_given_level_is_drawn_black(tune: Any, small: SpectrogramParams) -> None:
+def test_requested_max_value_is_drawn_black(tune: Any, small: SpectrogramParams) -> None:
     clip = tune(1.0, rate=16000)
     natural = audio_to_image(clip, small)
     lighter = audio_to_image(clip, small, max_value=16 * natural.max_value)
@@ -495,12 +495,12 @@ def test_a_given_level_is_drawn_black(tune: Any, small: SpectrogramParams) -> No
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_level_that_makes_no_sense(tune: Any, small: SpectrogramParams, value: float) -> None:
+def test_invalid_max_value_is_refused(tune: Any, small: SpectrogramParams, value: float) -> None:
     with pytest.raises(RiffusionError, match="the magnitude of black must be a positive number"):
         audio_to_image(tune(0.5, rate=16000), small, max_value=value)
 
 
-def test_sound_too_short_and_choices_that_do_not_exist(tune: Any) -> None:
+def test_too_short_sound_and_invalid_choices_are_refused(tune: Any) -> None:
     short = AudioClip(np.ones((1, 440), np.float32), 44100)
     for draw in (audio_to_image, audio_to_images):
         with pytest.raises(RiffusionError, match=r"10\.0 ms long; an image needs at least 10 ms"):
@@ -554,13 +554,13 @@ def test_memory_of_a_long_image_grows_with_its_sound_only() -> None:
         return float(run.stdout)
 
     minute, three = peak(6000), peak(18000)
-    # Two more minutes are 5.3 million samples, a few times over, and 512 times 12000 pixels; the work is in blocks.
+    # Two more minutes are 5.3 million samples, held a few times, and 512 x 12000 pixels; the work is done in blocks.
     assert three - minute < 200
     assert minute < 400
 
 
-def test_parameters_that_say_stereo_are_obeyed(small: SpectrogramParams) -> None:
-    """Also for a grey image, and for one whose red a model did not leave empty."""
+def test_stereo_parameters_apply_to_any_image(small: SpectrogramParams) -> None:
+    """Also for grey images and images with a non-zero red channel."""
     rng = np.random.default_rng(1)
     grey = Image.fromarray(rng.integers(0, 256, (96, 40), dtype=np.uint8))
     colours = Image.fromarray(rng.integers(0, 256, (96, 40, 3), dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""Where the sound is computed, and what happens when that fails."""
+"""Choosing the device, and falling back to the CPU."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB"
 
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pretend that there is a CUDA device."""
+    """Fake a CUDA device."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
 
 
@@ -51,7 +51,7 @@ def test_missing_cuda_is_reported(no_cuda: None, name: str, caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("name", ["banana", "", "cuda:first", "gpu", "CUDA", "cpu cuda"])
-def test_a_name_that_is_no_device_is_refused(cuda: None, name: str) -> None:
+def test_unknown_device_name_is_refused(cuda: None, name: str) -> None:
     with pytest.raises(RiffusionError, match=f"must be auto, cpu, cuda, cuda:1 or another .* got '{name}'"):
         resolve_device(name)
 
@@ -80,7 +80,7 @@ def test_work_that_fails_on_the_gpu_is_done_on_the_cpu(error: RuntimeError, capl
     assert (str(error) or "RuntimeError") in caplog.text
 
 
-def test_a_device_that_refuses_to_free_memory_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_to_free_gpu_memory_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise RuntimeError("CUDA error: device-side assert triggered")
 
@@ -89,14 +89,14 @@ def test_a_device_that_refuses_to_free_memory_does_not_matter(monkeypatch: pytes
     assert with_fallback(torch.device("cuda"), compute) == "done"
 
 
-def test_other_errors_are_not_hidden() -> None:
+def test_other_errors_are_raised() -> None:
     compute, seen = failing_on_cuda(ValueError("a mistake"))
     with pytest.raises(ValueError, match="a mistake"):
         with_fallback(torch.device("cuda"), compute)
     assert seen == ["cuda"]
 
 
-def test_errors_on_the_cpu_are_not_tried_twice() -> None:
+def test_errors_on_the_cpu_are_not_retried() -> None:
     seen: list[str] = []
 
     def compute(device: torch.device) -> None:
@@ -108,7 +108,7 @@ def test_errors_on_the_cpu_are_not_tried_twice() -> None:
     assert seen == ["cpu"]
 
 
-def test_a_batch_for_which_the_gpu_is_too_small_sounds_as_on_the_cpu(
+def test_batch_that_exceeds_gpu_memory_sounds_as_on_the_cpu(
     cuda: None, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
 ) -> None:
     rng = np.random.default_rng(1)
@@ -125,7 +125,7 @@ def test_a_batch_for_which_the_gpu_is_too_small_sounds_as_on_the_cpu(
     real = codec._invert_batch
     monkeypatch.setattr(codec, "_invert_batch", together)
     fallen_back = images_to_audio(images, DecodeSettings(params=small, device="cuda"))
-    # The two images of one width are one batch on the GPU, and two single ones on the CPU.
+    # The two images of equal width are one batch on the GPU, and decoded singly on the CPU.
     assert tried == [("cuda", 2), ("cpu", 1), ("cpu", 1), ("cuda", 1), ("cpu", 1)]
     for ours, theirs in zip(fallen_back, on_cpu, strict=True):
         assert not isinstance(ours, Exception)

@@ -1,4 +1,4 @@
-"""From sound to mel magnitudes and images: the original library's numbers, and properties they must have."""
+"""From sound to mel magnitudes and images: equal to the original library, and their properties."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_images_equal_those_of_the_original_library(torchaudio: Any, tune: Any, 
 
 @settings(max_examples=25, deadline=None)
 @given(samples=st.integers(0, 9000), channels=st.integers(1, 2), seed=st.integers(0, 9))
-def test_any_length_has_its_columns(samples: int, channels: int, seed: int) -> None:
+def test_number_of_columns_is_exact_for_any_length(samples: int, channels: int, seed: int) -> None:
     params = SpectrogramParams(sample_rate=8000, max_frequency=4000, num_frequencies=32, padded_duration_ms=200)
     waveform = torch.randn(channels, samples, generator=torch.Generator().manual_seed(seed))
     mel = mel_spectrogram(waveform, params)
@@ -74,14 +74,16 @@ def test_any_length_has_its_columns(samples: int, channels: int, seed: int) -> N
     assert bool((mel >= 0).all())
 
 
-def test_blocks_leave_no_trace(tune: Any, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams) -> None:
+def test_block_size_does_not_change_the_spectrogram(
+    tune: Any, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
+) -> None:
     waveform = torch.from_numpy(tune(1.5, rate=16000).samples)
     whole = mel_spectrogram(waveform, small)
     monkeypatch.setattr(encode, "_BLOCK", 7)
     assert mel_spectrogram(waveform, small).numpy() == pytest.approx(whole.numpy(), rel=1e-5, abs=1e-5)
 
 
-def test_channels_do_not_mix(tune: Any, small: SpectrogramParams) -> None:
+def test_channels_are_encoded_independently(tune: Any, small: SpectrogramParams) -> None:
     waveform = torch.from_numpy(tune(1.0, channels=2, rate=16000).samples)
     both = mel_spectrogram(waveform, small)
     for channel in range(2):
@@ -95,7 +97,7 @@ def test_magnitudes_follow_gain_and_delay(tune: Any, small: SpectrogramParams) -
         mel_spectrogram(8 * waveform, small).numpy(), 8 * mel.numpy(), rtol=1e-5, equal_nan=False
     )
     delayed = mel_spectrogram(torch.nn.functional.pad(waveform, (10 * small.hop_length, 0)), small)
-    inner = slice(6, -6)  # elsewhere the mirrored ends are seen
+    inner = slice(6, -6)  # elsewhere the mirrored ends are visible
     assert delayed[:, 10:][:, inner].numpy() == pytest.approx(mel[:, inner].numpy(), rel=1e-4, abs=1e-4)
     assert not mel_spectrogram(torch.zeros(1, 16000), small).any()
 

@@ -1,4 +1,4 @@
-"""Images of every kind: read to the same pixels, or refused in one sentence."""
+"""Reading images of every mode and format, or refusing them in one sentence."""
 
 from __future__ import annotations
 
@@ -62,33 +62,33 @@ def test_modes_of_a_grey_image_give_the_same_pixels(mode: str) -> None:
     assert np.abs(pixels.astype(float) - stacked(GREY)).max() <= (2 if mode == "YCbCr" else 0)
 
 
-def test_one_bit() -> None:
+def test_one_bit_images_are_black_and_white() -> None:
     image = grey_image().convert("1")
     assert np.array_equal(pixels_of(image), stacked(np.asarray(image) * np.uint8(255)))
 
 
 @pytest.mark.parametrize("kind", ["<u2", ">u2"])
-def test_sixteen_bits_keep_their_depth(kind: str) -> None:
+def test_sixteen_bit_images_keep_their_depth(kind: str) -> None:
     deep = RNG.integers(0, 65536, (64, 40)).astype(kind)
     image = Image.frombytes("I;16" if kind == "<u2" else "I;16B", (40, 64), deep.tobytes())
     assert pixels_of(image)[..., 0] == pytest.approx(deep.astype(float) * 255 / 65535, abs=1e-3)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
-def test_files_of_sixteen_bits(tmp_path: Path, suffix: str) -> None:
+def test_sixteen_bit_files_keep_their_depth(tmp_path: Path, suffix: str) -> None:
     deep = RNG.integers(0, 65536, (64, 40)).astype(np.uint16)
     path = tmp_path / f"deep{suffix}"
     Image.frombytes("I;16", (40, 64), deep.tobytes()).save(path)
     assert pixels_of(read_image(path))[..., 1] == pytest.approx(deep.astype(float) * 255 / 65535, abs=1e-3)
 
 
-def test_floats_from_0_to_1_or_to_255() -> None:
+def test_float_images_may_range_to_1_or_to_255() -> None:
     unit = GREY.astype(np.float32) / 255
     for values in (unit, unit * 255):
         assert pixels_of(Image.fromarray(values))[..., 2] == pytest.approx(GREY, abs=1e-3)
 
 
-def test_floats_that_are_not_numbers_are_refused() -> None:
+def test_non_finite_pixels_are_refused() -> None:
     values = GREY.astype(np.float32)
     values[3, 3] = np.nan
     with pytest.raises(ImageError, match="not numbers"):
@@ -104,8 +104,8 @@ def test_transparency_is_silence() -> None:
     assert np.array_equal(pixels[:, 20:], stacked(GREY)[:, 20:])
 
 
-def test_the_last_bit_of_alpha_is_not_heard() -> None:
-    """Forge hides the generation parameters there: with other ones the same image would sound different."""
+def test_last_bit_of_alpha_is_ignored() -> None:
+    """Forge hides the infotext there, which must not change the sound."""
     rng = np.random.default_rng(3)
     grey = grey_image().convert("RGB")
     alpha = rng.integers(254, 256, (grey.height, grey.width), dtype=np.uint8)
@@ -114,7 +114,7 @@ def test_the_last_bit_of_alpha_is_not_heard() -> None:
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
-def test_one_transparent_colour(mode: str, tmp_path: Path) -> None:
+def test_single_transparent_colour_is_silence(mode: str, tmp_path: Path) -> None:
     levels = np.where(GREY < 128, 10, 200).astype(np.uint8)
     image = Image.fromarray(levels).convert(mode)
     transparent: Any = {"P": 10, "L": 10, "RGB": (10, 10, 10)}[mode]
@@ -127,7 +127,7 @@ def test_one_transparent_colour(mode: str, tmp_path: Path) -> None:
     assert (pixels[levels == 200] == 200).all()
 
 
-def test_partly_transparent_palette(tmp_path: Path) -> None:
+def test_transparent_palette_entries_are_silence(tmp_path: Path) -> None:
     image = Image.fromarray(np.where(GREY < 128, 0, 1).astype(np.uint8))
     image.putpalette([0, 0, 0, 100, 100, 100])
     image.save(tmp_path / "a.png", transparency=bytes([0, 255]))
@@ -151,20 +151,20 @@ def test_partly_transparent_palette(tmp_path: Path) -> None:
         (".jpg", {"quality": 95}, 8),
     ],
 )
-def test_formats(tmp_path: Path, suffix: str, options: dict[str, Any], error: int) -> None:
+def test_image_formats_are_read(tmp_path: Path, suffix: str, options: dict[str, Any], error: int) -> None:
     smooth = np.add.outer(np.arange(64), np.arange(40) * 3).astype(np.uint8)
     path = tmp_path / f"picture{suffix}"
     Image.fromarray(smooth).convert("P" if suffix == ".gif" else "RGB").save(path, **options)
     assert np.abs(pixels_of(read_image(path)).astype(float) - stacked(smooth)).max() <= error
 
 
-def test_cmyk_jpeg(tmp_path: Path) -> None:
+def test_cmyk_jpeg_is_read(tmp_path: Path) -> None:
     smooth = np.add.outer(np.arange(64), np.arange(40) * 3).astype(np.uint8)
     Image.fromarray(smooth).convert("CMYK").save(tmp_path / "a.jpg", quality=98)
     assert np.abs(pixels_of(read_image(tmp_path / "a.jpg")).astype(float) - stacked(smooth)).max() <= 8
 
 
-def test_of_an_animation_the_first_image_counts_and_the_file_is_closed(tmp_path: Path) -> None:
+def test_first_frame_of_an_animation_is_read_and_the_file_closed(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
     first, second = (Image.fromarray(np.full((64, 40), level, np.uint8)) for level in (30, 200))
     first.save(path, save_all=True, append_images=[second])
@@ -191,7 +191,7 @@ def test_orientation_is_undone(tmp_path: Path, orientation: int, suffix: str) ->
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 6.5, "6", b"\x00", (6, 1)])
-def test_an_orientation_that_makes_no_sense_is_ignored(orientation: object) -> None:
+def test_invalid_orientation_is_ignored(orientation: object) -> None:
     image = grey_image()
     image.getexif()[0x0112] = orientation
     assert np.array_equal(pixels_of(image)[..., 0], GREY)
@@ -201,11 +201,11 @@ def test_unwritable_exif_does_not_prevent_the_rotation() -> None:
     image = grey_image()
     exif = image.getexif()
     exif[0x0112] = 3
-    exif[11000] = object()  # cannot be written again
+    exif[11000] = object()  # cannot be encoded again
     assert np.array_equal(pixels_of(image)[..., 0], np.rot90(GREY, 2))
 
 
-def test_the_height_counts_upright() -> None:
+def test_height_is_checked_after_rotation() -> None:
     image = Image.fromarray(RNG.integers(0, 256, (10, 64), dtype=np.uint8))
     with pytest.raises(ImageError, match="10 pixels high"):
         pixels_of(image)
@@ -213,7 +213,7 @@ def test_the_height_counts_upright() -> None:
     assert pixels_of(image).shape == (64, 10, 3)
 
 
-# What is refused
+# Refused images
 
 
 @pytest.mark.parametrize(
@@ -224,17 +224,17 @@ def test_the_height_counts_upright() -> None:
         (40, 4097, "4097 pixels high; between 16 and 4096"),
     ],
 )
-def test_sizes_without_sound(width: int, height: int, message: str) -> None:
+def test_too_small_or_large_images_are_refused(width: int, height: int, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         pixels_of(Image.new("RGB", (width, height)))
 
 
 @pytest.mark.parametrize(("width", "height"), [(2, 16), (2, 4096), (20000, 16)])
-def test_sizes_at_the_edges(width: int, height: int) -> None:
+def test_smallest_and_largest_sizes_are_accepted(width: int, height: int) -> None:
     assert pixels_of(Image.new("L", (width, height))).shape == (height, width, 3)
 
 
-def test_files_that_are_no_images(tmp_path: Path) -> None:
+def test_files_that_are_not_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("this is no image")
     (tmp_path / "empty.png").touch()
     with pytest.raises(ImageError, match=r"^text\.png is not an image$"):
@@ -252,7 +252,7 @@ def test_files_that_are_no_images(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
-def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
     grey_image().save(path)
 
@@ -266,7 +266,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "tiff", "bmp"])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.98])
-def test_truncated_files(tmp_path: Path, suffix: str, share: float) -> None:
+def test_truncated_files_are_refused(tmp_path: Path, suffix: str, share: float) -> None:
     path = tmp_path / f"cut.{suffix}"
     noise(200, 200).convert("RGB").save(path)
     data = path.read_bytes()
@@ -294,7 +294,7 @@ def test_damaged_files_raise_no_other_error(data: st.DataObject, tmp_path_factor
             assert pixels_of(read_image(path)).shape[2] == 3
 
 
-def test_a_decompression_bomb(tmp_path: Path) -> None:
+def test_decompression_bomb_is_refused(tmp_path: Path) -> None:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -335,7 +335,7 @@ def test_stereo_is_recognised_even_after_jpeg(kind: str, quality: int | None) ->
 
 
 @pytest.mark.parametrize("level", [0, 3, 20, 24, 128, 255])
-def test_one_grey_is_mono(level: int) -> None:
+def test_uniform_grey_image_is_mono(level: int) -> None:
     assert not is_stereo(pixels_of(Image.new("L", (40, 64), level)))
 
 
@@ -359,7 +359,7 @@ def test_colourful_images_of_a_model_are_mono(mean: int, contrast: int, colour: 
 
 @settings(max_examples=40, deadline=None)
 @given(power=st.floats(0.1, 1.0), peak=st.floats(1e-3, 1e9), stereo=st.booleans(), seed=st.integers(0, 99))
-def test_pixels_survive_the_way_to_magnitudes_and_back(power: float, peak: float, stereo: bool, seed: int) -> None:
+def test_pixels_round_trip_through_magnitudes(power: float, peak: float, stereo: bool, seed: int) -> None:
     params = V1.replace(num_frequencies=16, power_for_image=power, stereo=stereo)
     rows = np.random.default_rng(seed).integers(0, 256, (16, 9, 3), dtype=np.uint8)
     pixels = rows if stereo else stacked(rows[..., 0])
@@ -368,24 +368,24 @@ def test_pixels_survive_the_way_to_magnitudes_and_back(power: float, peak: float
     assert mel.dtype == np.float32
     assert float(mel.max()) <= peak * (1 + 1e-6)
     again = np.asarray(mel_to_image(mel, params, peak)).astype(int)
-    # Levels are cut, not rounded, so that the last bit may take a level by one.
+    # Levels are truncated, not rounded, so rounding errors may change a level by one.
     assert np.abs(again - (pixels * [0, 1, 1] if stereo else pixels)).max() <= 1
 
 
-def test_white_is_silence_black_is_the_largest_and_between_lies_the_fourth_power() -> None:
+def test_magnitude_is_the_fourth_power_of_the_darkness() -> None:
     for level, expected in ((255, 0.0), (0, 30e6), (127, 30e6 * (128 / 255) ** 4)):
         mel = pixels_to_mel(np.full((16, 2, 3), level, np.uint8), V1, 30e6)
         np.testing.assert_allclose(mel, expected, rtol=1e-6, equal_nan=False)
 
 
-def test_the_top_row_is_the_highest_band_and_left_is_early() -> None:
+def test_top_row_is_the_highest_band_and_left_column_the_earliest() -> None:
     pixels = np.full((16, 5, 3), 255, np.uint8)
     pixels[0, 3] = 0
     mel = pixels_to_mel(pixels, V1, 1.0)
     assert [tuple(index) for index in np.argwhere(mel)] == [(0, 3, 15)]
 
 
-def test_left_is_green_right_is_blue_and_red_is_empty() -> None:
+def test_left_channel_is_green_right_is_blue_and_red_is_zero() -> None:
     mel = np.zeros((2, 4, 16), np.float32)
     mel[0, 1, 0], mel[1, 2, 0] = 1.0, 1.0
     pixels = np.asarray(mel_to_image(mel, V1.replace(stereo=True), 1.0))
@@ -394,19 +394,19 @@ def test_left_is_green_right_is_blue_and_red_is_empty() -> None:
     assert [tuple(index) for index in np.argwhere(pixels[..., 2] == 0)] == [(15, 2)]
 
 
-def test_fractional_levels_count() -> None:
+def test_fractional_pixel_values_are_used() -> None:
     levels = np.full((16, 2, 3), 100.5, np.float32)
     mel = pixels_to_mel(levels, V1, 1.0)
     assert mel == pytest.approx((154.5 / 255) ** 4, rel=1e-6)
 
 
-def test_magnitudes_above_black_are_black_and_silence_is_white() -> None:
+def test_magnitudes_above_max_value_are_black_and_silence_is_white() -> None:
     mel = np.array([[[2.0] * 16, [0.0] * 16]], np.float32)
     assert np.asarray(mel_to_image(mel, V1, 1.0))[0, :, 0].tolist() == [0, 255]
     assert (np.asarray(mel_to_image(np.zeros_like(mel), V1, 0.0)) == 255).all()
 
 
-def test_channels_must_be_as_many_as_the_parameters_say() -> None:
+def test_number_of_channels_must_match_the_parameters() -> None:
     with pytest.raises(ValueError, match="mel has 1 channels, the parameters say 2"):
         mel_to_image(np.zeros((1, 4, 16), np.float32), V1.replace(stereo=True), 1.0)
 
@@ -419,7 +419,7 @@ def test_constant_red_channel_means_stereo(red: int) -> None:
 
 
 def _png(*texts: bytes, behind: bool = False) -> bytes:
-    """Return a PNG file with chunks of text before its pixels, or behind them."""
+    """Return a PNG file with text chunks before or after its pixels."""
     buffer = io.BytesIO()
     Image.new("RGB", (32, 32), "grey").save(buffer, "PNG")
     data = buffer.getvalue()
@@ -433,7 +433,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 @pytest.mark.parametrize("behind", [False, True])
 @pytest.mark.parametrize("kind", ["zTXt", "iTXt", "iCCP"])
-def test_an_image_with_a_huge_text_is_sound(tmp_path: Path, kind: str, behind: bool) -> None:
+def test_image_with_a_huge_text_chunk_is_read_without_it(tmp_path: Path, kind: str, behind: bool) -> None:
     packed = zlib.compress(b"x" * (3 << 20))
     body = b"huge\0" + {"zTXt": b"\0", "iTXt": b"\1\0\0\0", "iCCP": b"\0"}[kind] + packed
     small = _chunk(b"tEXt", b"riffusion\0" + record_text(SpectrogramParams(step_size_ms=20)).encode())
@@ -446,7 +446,7 @@ def test_an_image_with_a_huge_text_is_sound(tmp_path: Path, kind: str, behind: b
     assert record.notes == ("texts of the image too large to be read were left out: huge",)
 
 
-def test_many_texts_are_read_as_far_as_is_safe(tmp_path: Path) -> None:
+def test_text_chunks_are_read_up_to_a_total_limit(tmp_path: Path) -> None:
     texts = [_chunk(b"zTXt", b"t%d\0\0" % n + zlib.compress(b"x" * (1 << 20))) for n in range(70)]
     path = tmp_path / "a.png"
     path.write_bytes(_png(*texts))
@@ -466,14 +466,14 @@ def test_many_texts_are_read_as_far_as_is_safe(tmp_path: Path) -> None:
         (b"\0\0\0\x20ftypisom", "is not an image"),
     ],
 )
-def test_kinds_that_are_not_read_are_named(tmp_path: Path, head: bytes, said: str) -> None:
+def test_unsupported_image_formats_are_named(tmp_path: Path, head: bytes, said: str) -> None:
     path = tmp_path / "a.img"
     path.write_bytes(head.ljust(64, b"\0"))
     with pytest.raises(ImageError, match=said):
         read_image(path)
 
 
-def test_avif_says_what_is_missing_or_is_read_by_the_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_avif_is_read_by_the_plugin_or_the_plugin_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.avif"
     path.write_bytes(b"\0\0\0\x20ftypavif".ljust(64, b"\0"))
     others = {name: reader for name, reader in Image.OPEN.items() if name != "AVIF"}

@@ -1,4 +1,4 @@
-"""The mel filters: equal to torchaudio's to the bit, and the shortcut for other grids equal to the full product."""
+"""The mel filters: bit-identical to torchaudio's, and the sparse projection equal to the full product."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_filters_of_the_presets_equal_torchaudio_to_the_bit(torchaudio: Any, nam
     assert np.array_equal(dense(params), theirs.numpy())
 
 
-def test_the_mel_scale_is_the_one_of_htk() -> None:
+def test_mel_scale_is_that_of_htk() -> None:
     assert hz_to_mel(0.0) == 0.0
     assert hz_to_mel(1000.0) == pytest.approx(999.9855, abs=1e-3)
 
 
-def test_triangles_have_their_corners_where_mel_is_equidistant() -> None:
+def test_filter_corners_are_equidistant_in_mel() -> None:
     n_mels, f_min, f_max = 40, 50.0, 7000.0
     mel = np.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2)
     corners = 700 * (10 ** (mel / 2595) - 1)
@@ -88,7 +88,7 @@ def test_the_projection_equals_the_full_product(name: str, spacing: float) -> No
     assert projection.column_sum.numpy() == pytest.approx(weights.sum(axis=1), rel=1e-5)
 
 
-def test_the_spread_is_the_mean_of_the_bands_weighted_by_what_the_bin_gives_them() -> None:
+def test_spread_is_the_mean_of_the_bands_weighted_by_the_filters() -> None:
     params = SpectrogramParams(num_frequencies=200)
     projection = MelProjection(params, 10.0, CPU)
     weights = full_weights(params, 10.0, projection.bins)
@@ -109,7 +109,7 @@ def test_the_spread_is_the_mean_of_the_bands_weighted_by_what_the_bin_gives_them
     longer=st.sampled_from([1, 1.5, 2, 4]),
     seed=st.integers(0, 9),
 )
-def test_properties_of_any_projection(
+def test_mel_projection_keeps_its_invariants(
     spacing: float, n_mels: int, f_min: int, f_max: int, window: int, longer: float, seed: int
 ) -> None:
     params = SpectrogramParams(
@@ -119,7 +119,7 @@ def test_properties_of_any_projection(
     projection = MelProjection(params, spacing, CPU)
     gains = torch.rand(2, n_mels, generator=torch.Generator().manual_seed(seed))
     spread = projection.spread(gains, torch.zeros(2, projection.bins))
-    # Within the bounds of the gains: a mean. Constant gains stay what they are, in every bin between the edges.
+    # A mean lies within the bounds of the gains, and keeps constant gains in every bin between the edges.
     assert float(spread.max()) <= float(gains.max()) * (1 + 1e-5)
     constant = projection.spread(torch.full((1, n_mels), 0.7), torch.zeros(1, projection.bins))[0]
     frequency = torch.arange(projection.bins) * spacing
@@ -129,7 +129,7 @@ def test_properties_of_any_projection(
         assert constant[inside].numpy() == pytest.approx(0.7, rel=1e-5)
     else:
         assert set(constant.numpy().round(4)) <= {np.float32(0), np.float32(0.7)}
-    # Bands that no bin of the encoder feeds have nothing to say.
+    # Bands without any bin of the encoder do not contribute.
     only_deaf = projection.spread(torch.from_numpy(~heard).float()[None], torch.zeros(1, projection.bins))
     assert not only_deaf.any()
     # Linear and non-negative.
@@ -138,7 +138,7 @@ def test_properties_of_any_projection(
         (projection.forward(a) + 2 * projection.forward(b)).numpy(), rel=1e-4, abs=1e-5
     )
     assert bool((projection.forward(a) >= 0).all())
-    # What is 1 everywhere has the bands that the encoder's bins give it.
+    # A spectrum of ones has the bands that the encoder gives it.
     assert projection.column_sum.numpy() == pytest.approx(
         np.maximum(dense(params).sum(axis=0), 1e-3), rel=1e-4, abs=1e-6
     )
@@ -154,5 +154,5 @@ def test_filters_too_narrow_for_every_bin_are_silent_and_no_error() -> None:
     assert not projection.spread(torch.ones(3, 512), torch.zeros(3, 1)).any()
 
 
-def test_a_projection_is_made_once() -> None:
+def test_projection_is_cached() -> None:
     assert mel_projection(SpectrogramParams(), 10.0, CPU) is mel_projection(SpectrogramParams(), 10.0, CPU)

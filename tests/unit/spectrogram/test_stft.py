@@ -1,4 +1,4 @@
-"""The working grid: frames, transforms, padding, and the sample rate it runs at."""
+"""The STFT grid: frames, transforms, padding and the working sample rate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def grid_of(hop: int, win: int, oversampling: int) -> FrameGrid:
 
 
 def resynthesise(grid: FrameGrid, signal: torch.Tensor, frames: int) -> torch.Tensor:
-    """There and back: transform a signal, transform its spectra back, and overlap-add them."""
+    """Transform a signal, transform its spectra back, and overlap-add them."""
     spectra = grid.analyse(grid.frames(grid.pad(signal, frames)))
     return grid.signal(grid.synthesise(spectra) * grid.normaliser(frames), frames)
 
@@ -59,7 +59,7 @@ def test_spectra_equal_those_of_torch(hop: int, win: int, oversampling: int) -> 
     theirs = torch.stft(padded, win, hop, window=torch.hann_window(win), center=False, return_complex=True).transpose(
         1, 2
     )
-    # The last frame's window reaches one sample past what both mirror the same way.
+    # The last frame's window reaches one sample past the range that both mirror equally.
     assert ours[:, : frames - 1, ::oversampling][..., : theirs.shape[-1]].abs().numpy() == pytest.approx(
         theirs[:, : frames - 1].abs().numpy(), abs=1e-4
     )
@@ -78,7 +78,7 @@ def test_overlap_add_in_parts_equals_the_whole() -> None:
 
 @pytest.mark.parametrize("win", [95, 100])
 @pytest.mark.parametrize("oversampling", [1, 2])
-def test_memory_used_again_changes_nothing(win: int, oversampling: int) -> None:
+def test_reused_buffers_do_not_change_the_result(win: int, oversampling: int) -> None:
     grid = grid_of(10, win, oversampling)
     buffer, windowed = grid.new_buffer(2, 8), torch.zeros(2, 8, grid.n_fft)
     for seed in range(3):
@@ -100,7 +100,7 @@ def test_the_padding_mirrors_the_signal() -> None:
     assert torch.equal(grid.signal(grid.pad(signal, frames), frames), signal)
 
 
-def test_the_normaliser_leaves_no_sound_in_the_padding() -> None:
+def test_normaliser_is_zero_in_the_padding() -> None:
     grid = grid_of(10, 60, 1)
     flat = grid.normaliser(20).view(-1)
     assert not flat[:30].any()
@@ -112,7 +112,7 @@ def test_the_normaliser_leaves_no_sound_in_the_padding() -> None:
     ("name", "expected"),
     [("riffusion-v1", 21000), ("20khz-stereo", 42000)],
 )
-def test_working_rates_of_the_presets(name: str, expected: int) -> None:
+def test_working_rates_of_the_presets_are_known(name: str, expected: int) -> None:
     up, down = working_rate(PRESETS[name])
     assert 44100 * up / down == expected
 
@@ -125,7 +125,7 @@ def test_working_rates_of_the_presets(name: str, expected: int) -> None:
     highest=st.integers(100, 4000),
     longer=st.integers(1, 2),
 )
-def test_properties_of_any_working_rate(rate: int, step: float, ratio: float, highest: int, longer: int) -> None:
+def test_working_rate_keeps_its_invariants(rate: int, step: float, ratio: float, highest: int, longer: int) -> None:
     params = SpectrogramParams(
         sample_rate=rate, step_size_ms=step, window_duration_ms=ratio * step, padded_duration_ms=ratio * step,
         max_frequency=highest,
@@ -142,7 +142,7 @@ def test_properties_of_any_working_rate(rate: int, step: float, ratio: float, hi
     assert grid.spacing * (grid.bins - 1) >= highest - grid.spacing
 
 
-def test_a_grid_is_made_once_and_cannot_be_changed() -> None:
+def test_frame_grid_is_cached_and_immutable() -> None:
     grid = frame_grid(SpectrogramParams(), 1, CPU)
     assert frame_grid(SpectrogramParams(), 1, CPU) is grid
     assert replace(grid, n_fft=1).n_fft == 1

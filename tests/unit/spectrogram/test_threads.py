@@ -1,4 +1,4 @@
-"""Threads of our own: what they compute, and that nobody else's are touched."""
+"""Worker threads: their results, and that other threads are unaffected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def two_cores():
-    """Let torch use two cores, whatever the machine has."""
+    """Let torch use two cores on any machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -26,7 +26,7 @@ def two_cores():
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 @pytest.mark.parametrize("frames", [1, 47, 48, 95, 96, 97, 512, 1000])
 def test_shares_cover_every_frame_once(size: int, frames: int) -> None:
-    """Shares follow each other from the first frame to the last, none empty, none more than there are threads."""
+    """Shares are adjacent from the first frame to the last, not empty, and at most one per thread."""
     shares = ThreadGroup(None, size).shares(frames)
     assert [start for start, _ in shares] == [0, *(stop for _, stop in shares[:-1])]
     assert shares[-1][1] == frames
@@ -35,8 +35,8 @@ def test_shares_cover_every_frame_once(size: int, frames: int) -> None:
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_crew_threads_use_one_core_each_and_other_threads_are_unaffected() -> None:
-    """The crew's threads have one core; the caller, and a thread born meanwhile, keep theirs."""
+def test_worker_threads_use_one_core_each_and_other_threads_are_unaffected() -> None:
+    """The crew's threads have one core each; the caller and a thread created meanwhile keep theirs."""
 
     def work(crew: ThreadGroup) -> tuple[int, list[int], int]:
         born: list[int] = []
@@ -53,15 +53,15 @@ def test_crew_threads_use_one_core_each_and_other_threads_are_unaffected() -> No
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_a_call_inside_a_call_is_done_alone() -> None:
-    """The leader does not wait for itself."""
+def test_nested_call_runs_serially() -> None:
+    """The calling thread does not wait for itself."""
     assert run_on(CPU, lambda _: run_on(CPU, lambda inner: inner)) is SERIAL
     assert run_on(CPU, lambda crew: crew.map(lambda _: run_on(CPU, lambda inner: inner), [0])) == [SERIAL]
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_calls_from_many_threads_are_all_answered() -> None:
-    """One goes on at a time, none is lost."""
+def test_calls_from_many_threads_all_complete() -> None:
+    """Calls run one at a time, and all return."""
     with ThreadPoolExecutor(6) as pool:
         answers = list(
             pool.map(lambda n: run_on(CPU, lambda crew: sum(crew.map(lambda x: x * n, range(5)))), range(20))
@@ -70,8 +70,8 @@ def test_calls_from_many_threads_are_all_answered() -> None:
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_an_error_is_raised_once_all_have_finished() -> None:
-    """Nobody writes into what the caller has given up."""
+def test_error_is_raised_after_all_threads_have_finished() -> None:
+    """No thread still writes into arrays that the caller has dropped."""
     running = threading.Semaphore(0)
     finished: list[int] = []
 
@@ -89,13 +89,13 @@ def test_an_error_is_raised_once_all_have_finished() -> None:
 
 @pytest.mark.usefixtures("two_cores")
 def test_no_gradients_are_recorded() -> None:
-    """Threads have their own mode, and a parameter of the host must not drag a graph along."""
+    """Gradient mode is per thread, and a parameter of the host must not create a graph."""
     weight = torch.ones(3, requires_grad=True)
     assert run_on(CPU, lambda crew: crew.map(lambda _: (weight * 2).requires_grad, [0, 1])) == [False, False]
 
 
-def test_an_error_is_raised_although_others_were_never_begun() -> None:
-    """More items than threads: those that wait are given up, and the error is the one of the item that failed."""
+def test_error_is_raised_although_other_items_never_started() -> None:
+    """With more items than threads, pending items are dropped and the error of the failed item is raised."""
     begun: list[int] = []
 
     def work(number: int) -> None:
@@ -110,8 +110,8 @@ def test_an_error_is_raised_although_others_were_never_begun() -> None:
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_no_more_items_at_once_than_torch_may_use_cores() -> None:
-    """However many cores the machine has, and in the items' order."""
+def test_number_of_parallel_items_is_limited_to_torch_threads() -> None:
+    """On any number of cores; the results are in the items' order."""
     lock, now, most = threading.Lock(), 0, 0
 
     def work(item: int) -> int:

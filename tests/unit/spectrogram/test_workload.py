@@ -1,4 +1,4 @@
-"""Estimates of images and their sound hold, for all parameters that there can be."""
+"""Estimates of memory and work for images and their sound are upper bounds for all parameters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LITTLE = Allowance(memory=300e6)
 
 @st.composite
 def all_params(draw: st.DrawFn) -> SpectrogramParams:
-    """Any parameters; combinations that contradict each other are left out."""
+    """Draw any valid parameters."""
     rate = draw(st.integers(8000, 192000))
     step = draw(st.floats(1, 100))
     window = min(step * draw(st.floats(2, 100)), 1000.0, 19000 / rate * 1000)
@@ -57,7 +57,7 @@ def all_params(draw: st.DrawFn) -> SpectrogramParams:
 
 @settings(max_examples=100, deadline=None)
 @given(params=all_params(), columns=st.integers(2, 10**12), more=st.integers(0, 10**12))
-def test_estimates_rise_and_never_overflow(params: SpectrogramParams, columns: int, more: int) -> None:
+def test_estimates_grow_with_the_work_and_never_overflow(params: SpectrogramParams, columns: int, more: int) -> None:
     for small, large in (
         (decode_workload(params, columns), decode_workload(params, columns + more)),
         (decode_workload(params, columns), decode_workload(params, columns, images=2)),
@@ -71,7 +71,7 @@ def test_estimates_rise_and_never_overflow(params: SpectrogramParams, columns: i
 
 @settings(max_examples=15, deadline=None)
 @given(params=all_params())
-def test_filters_never_need_more_than_was_said(params: SpectrogramParams) -> None:
+def test_filters_never_exceed_their_memory_estimate(params: SpectrogramParams) -> None:
     params = params.replace(num_frequencies=min(params.num_frequencies, 40_000_000 // params.n_fft))
     grid = frame_grid(params, 2, torch.device("cpu"))
     for spacing, bins in ((params.sample_rate / params.n_fft, params.n_fft // 2 + 1), (grid.spacing, grid.bins)):
@@ -129,7 +129,7 @@ print(json.dumps([peak() - before, said]))
                           "window_duration_ms": 1000, "padded_duration_ms": 1000}),
     ],
 )  # fmt: skip
-def test_no_process_needs_more_than_was_said(kind: str, size: int, values: dict[str, int]) -> None:
+def test_processes_never_exceed_their_memory_estimate(kind: str, size: int, values: dict[str, int]) -> None:
     command = [sys.executable, "-c", MEASURE, json.dumps([kind, size, values])]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     needed, said = json.loads(done.stdout)
@@ -168,13 +168,13 @@ def test_every_entry_point_refuses_oversized_work_before_starting(
         assert isinstance(result, ImageError)
 
 
-def test_a_song_of_three_hours_is_legitimate_on_a_usual_machine(tmp_path: object) -> None:
+def test_song_of_three_hours_is_allowed_with_16_gb(tmp_path: object) -> None:
     score = Score((Keyframe("a", seed=1, seconds=3 * 3600.0),))
     with allowance(Allowance(memory=12.8e9)):  # of a machine with 16 GB
         assert Song(SongSettings(score), tmp_path).plan.windows  # type: ignore[arg-type]
 
 
-def test_a_long_sound_is_drawn_in_pieces_and_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_sound_encoded_in_pieces_equals_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 100_000)).astype(np.float32)
     clip = AudioClip(noise, 22050)
     whole = audio_to_image(clip, PRESETS["20khz-stereo"])
@@ -186,7 +186,7 @@ def test_a_long_sound_is_drawn_in_pieces_and_is_the_same(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("level", [1e30, 3e38])
-def test_magnitudes_that_are_no_numbers_are_refused(level: float) -> None:
+def test_non_finite_magnitudes_are_refused(level: float) -> None:
     clip = AudioClip(np.full((1, 8820), level, np.float32) * np.float32([1, -1] * 4410), 44100)
     with pytest.raises(RiffusionError, match="too loud"):
         audio_to_image(clip)

@@ -1,4 +1,4 @@
-"""What a new page shows; a folder of songs, and the training set that was made of it."""
+"""Values of a new page, a folder of songs, and a training set of songs."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         return {name: control.value for name, control in request.module.CONTROLS(context).items()}
 
 
+@pytest.fixture
+def studio() -> Studio:
+    return Studio()
+
+
 def plucked(path: Path, seconds: float, seed: int) -> Path:
     """Write a song of plucked notes over a little noise."""
     rng = np.random.default_rng(seed)
@@ -41,7 +46,7 @@ def plucked(path: Path, seconds: float, seed: int) -> Path:
 
 @pytest.fixture(autouse=True)
 def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of uploads: what tests write below it counts as uploaded."""
+    """Return the folder of uploads; files below it count as uploaded."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     return tmp_path
 
@@ -55,7 +60,7 @@ def context(tmp_path: Path) -> PageContext:
 
 @pytest.fixture
 def songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two songs of 4 s, worked on in this process."""
+    """Return a folder of two songs of 4 s, which are processed in this process."""
     monkeypatch.setattr("riffusion_ext.dataset.pipeline.cores", lambda: 1)
     for number, name in enumerate(("one.wav", "album/two.wav"), 1):
         plucked(tmp_path / "songs" / name, 4.0, number)
@@ -64,7 +69,7 @@ def songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def narrow() -> DatasetSettings:
-    """Return settings of images 64 columns wide, so that short songs have many, and no check of taste."""
+    """Return settings of images 64 columns wide, so that short songs have many, without the subjective checks."""
     return DatasetSettings(SliceSettings(columns=64), CurateSettings(transition=None, duplicate=None))
 
 
@@ -80,5 +85,5 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def training_set(made_once: Path, tmp_path: Path) -> Path:
-    """Return a training set of 21 windows, the first and the last of each song left out."""
+    """Return a training set of 21 windows; the first and last of each song are left out."""
     return Path(shutil.copytree(made_once, tmp_path / "set"))

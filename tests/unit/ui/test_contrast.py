@@ -1,4 +1,4 @@
-"""Text in our colours can be read: WCAG 2's contrast of 4.5:1, in gradio's light and dark theme."""
+"""Our text colours have WCAG 2's contrast of 4.5:1 in gradio's light and dark theme."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _contrast(text: Colour, ground: Colour, opacity: float) -> float:
 
 
 def _rules() -> list[tuple[str, str, float]]:
-    """Selector, variable of the text's colour, and opacity of each rule that takes a colour from the theme."""
+    """Return selector, colour variable and opacity of each rule that uses a colour of the theme."""
     found = []
     for selector, body in _RULE.findall(re.sub(r"/\*.*?\*/", "", (ROOT / "style.css").read_text("utf-8"), flags=re.S)):
         colour = re.search(r"(?<![\w-])color:\s*var\(--([\w-]+)", body)
@@ -49,14 +49,14 @@ def _rules() -> list[tuple[str, str, float]]:
     return found
 
 
-def test_the_measure_knows_the_colour_that_was_too_faint() -> None:
+def test_contrast_of_a_known_faint_colour_is_too_low() -> None:
     grey, white = _theme_colour("body_text_color_subdued", "light"), _theme_colour("background_fill_primary", "light")
     assert _contrast(grey, white, 1.0) < LEAST
     assert _contrast((0.0, 0.0, 0.0), white, 1.0) == pytest.approx(21)
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
-def test_text_can_be_read(mode: str) -> None:
+def test_text_has_sufficient_contrast(mode: str) -> None:
     rules = _rules()
     assert any(".riffusion-info" in selector for selector, _, _ in rules)
     faint = {

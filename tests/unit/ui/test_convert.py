@@ -1,4 +1,4 @@
-"""The pages of the tab: what they return for good and bad files, and that they can be built on this gradio."""
+"""The conversion pages of the tab: results for good and bad files, and building them with this gradio."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_each_image_gets_a_player(context: PageContext, tmp_path: Path):
     assert str(made) in html
 
 
-def test_joined_clip_and_song(context: PageContext, tmp_path: Path):
+def test_joined_clip_and_song_are_made(context: PageContext, tmp_path: Path):
     files = [str(image(tmp_path / f"{n}.png")) for n in (1, 2)]
     html, _ = to_sound(context, files, kind=CLIPS, crossfade=0.05)
     assert html.count("<audio") == 3
@@ -82,7 +82,7 @@ def test_joined_clip_and_song(context: PageContext, tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", [EACH, CLIPS, JOINED, SONG])
-def test_files_have_the_resolution_of_the_place(context: PageContext, tmp_path: Path, kind: str):
+def test_files_have_the_configured_sample_format(context: PageContext, tmp_path: Path, kind: str):
     files = [str(image(tmp_path / f"{n}.png")) for n in (1, 2)]
     to_sound(replace(context, subtype=lambda: "pcm24"), files, kind=kind)
     paths = list((tmp_path / "out" / "sounds").glob("*/*.wav"))
@@ -92,13 +92,13 @@ def test_files_have_the_resolution_of_the_place(context: PageContext, tmp_path: 
             assert read_layout(file).width == 3
 
 
-def test_a_folder_on_the_server(context: PageContext, tmp_path: Path):
+def test_folder_on_the_server_can_be_named(context: PageContext, tmp_path: Path):
     image(tmp_path / "in" / "a.png")
     html, _ = to_sound(context, None, folder=f' "{tmp_path}/in" ')
     assert html.count("<audio") == 1
 
 
-def test_a_folder_box_that_is_hidden_is_closed_too(tmp_path: Path):
+def test_hidden_folder_field_is_ignored(tmp_path: Path):
     closed = PageContext(output_dir=lambda: tmp_path / "out", folders=False)
     image(tmp_path / "in" / "a.png")
     sound(tmp_path / "in" / "a.wav")
@@ -112,9 +112,7 @@ def test_a_folder_box_that_is_hidden_is_closed_too(tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_disk_too_full_for_the_archive_is_a_sentence(
-    context: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_full_disk_while_archiving_is_reported(context: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -130,9 +128,7 @@ def test_a_disk_too_full_for_the_archive_is_a_sentence(
     assert list(tmp_path.rglob("*.zip")) == []
 
 
-def test_a_folder_that_cannot_be_removed_is_no_error(
-    context: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_failure_to_remove_a_folder_is_no_error(context: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse(self: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -150,7 +146,7 @@ def test_missing_input_is_reported_in_one_sentence(context: PageContext, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_bad_images_are_sentences_with_the_users_names(context: PageContext, tmp_path: Path):
+def test_bad_images_are_reported_by_their_original_names(context: PageContext, tmp_path: Path):
     good, bad = image(tmp_path / "good.png"), tmp_path / "k3jx.png"
     bad.write_text("no")
     wrapper = SimpleNamespace(name=str(bad), orig_name="<b>my song.png")
@@ -165,21 +161,21 @@ def test_bad_images_are_sentences_with_the_users_names(context: PageContext, tmp
     assert len(list((tmp_path / "out" / "sounds").iterdir())) == 1
 
 
-def test_unwritable_results_folder_is_a_sentence(tmp_path: Path):
+def test_unwritable_results_folder_is_reported(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     html, _ = to_sound(PageContext(output_dir=lambda: tmp_path / "file"), [str(image(tmp_path / "a.png"))])
     assert 'role="alert"' in html
     assert "folder" in html
 
 
-def test_song_to_tiles(context: PageContext, tmp_path: Path):
+def test_song_is_encoded_into_tiles(context: PageContext, tmp_path: Path):
     html, shown, made = to_images(context, [str(sound(tmp_path / "song.wav", 6.0))])
     assert re.findall(r'<img src="URL/([^"]+)"', shown) == ["song_00000.png", "song_00001.png"]
     assert re.findall(r'download="([^"]+)"', shown + made) == ["song_00000.png", "song_00001.png", "pictures.zip"]
     assert "2 images made" in html
 
 
-def test_song_to_one_wide_image(context: PageContext, tmp_path: Path):
+def test_song_is_encoded_into_one_wide_image(context: PageContext, tmp_path: Path):
     _, shown, made = to_images(context, [str(sound(tmp_path / "long.wav", 45.0))], audio_to_images.WIDE)
     (path,) = (tmp_path / "out").glob("pictures/*/*.png")
     with Image.open(path) as image:
@@ -188,17 +184,17 @@ def test_song_to_one_wide_image(context: PageContext, tmp_path: Path):
     assert f'download="{path.name}"' in shown
     (small,) = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)"', shown)
     with Image.open(io.BytesIO(base64.b64decode(small))) as image:
-        assert image.size == (1024, 256)  # what browsers can show
+        assert image.size == (1024, 256)  # the size that browsers can show
 
 
-def test_bad_song_is_a_sentence(context: PageContext, tmp_path: Path):
+def test_bad_song_is_reported(context: PageContext, tmp_path: Path):
     (tmp_path / "bad.mp3").write_text("nothing")
     html, shown, made = to_images(context, [str(tmp_path / "bad.mp3")])
     assert 'role="alert"' in html
     assert (shown, made) == ("", "")
 
 
-def test_inspect_shows_a_table_and_escapes(tmp_path: Path):
+def test_inspect_shows_an_escaped_table(tmp_path: Path):
     path = image(tmp_path / "a.png")
     table = inspect.inspect(SimpleNamespace(name=str(path), orig_name="<i>.png"))
     assert "30 x 512" in table
@@ -208,7 +204,7 @@ def test_inspect_shows_a_table_and_escapes(tmp_path: Path):
     assert "<table" not in inspect.inspect(None)
 
 
-def test_folders_of_two_presses_differ(context: PageContext):
+def test_each_run_has_its_own_folder(context: PageContext):
     folders = {context.new_folder("sounds") for _ in range(3)}
     assert len(folders) == 3
 
@@ -223,12 +219,12 @@ def test_results_are_shown_by_an_id_that_names_no_file(tmp_path: Path):
     assert media_url(path) != url
 
 
-def test_chosen_files_wants_something():
+def test_empty_choice_of_files_is_refused():
     with pytest.raises(RiffusionError, match="choose files"):
         chosen_files(None, "  ", ())
 
 
-def test_pages_can_be_built(tmp_path: Path):
+def test_pages_are_built_with_unique_labels(tmp_path: Path):
     pytest.importorskip("gradio", exc_type=ImportError)
     from riffusion_ext.ui.app import build_app
     from riffusion_ext.ui.pages.tab import build_tab
@@ -303,13 +299,13 @@ def test_clips_are_cut_on_the_beat_and_joined_in_time(context: PageContext, tmp_
     assert archive is not None
 
 
-def test_an_image_without_a_beat_is_said_and_heard_whole(context: PageContext, tmp_path: Path):
+def test_image_without_a_beat_is_reported_and_decoded_whole(context: PageContext, tmp_path: Path):
     html, _ = cut_to_sound(context, [str(image(tmp_path / "a.png"))], kind=EACH, crop={"crop": "once"})
     assert "heard whole" in html
     assert made_files(tmp_path) == {"a.wav": 29 * 441}
 
 
-def test_all_joined_is_one_file(context: PageContext, tmp_path: Path):
+def test_joined_result_is_one_file(context: PageContext, tmp_path: Path):
     files = [str(image(tmp_path / f"b{n}.png")) for n in (10, 2)]
     html, archive = cut_to_sound(context, files, kind=JOINED, joined_name="b2.wav")
     assert html.count("<audio") == 1
@@ -317,13 +313,13 @@ def test_all_joined_is_one_file(context: PageContext, tmp_path: Path):
     assert set(made_files(tmp_path)) == {"b2.wav"}
 
 
-def test_a_joined_file_is_not_mistaken_for_an_image_s(context: PageContext, tmp_path: Path):
+def test_joined_file_does_not_clash_with_an_image_name(context: PageContext, tmp_path: Path):
     files = [str(image(tmp_path / name)) for name in ("joined.png", "other.png")]
     cut_to_sound(context, files)
     assert set(made_files(tmp_path)) == {"joined.wav", "joined_png.wav", "other.wav"}
 
 
-def test_only_names_that_fit(context: PageContext, tmp_path: Path):
+def test_only_files_matching_the_pattern_are_converted(context: PageContext, tmp_path: Path):
     for name in ("a1.png", "a2.png", "b.png"):
         image(tmp_path / "in" / name)
     html, _ = cut_to_sound(context, [str(image(tmp_path / "up.png"))], f"{tmp_path}/in", kind=EACH, patterns="A*, U*")
@@ -340,7 +336,7 @@ def test_only_names_that_fit(context: PageContext, tmp_path: Path):
         ({"crop": {"crop": "fixed", "crop_width": 1}}, "2 to 65536"),
     ],
 )
-def test_values_that_cannot_be_are_refused_before_the_work(
+def test_invalid_values_are_refused_before_the_work(
     options: dict[str, Any], words: str, context: PageContext, tmp_path: Path
 ):
     html, archive = cut_to_sound(context, [str(image(tmp_path / "a.png"))], **options)

@@ -1,4 +1,4 @@
-"""The page "Live": its controls, and what its buttons do."""
+"""The page "Live": its controls and buttons."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from riffusion_ext.options.live import settings_of
 from riffusion_ext.services.model_provider import BackendModel
 from riffusion_ext.ui.fields.live import live_controls
 from riffusion_ext.ui.pages import live
+from tests.unit.small import LOW_TEXT
 from tests.unit.ui.studio import Studio, sources
 from tests.unit.waiting import until
 
@@ -30,7 +31,6 @@ pytestmark = pytest.mark.filterwarnings("default")
 CONTROLS = live_controls  # of the page that `opened` lays out
 
 ROOT = Path(__file__).resolve().parents[3]
-SMALL = "sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_duration_ms=100"
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def values(opened: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def small(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values of a jam that is quickly generated."""
-    return values | {"preset": "custom", "custom": SMALL, "width": 128, "overlap": 64, "ahead": 5}
+    """Return values of a session that is quickly generated."""
+    return values | {"preset": "custom", "custom": LOW_TEXT, "width": 128, "overlap": 64, "ahead": 5}
 
 
 @pytest.fixture(autouse=True)
@@ -86,19 +86,17 @@ CHANGES: list[tuple[dict[str, Any], Any, Any]] = [
 
 
 @pytest.mark.parametrize(("change", "part", "expected"), CHANGES, ids=["-".join(change) for change, *_ in CHANGES])
-def test_each_control_does_what_it_says(change: dict[str, Any], part: Any, expected: Any, values: dict[str, Any]):
+def test_each_control_sets_its_setting(change: dict[str, Any], part: Any, expected: Any, values: dict[str, Any]):
     assert part(settings_of(values)) != expected
     assert part(settings_of(values | change)) == expected
 
 
-def test_every_control_is_tried(values: dict[str, Any]):
+def test_every_control_is_tested(values: dict[str, Any]):
     assert {name for change, *_ in CHANGES for name in change} | {"engine", "recordings"} == set(values)
     assert settings_of(values) == JamSettings("funk", ahead=20)
 
 
-def test_values_that_cannot_be_are_sentences(
-    values: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
-):
+def test_invalid_values_are_refused(values: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry):
     context = studio.context(tmp_path)
     for change, text in (
         ({"bpm": None}, "A value is missing: bpm"),
@@ -112,7 +110,7 @@ def test_values_that_cannot_be_are_sentences(
     assert studio.generated == 0
 
 
-def test_from_start_to_recording_to_stop(
+def test_session_is_started_recorded_and_stopped(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry, monkeypatch: pytest.MonkeyPatch
 ):
     context = studio.context(tmp_path, model=BackendModel(lambda: studio, default_sampler="Euler"))
@@ -143,7 +141,7 @@ def test_from_start_to_recording_to_stop(
     until(lambda: not list(tmp_path.glob("jams/playing/*")))
 
 
-def test_a_recording_that_cannot_be_written_is_said(
+def test_unwritable_recording_is_reported(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
     id_ = live.start(studio.context(tmp_path), "", small)
@@ -159,7 +157,7 @@ def test_a_recording_that_cannot_be_written_is_said(
     assert not jam.ended
 
 
-def test_a_new_jam_takes_the_place_of_the_one_before(
+def test_new_session_replaces_the_previous_one(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
     context = studio.context(tmp_path)
@@ -181,7 +179,7 @@ def test_refused_start_changes_nothing(
 
 
 class Loud(BackendModel):
-    """A model in a place with a style of prompts."""
+    """A model provider with one prompt style."""
 
     def styles(self) -> list[str]:
         return ["loud"]
@@ -190,7 +188,9 @@ class Loud(BackendModel):
         return f"{prompt}, {styles[0]}", f"{negative}soft"
 
 
-def test_styles_go_into_both_prompts(small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry):
+def test_styles_are_applied_to_prompt_and_negative_prompt(
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
+):
     context = studio.context(
         tmp_path,
         model=Loud(lambda: studio),
@@ -219,7 +219,7 @@ def test_files_of_killed_programs_are_removed(
     assert new.exists()
 
 
-def test_translations_keep_their_numbers():
+def test_translations_keep_their_placeholders():
     for path in (ROOT / "localizations").glob("*.json"):
         for text, translated in json.loads(path.read_text("utf-8")).items():
             assert sorted(re.findall(r"\{\d\}", text)) == sorted(re.findall(r"\{\d\}", translated)), text

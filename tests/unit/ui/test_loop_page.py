@@ -26,11 +26,6 @@ OPTIONS = {"engine": "fast", "format": "wav"}
 
 
 @pytest.fixture
-def studio() -> Studio:
-    return Studio()
-
-
-@pytest.fixture
 def values(opened: dict[str, Any]) -> dict[str, Any]:
     return deepcopy(opened) | {"prompt": "techno"}
 
@@ -53,7 +48,7 @@ CHANGES: list[tuple[dict[str, Any], Any, Any]] = [
 
 
 @pytest.mark.parametrize(("change", "part", "expected"), CHANGES, ids=["-".join(change) for change, *_ in CHANGES])
-def test_each_control_does_what_it_says_and_comes_back(
+def test_each_control_sets_its_setting_and_is_restored(
     change: dict[str, Any], part: Any, expected: Any, values: dict[str, Any]
 ):
     assert part(settings_of(values)) != expected
@@ -62,12 +57,12 @@ def test_each_control_does_what_it_says_and_comes_back(
     assert settings_of(values | values_of(settings)) == settings
 
 
-def test_every_control_is_tried(values: dict[str, Any]):
+def test_every_control_is_tested(values: dict[str, Any]):
     assert {name for change, *_ in CHANGES for name in change} | {"engine", "format"} == set(values)
     assert settings_of(values) == LoopSettings("techno")
 
 
-def test_values_that_cannot_be_are_sentences(values: dict[str, Any], studio: Studio, tmp_path: Path):
+def test_invalid_values_are_refused(values: dict[str, Any], studio: Studio, tmp_path: Path):
     with pytest.raises(RiffusionError, match="A value is missing: bars, bpm"):
         settings_of(values | {"bars": None, "bpm": None})
     context = studio.context(tmp_path)
@@ -76,7 +71,7 @@ def test_values_that_cannot_be_are_sentences(values: dict[str, Any], studio: Stu
     assert studio.generated == 0
 
 
-def test_a_loop_plays_round_and_round_and_is_exact(values: dict[str, Any], studio: Studio, tmp_path: Path):
+def test_loop_has_a_repeating_player_and_its_exact_length(values: dict[str, Any], studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path)
     settings = settings_of(values | {"bars": 1, "bpm": 133})
     page = page_of(make(new_task(), context, settings, OPTIONS, Image.new("RGB", (64, 512), "gray")))
@@ -95,7 +90,7 @@ def test_a_loop_plays_round_and_round_and_is_exact(values: dict[str, Any], studi
     assert request.init is not None
 
 
-def test_stop_is_no_error(values: dict[str, Any], studio: Studio, tmp_path: Path):
+def test_stopping_is_no_error(values: dict[str, Any], studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path)
     task = new_task()
     studio.go_on.clear()

@@ -43,7 +43,7 @@ MARKUP = """<b>&amp;"><script>alert('1')</script><a onclick="x" 'y"""
 @given(TEXTS, TEXTS, TEXTS)
 @example(MARKUP, MARKUP, MARKUP)
 @example(MARKUP, "", MARKUP)
-def test_nothing_in_a_prompt_or_name_becomes_markup(url: str, label: str, name: str) -> None:
+def test_prompts_and_names_are_escaped(url: str, label: str, name: str) -> None:
     page = Reader(panel([player(url, label, 5.11, name, seed=3)], [message(label, "error")]))
     assert [tag for tag, _ in page.tags] == ["section", "p", "ul", "li", "div", "audio", "div", "span", "span", "a"]
     audio, link = dict(page.tags)["audio"], dict(page.tags)["a"]
@@ -53,7 +53,7 @@ def test_nothing_in_a_prompt_or_name_becomes_markup(url: str, label: str, name: 
     assert not any(key.startswith("on") for _, attributes in page.tags for key in attributes)
 
 
-def test_a_player_says_what_a_listener_wants_to_know() -> None:
+def test_player_shows_title_seed_duration_and_download() -> None:
     page = Reader(player("file=a.wav", "funky  bass", 5.11, "7.wav", seed=7, number=2))
     assert page.text == "2. funky bassseed 75.11 sDownload"
     tags = dict(page.tags)
@@ -84,11 +84,11 @@ def test_a_player_names_its_image(name: str) -> None:
     assert dict(page.tags)["li"]["data-picture"] == name
 
 
-def test_a_player_of_no_single_image_names_none() -> None:
+def test_player_without_a_single_image_names_none() -> None:
     assert "data-picture" not in player("u", "a", 1.0, "a.wav")
 
 
-def test_kinds_of_messages() -> None:
+def test_messages_have_the_role_of_their_kind() -> None:
     assert 'role="status"' in message("done")
     assert 'role="alert"' in message("no", "error")
     with pytest.raises(ValueError, match=r"'loud'.*info, warning or error"):
@@ -96,5 +96,5 @@ def test_kinds_of_messages() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0.00 s"), (5.11, "5.11 s"), (59.999, "60.00 s"), (65, "1:05 min")])
-def test_durations(seconds: float, text: str) -> None:
+def test_durations_are_formatted(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text

@@ -1,4 +1,4 @@
-"""The contact sheet on the page: what it shows, what it saves, and what it lets no one lose."""
+"""The contact sheet on the page: display, saving, and protection against lost edits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def opened(out: Path, show: str = "all", words: str = "", page: float | None = 1
 
 
 def values_of(sheet: Sheet, **changes: Any) -> list[Any]:
-    """Return what the controls of the page say, some of them changed: ``keep3=False, caption0="..."``."""
+    """Return the values of the page's controls with some changed: ``keep3=False, caption0="..."``."""
     parts = {}
     for number, window in enumerate(sheet.windows):
         parts |= {f"keep{number}": window.kept, f"caption{number}": window.caption}
@@ -63,7 +63,7 @@ def texts(out: Path) -> dict[str, str]:
         ("all", "one two", 0),
     ],
 )
-def test_filters_and_words(show: str, words: str, count: int, training_set: Path):
+def test_windows_are_filtered_by_decision_and_text(show: str, words: str, count: int, training_set: Path):
     sheet = opened(training_set, show, words)
     assert len(sheet.files) == count
     assert len(sheet.windows) == min(count, CELLS)
@@ -71,7 +71,7 @@ def test_filters_and_words(show: str, words: str, count: int, training_set: Path
 
 
 @given(page=st.one_of(st.none(), st.integers(), st.floats(-1e9, 1e9)))
-def test_every_number_is_the_page_next_to_it(page: float | None, made_once: Path):
+def test_any_page_number_is_clamped_to_an_existing_page(page: float | None, made_once: Path):
     sheet = opened(made_once, page=page)
     assert sheet.page == min(max(int(page or 1), 1), 2)
     assert len(sheet.windows) == (CELLS if sheet.page == 1 else ALL - CELLS)
@@ -84,7 +84,7 @@ def test_pages_have_every_window_once_in_order(training_set: Path):
     assert [window.file for window in (*first.windows, *second.windows)] == [w.file for w in manifest.windows]
 
 
-def test_another_filter_begins_at_its_first_page_unless_a_page_is_named(training_set: Path):
+def test_changed_filter_starts_at_its_first_page_unless_a_page_is_entered(training_set: Path):
     second = opened(training_set, page=2)
     assert opened(training_set, "kept", page=2, before=second).page == 1
     assert opened(training_set, page=2, before=second).page == 2
@@ -134,7 +134,7 @@ def test_keep_drop_and_caption_reach_the_files(training_set: Path):
     assert save(sheet, values_of(sheet, keep3=False)) == "1 changed window saved."
 
 
-def test_edits_belong_to_the_set_on_the_page_not_to_the_folder_typed_since(training_set: Path, tmp_path: Path):
+def test_edits_are_saved_to_the_shown_set_not_to_a_newly_typed_folder(training_set: Path, tmp_path: Path):
     other = Path(shutil.copytree(training_set, tmp_path / "other"))
     sheet = opened(training_set)
     save(sheet, values_of(sheet, keep1=False))
@@ -162,14 +162,14 @@ def test_page_of_an_older_set_reports_lost_edits(training_set: Path):
     assert "1 changed window lost: there is no training set" in save(sheet, values_of(sheet, keep1=False))
 
 
-def test_a_set_that_is_worked_on_is_not_touched(training_set: Path):
+def test_locked_set_is_not_changed(training_set: Path):
     sheet = opened(training_set)
     with Store(training_set).locked(), pytest.raises(RiffusionError, match="another run is working"):
         save(sheet, values_of(sheet, keep1=False))
     assert len(open_set(training_set)[1].kept) == KEPT
 
 
-def test_an_image_removed_by_hand_does_not_stop_the_others(training_set: Path):
+def test_missing_image_does_not_affect_other_edits(training_set: Path):
     sheet = opened(training_set)
     gone, other = sheet.windows[3], sheet.windows[4]
     decide(training_set, {gone.file: Decision(caption="decided before")})
@@ -214,7 +214,7 @@ def test_a_cell_shows_image_song_time_and_reasons(training_set: Path):
 
 
 @given(name=st.text(st.characters(), max_size=30), reason=st.sampled_from([MARKUP, "", "plain"]))
-def test_hostile_names_and_reasons_are_text(name: str, reason: str, made_once: Path):
+def test_names_and_reasons_are_escaped(name: str, reason: str, made_once: Path):
     window = open_set(made_once)[1].windows[0]
     reasons = ({"kind": MARKUP, "text": reason},)
     plain = cell_html(made_once, replace(window, song="", reasons=()))
@@ -224,7 +224,7 @@ def test_hostile_names_and_reasons_are_text(name: str, reason: str, made_once: P
     assert "<script" not in html
 
 
-def test_a_damaged_image_is_said_in_its_cell(training_set: Path):
+def test_damaged_image_is_reported_in_its_cell(training_set: Path):
     window = opened(training_set).windows[1]
     (training_set / "pictures" / window.file).write_bytes(b"no image")
     html = cell_html(training_set, window)
@@ -232,7 +232,7 @@ def test_a_damaged_image_is_said_in_its_cell(training_set: Path):
     assert "<img" not in html
 
 
-def test_a_window_is_heard_as_the_model_will_learn_it(training_set: Path, context: PageContext, tmp_path: Path):
+def test_window_is_played_from_its_decoded_image(training_set: Path, context: PageContext, tmp_path: Path):
     sheet = opened(training_set)
     html = play_window(context, sheet, 1)
     (sound,) = (tmp_path / "results" / "listening").glob("*.wav")
@@ -243,7 +243,7 @@ def test_a_window_is_heard_as_the_model_will_learn_it(training_set: Path, contex
     assert read_audio(sound).samples.any()
 
 
-def test_sounds_that_were_heard_do_not_pile_up(
+def test_only_the_latest_played_sounds_are_kept(
     training_set: Path, context: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(review, "_MAX_CLIPS", 2)
@@ -268,7 +268,7 @@ def test_unplayable_window_is_reported_in_one_sentence(training_set: Path, conte
 
 
 class OnPage:
-    """The sheet's components, and its buttons pressed as the host would."""
+    """The components of the sheet, whose buttons can be pressed as by the host."""
 
     def __init__(self, context: PageContext) -> None:
         gr = pytest.importorskip("gradio", exc_type=ImportError)
@@ -277,7 +277,7 @@ class OnPage:
         self.blocks = blocks
 
     def press(self, elem_id: str, *inputs: Any) -> dict[str, Any]:
-        """Return what the button's function says, the note, folder, page, sheet and button by name, cells by number."""
+        """Return what the button's function returns: note, folder, page, sheet and button by name, cells by number."""
         (button,) = (block for block in self.blocks.blocks.values() if getattr(block, "elem_id", "") == elem_id)
         outcome = self._function_of(button)(*inputs)
         assert len(outcome) == len(self.opened.outputs)
@@ -297,7 +297,7 @@ def page(context: PageContext) -> OnPage:
     return OnPage(context)
 
 
-def test_every_button_saves_before_it_goes_on(page: OnPage, training_set: Path):
+def test_every_button_saves_the_edits_first(page: OnPage, training_set: Path):
     shown = page.press("riffusion_review_show", Sheet(), f'"{training_set}"', "all", "", 1, *[False, ""] * CELLS)
     assert f"{KEPT} of {ALL} windows kept. Page 1 of 2." in shown["note"]
     assert shown["folder"] == str(training_set)
@@ -326,7 +326,7 @@ def test_every_button_saves_before_it_goes_on(page: OnPage, training_set: Path):
     assert sum(cell[0]["visible"] for cell in second["cells"]) == ALL - CELLS
 
 
-def test_an_error_leaves_the_page_as_it_is(page: OnPage, training_set: Path, tmp_path: Path):
+def test_error_does_not_change_the_page(page: OnPage, training_set: Path, tmp_path: Path):
     nothing = page.press("riffusion_review_show", Sheet(), "", "all", "", 1, *[False, ""] * CELLS)
     assert "No training set yet" in nothing["note"]
     assert "riffusion-info" in nothing["note"]
@@ -351,7 +351,7 @@ def test_filter_without_matches_is_reported(page: OnPage, training_set: Path):
     assert not any(cell[0]["visible"] for cell in shown["cells"])
 
 
-def test_sending_waits_for_a_list_of_concepts(page: OnPage, training_set: Path):
+def test_send_button_needs_a_list_of_concepts(page: OnPage, training_set: Path):
     inputs = (Sheet(), str(training_set), "all", "", 1, *[False, ""] * CELLS)
     assert page.press("riffusion_review_show", *inputs)["send"]["interactive"]
     assert json.loads((training_set / "concepts_list.json").read_text("utf-8"))
@@ -359,7 +359,7 @@ def test_sending_waits_for_a_list_of_concepts(page: OnPage, training_set: Path):
     assert not page.press("riffusion_review_show", *inputs)["send"]["interactive"]
 
 
-def test_a_damaged_manifest_is_a_sentence(training_set: Path):
+def test_damaged_manifest_is_reported(training_set: Path):
     (training_set / "manifest.json").write_text("{", "utf-8")
     with pytest.raises(RiffusionError, match=r"manifest\.json"):
         opened(training_set)

@@ -1,4 +1,4 @@
-"""The page "Riff": its controls, and songs that are regenerated, mixed anew and compared."""
+"""The page "Riff": its controls, and songs that are regenerated, remixed and compared."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from riffusion_ext.ui.fields.riff import riff_controls
 from riffusion_ext.ui.layout.page_context import Upload
 from riffusion_ext.ui.layout.result_panel import values_from_file
 from riffusion_ext.ui.pages.riff import make, new_task, play_difference, remix, resume
+from tests.unit.small import SMALL_TEXT
 from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -27,14 +28,8 @@ CONTROLS = riff_controls  # of the page that `opened` lays out
 
 OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
 SECONDS = 4.0
-RATE = 8000
-SMALL = f"sample_rate={RATE}, max_frequency=4000, num_frequencies=64, window_duration_ms=50, padded_duration_ms=100"
-QUICK = {"preset": "custom", "custom": SMALL, "width": 128, "overlap": 48}
-
-
-@pytest.fixture
-def studio() -> Studio:
-    return Studio()
+RATE = 8000  # that of SMALL_TEXT
+QUICK = {"preset": "custom", "custom": SMALL_TEXT, "width": 128, "overlap": 48}
 
 
 @pytest.fixture
@@ -47,7 +42,7 @@ def song(tmp_path: Path) -> Upload:
 
 @pytest.fixture
 def values(opened: dict[str, Any]) -> dict[str, Any]:
-    """Return what a page that was just opened says, and a prompt."""
+    """Return the values of a new page, with a prompt."""
     return deepcopy(opened) | {"prompt": "disco"}
 
 
@@ -84,7 +79,7 @@ CHANGES: list[tuple[dict[str, Any], Any, Any]] = [
 
 
 @pytest.mark.parametrize(("change", "part", "expected"), CHANGES, ids=["-".join(change) for change, *_ in CHANGES])
-def test_each_control_does_what_it_says_and_comes_back(
+def test_each_control_sets_its_setting_and_is_restored(
     change: dict[str, Any], part: Any, expected: Any, values: dict[str, Any]
 ):
     assert part(settings_of(values)) != expected
@@ -93,11 +88,11 @@ def test_each_control_does_what_it_says_and_comes_back(
     assert settings_of(values | values_of(settings)) == settings
 
 
-def test_every_control_is_tried(values: dict[str, Any]):
+def test_every_control_is_tested(values: dict[str, Any]):
     assert {name for change, *_ in CHANGES for name in change} | {"batch", "engine", "format"} == set(values)
 
 
-def test_a_page_just_opened_keeps_the_song_recognisable(values: dict[str, Any]):
+def test_default_denoising_lies_within_the_riff_presets(values: dict[str, Any]):
     settings = settings_of(values)
     assert settings == RiffSettings(settings.keyframes)
     recipes = [recipe["denoise"] for recipe in PRESETS_RIFF.values()]
@@ -117,13 +112,13 @@ def test_a_page_just_opened_keeps_the_song_recognisable(values: dict[str, Any]):
         ({"channels": "stereo", "preset": "20khz-stereo"}, "needs images in mono"),
     ],
 )
-def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str, values: dict[str, Any]):
+def test_invalid_values_are_refused(change: dict[str, Any], words: str, values: dict[str, Any]):
     with pytest.raises(RiffusionError, match=words):
         settings_of(values | change)
 
 
 @pytest.mark.parametrize(("channels", "preset"), [("mono", "riffusion-v1"), ("stereo", "custom"), ("double", "custom")])
-def test_a_song_is_generated_over_and_stays_in_step(
+def test_riff_has_the_length_of_its_song_in_all_channel_modes(
     channels: str, preset: str, values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
 ):
     context = studio.context(tmp_path)
@@ -142,7 +137,7 @@ def test_a_song_is_generated_over_and_stays_in_step(
     assert settings_of(values | values_from_file(str(path), "riff", values_of)[0]) == made
 
 
-def test_the_preview_generates_one_window_and_the_song_begins_with_it(
+def test_preview_generates_one_window_that_the_song_reuses(
     values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
 ):
     context = studio.context(tmp_path)
@@ -156,10 +151,10 @@ def test_the_preview_generates_one_window_and_the_song_begins_with_it(
     settings = settings_of(small | {"seed": page["extra"]["seed"]})
     page_of(make(task, context, song, settings, OPTIONS))
     windows = len(list((tmp_path / "riffs" / "windows").glob("*/windows/*.png")))
-    assert studio.generated == windows > 1, "the first window was not painted again"
+    assert studio.generated == windows > 1, "the first window was not generated again"
 
 
-def test_stop_and_resume(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
+def test_stopped_riff_is_resumed(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
     context = studio.context(tmp_path)
     studio.fail_at = 2
     page = page_of(make(new_task(), context, song, short, OPTIONS))
@@ -175,7 +170,7 @@ def test_stop_and_resume(short: RiffSettings, studio: Studio, song: Upload, tmp_
     assert "The song my &lt;song&gt;.wav is gone" in page_of(resume(new_task(), context))["status"]
 
 
-def test_mixed_anew_and_compared_without_generating(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
+def test_result_is_remixed_without_generating(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
     context = studio.context(tmp_path)
     values = {"wet": "0", "law": "linear", "level": "recorded", "format": "wav"}
     assert "make one first" in remix(context, {}, values)
@@ -185,7 +180,7 @@ def test_mixed_anew_and_compared_without_generating(short: RiffSettings, studio:
     assert len(sources(html)) == 1
     (path,) = tmp_path.glob("riffs/*-*-*/*(mix 0).wav")
     original = read_audio(song.path)
-    assert np.allclose(read_audio(path).samples, original.samples, atol=2e-4), "none of the result is the song"
+    assert np.allclose(read_audio(path).samples, original.samples, atol=2e-4), "a mix of 0 is the song"
     assert settings_in(path)[1].wet.at(0) == 0
     for lost in (False, True):
         assert len(sources(play_difference(context, done, values, lost=lost))) == 1
@@ -193,7 +188,7 @@ def test_mixed_anew_and_compared_without_generating(short: RiffSettings, studio:
     assert "the share of the result" in remix(context, done, values | {"wet": "loud"})
 
 
-def test_a_file_that_is_no_sound_is_a_sentence(short: RiffSettings, studio: Studio, tmp_path: Path):
+def test_file_that_is_not_audio_is_refused(short: RiffSettings, studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path)
     (tmp_path / "bad.mp3").write_text("no music")
     page = page_of(make(new_task(), context, Upload(tmp_path / "bad.mp3", "bad.mp3"), short, OPTIONS))

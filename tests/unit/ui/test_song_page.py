@@ -1,4 +1,4 @@
-"""The page "Song": its controls, and songs that are heard before their end, stopped, resumed and restored."""
+"""The page "Song": its controls, and songs that are played during generation, stopped, resumed and restored."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from riffusion_ext.ui.layout.result_panel import values_from_file
 from riffusion_ext.ui.layout.resume_state import ResumeState
 from riffusion_ext.ui.pages import loop
 from riffusion_ext.ui.pages.song import build_page, last_end, make, new_task, restore_images, resume, window_image
+from tests.unit.small import SMALL_TEXT
 from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -38,18 +39,12 @@ CONTROLS = song_controls  # of the page that `opened` lays out
 
 OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
 SCORE = "6 | funky bass | seed 3\n2 | <b>piano</b>"
-SMALL = "sample_rate=8000, max_frequency=4000, num_frequencies=64, window_duration_ms=50, padded_duration_ms=100"
-QUICK = {"preset": "custom", "custom": SMALL}
-
-
-@pytest.fixture
-def studio() -> Studio:
-    return Studio()
+QUICK = {"preset": "custom", "custom": SMALL_TEXT}
 
 
 @pytest.fixture
 def values(opened: dict[str, Any]) -> dict[str, Any]:
-    """Return what a page that was just opened says, and a score."""
+    """Return the values of a new page, with a score."""
     return deepcopy(opened) | {"score": "2 bars | a\n0:03 | b -- c | seed 5 | cfg 9", "batch": 2}
 
 
@@ -61,7 +56,7 @@ def short(values: dict[str, Any]) -> SongSettings:
 
 @pytest.fixture
 def tall(short: SongSettings) -> SongSettings:
-    """Return the same of windows as high as the model's."""
+    """Return the same settings with windows of the model's height."""
     return replace(short, params=PRESETS["riffusion-v1"])
 
 
@@ -88,7 +83,7 @@ CHANGES: list[tuple[dict[str, Any], Any, Any]] = [
 
 
 @pytest.mark.parametrize(("change", "part", "expected"), CHANGES, ids=["-".join(change) for change, *_ in CHANGES])
-def test_each_control_does_what_it_says_and_comes_back(
+def test_each_control_sets_its_setting_and_is_restored(
     change: dict[str, Any], part: Any, expected: Any, values: dict[str, Any]
 ):
     assert part(settings_of(values)) != expected
@@ -97,11 +92,11 @@ def test_each_control_does_what_it_says_and_comes_back(
     assert settings_of(values | values_of(settings)) == settings
 
 
-def test_every_control_is_tried(values: dict[str, Any]):
+def test_every_control_is_tested(values: dict[str, Any]):
     assert {name for change, *_ in CHANGES for name in change} | {"score", "batch", "engine", "format"} == set(values)
 
 
-def test_a_page_just_opened_means_the_usual_settings(values: dict[str, Any]):
+def test_page_defaults_are_the_default_settings(values: dict[str, Any]):
     settings = settings_of(values)
     assert settings == SongSettings(settings.score)
     assert [frame.seed for frame in settings.score.keyframes] == [-1, 5]
@@ -118,18 +113,20 @@ def test_a_page_just_opened_means_the_usual_settings(values: dict[str, Any]):
         ({"seed": -7}, "a seed must lie between"),
     ],
 )
-def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str, values: dict[str, Any]):
+def test_invalid_values_are_refused(change: dict[str, Any], words: str, values: dict[str, Any]):
     with pytest.raises(RiffusionError, match=words):
         settings_of(values | change)
 
 
-def test_a_song_is_heard_before_its_end_and_then_whole(tall: SongSettings, studio: Studio, tmp_path: Path):
+def test_song_can_be_played_during_generation_and_then_whole(tall: SongSettings, studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path)
     seen: list[PageUpdate] = list(make(new_task(), context, tall, OPTIONS, {}))
     heard = [index for index, shown in enumerate(seen) if any(sources(html) for html in shown.segments.values())]
     assert len(heard) >= 3
     assert seen[heard[0]].segments.keys() == {0}, "the first window comes first"
-    assert not any(seen[index].status or seen[index].result for index in heard), "players change by themselves alone"
+    assert not any(seen[index].status or seen[index].result for index in heard), (
+        "updates of players change nothing else"
+    )
     page = page_of(seen)
     filled = [number for number, html in page["stretches"].items() if html]
     assert filled == list(range(len(filled)))
@@ -150,21 +147,21 @@ def test_a_song_is_heard_before_its_end_and_then_whole(tall: SongSettings, studi
 
 
 @pytest.mark.parametrize("ending", ["flac", "mp3"])
-def test_files_of_other_formats(ending: str, short: SongSettings, studio: Studio, tmp_path: Path):
+def test_song_is_saved_in_other_formats(ending: str, short: SongSettings, studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path)
     page_of(make(new_task(), context, short, OPTIONS | {"format": ending}, {}))
     (path,) = tmp_path.glob(f"songs/*-*-*/*.{ending}")
     assert settings_in(path)[0] == "song"
 
 
-def test_stop_keeps_what_is_there_and_resume_goes_on(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_stopped_song_keeps_its_part_and_is_resumed(short: SongSettings, studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path)
     task = new_task()
     assert task.stop() == ""
     steps = make(task, context, short, OPTIONS, {})
     for shown in steps:
         if any(sources(html) for html in shown.segments.values()):
-            studio.go_on.clear()  # the next batch takes for ever, were it not for the interrupt
+            studio.go_on.clear()  # the next batch is held until the interrupt
             break
     assert "Stopping" in task.stop()
     page = page_of(steps)
@@ -183,7 +180,7 @@ def test_stop_keeps_what_is_there_and_resume_goes_on(short: SongSettings, studio
     assert "There is nothing to resume" in page_of(resume(task, context))["status"]
 
 
-def test_a_random_seed_is_the_same_after_a_stop(values: dict[str, Any], studio: Studio, tmp_path: Path):
+def test_random_seed_is_kept_when_resuming(values: dict[str, Any], studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path)
     settings = settings_of(values | QUICK | {"score": "4 | a", "width": 128, "overlap": 32})
     studio.fail_at = 2
@@ -197,7 +194,7 @@ def test_a_random_seed_is_the_same_after_a_stop(values: dict[str, Any], studio: 
     assert whole.score == part.score
 
 
-def test_images_go_into_the_song_and_into_its_resumption(values: dict[str, Any], studio: Studio, tmp_path: Path):
+def test_images_are_used_by_the_song_and_when_resuming(values: dict[str, Any], studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path)
     settings = settings_of(values | {"score": "2 | a | seed 1", "width": 128, "overlap": 32, "denoise": 0.5})
     images = {
@@ -213,10 +210,12 @@ def test_images_go_into_the_song_and_into_its_resumption(values: dict[str, Any],
     assert firsts[0].init.getpixel((127, 0)) == (200, 100, 50)
     assert firsts[0].init.getpixel((0, 0)) == (0, 0, 0)
     assert firsts[0].mask is not None
-    assert studio.generated == len(list((tmp_path / "songs" / "windows").rglob("0*.png"))), "none is painted twice"
+    assert studio.generated == len(list((tmp_path / "songs" / "windows").rglob("0*.png"))), (
+        "no window is generated twice"
+    )
 
 
-def test_files_have_the_resolution_of_the_place(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_files_have_the_configured_sample_format(short: SongSettings, studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path, subtype=lambda: "float")
     page_of(make(new_task(), context, short, OPTIONS, {}))
     (path,) = tmp_path.glob("songs/*-*-*/*.wav")
@@ -224,8 +223,8 @@ def test_files_have_the_resolution_of_the_place(short: SongSettings, studio: Stu
         assert read_layout(file).is_float
 
 
-def test_a_resumption_by_another_model_is_a_sentence(short: SongSettings, studio: Studio, tmp_path: Path):
-    """It would begin from the beginning, with nothing said."""
+def test_resuming_with_another_model_is_refused(short: SongSettings, studio: Studio, tmp_path: Path):
+    """It would silently start from the beginning."""
     context = studio.context(tmp_path)
     studio.fail_at = 3
     page_of(make(new_task(), context, short, OPTIONS, {}))
@@ -239,7 +238,7 @@ def test_a_resumption_by_another_model_is_a_sentence(short: SongSettings, studio
 
 
 class Doubtful(BackendModel):
-    """A checkpoint for something else."""
+    """A model provider whose checkpoint is not Riffusion."""
 
     def checkpoint_warning(self) -> str:
         return "The checkpoint <cats> is none."
@@ -250,10 +249,10 @@ def test_checkpoint_that_is_not_riffusion_is_warned_about_at_once(short: SongSet
     steps = list(make(new_task(), context, short, OPTIONS, {}))
     assert "&lt;cats&gt; is none" in str(steps[0].result)
     assert "&lt;cats&gt; is none" in str(steps[-1].status)
-    assert not any("cats" in str(shown.status) for shown in steps[:-1]), "it would be read aloud all the time"
+    assert not any("cats" in str(shown.status) for shown in steps[:-1]), "a screen reader would repeat it"
 
 
-def test_a_resumption_whose_image_is_gone_is_a_sentence(studio: Studio, tmp_path: Path):
+def test_resuming_without_a_stored_image_is_refused(studio: Studio, tmp_path: Path):
     unfinished = ResumeState(tmp_path / "songs")
     unfinished.save({"settings": {}}, {"mask": Image.new("L", (8, 8))})
     for path in (tmp_path / "songs" / "pictures").iterdir():
@@ -265,7 +264,7 @@ def test_a_resumption_whose_image_is_gone_is_a_sentence(studio: Studio, tmp_path
         unfinished.load()
 
 
-def test_a_second_press_is_refused_and_leaves_the_players(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_second_run_is_refused_and_keeps_the_players(short: SongSettings, studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path)
     task = new_task()
     studio.go_on.clear()
@@ -279,7 +278,7 @@ def test_a_second_press_is_refused_and_leaves_the_players(short: SongSettings, s
     assert "Saved as" in page_of(first)["status"]
 
 
-def test_a_closed_page_stops_the_generating(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_closing_the_page_stops_the_generation(short: SongSettings, studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path)
     task = new_task()
     studio.go_on.clear()
@@ -335,7 +334,7 @@ def test_own_files_restore_the_page_and_foreign_files_do_not(
     assert values_from_file(None, "song", values_of) == ({}, "")
 
 
-def test_a_file_brings_the_images_back_that_it_began_with(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_file_restores_the_images_it_was_made_from(short: SongSettings, studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path)
     seed = Image.effect_noise((100, 64), 50).convert("RGB")
     page_of(make(new_task(), context, short, OPTIONS, {"seed_picture": seed, "mask": None, "before": None}))
@@ -347,7 +346,7 @@ def test_a_file_brings_the_images_back_that_it_began_with(short: SongSettings, s
     assert "Choose" not in note
     generated = studio.generated
     page_of(make(new_task(), context, short, OPTIONS, found))
-    assert studio.generated == generated  # it is the very same song
+    assert studio.generated == generated  # it is the same song
     for image in tmp_path.glob("songs/pictures/*"):
         image.unlink()
     found, note = restore_images(context, path)
@@ -355,15 +354,15 @@ def test_a_file_brings_the_images_back_that_it_began_with(short: SongSettings, s
     assert "Choose its init image: that is not kept here" in note
 
 
-def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str, Any], tmp_path: Path):
+def test_number_of_segments_is_limited_to_the_players(studio: Studio, values: dict[str, Any], tmp_path: Path):
     context = studio.context(tmp_path)
     settings = settings_of(values | QUICK | {"score": "11 | a | seed 1", "width": 64, "overlap": 16})
     page = page_of(make(new_task(), context, settings, OPTIONS, {}))
     assert set(page["stretches"]) == set(range(MAX_SEGMENTS))
 
 
-def test_a_run_that_ends_late_forgets_no_other(tmp_path: Path):
-    """After the page was loaded anew, what runs yet and what was pressed since are two runs."""
+def test_run_that_ends_late_does_not_delete_a_newer_resume_state(tmp_path: Path):
+    """After a reload of the page, the run still active and the new one are two runs."""
     first, second = ResumeState(tmp_path), ResumeState(tmp_path)
     first.save({"settings": 1}, {})
     second.save({"settings": 2}, {})
@@ -375,8 +374,8 @@ def test_a_run_that_ends_late_forgets_no_other(tmp_path: Path):
 
 
 @pytest.mark.parametrize("build", [build_page, loop.build_page])
-def test_images_arrive_as_they_were_sent(build: Any, studio: Studio, tmp_path: Path):
-    """Between buttons, restored files and the work they pass the page, where gradio 4 would make lossy WebP of them."""
+def test_image_components_transfer_images_losslessly(build: Any, studio: Studio, tmp_path: Path):
+    """Images pass through the page, where gradio 4 would convert them to lossy WebP."""
     gr = pytest.importorskip("gradio", exc_type=ImportError)
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
     with gr.Blocks(analytics_enabled=False) as page:
@@ -389,7 +388,7 @@ def test_images_arrive_as_they_were_sent(build: Any, studio: Studio, tmp_path: P
         assert np.array_equal(np.asarray(arrived.convert("RGB")), np.asarray(noise)), block.label
 
 
-def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_window_image_of_a_song_can_be_shown(short: SongSettings, studio: Studio, tmp_path: Path):
     assert "make one first" in window_image("", 1)[1]
     context = studio.context(tmp_path)
     folder = page_of(make(new_task(), context, short, OPTIONS, {}))["extra"]["windows"]
@@ -400,7 +399,7 @@ def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Stud
     assert "Window 11 is not generated yet; there are 10." in window_image(folder, 11)[1]
 
 
-def test_a_song_goes_on_from_the_last_one(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_song_continues_from_the_end_of_the_last_one(short: SongSettings, studio: Studio, tmp_path: Path):
     context = studio.context(tmp_path)
     assert "make one first" in last_end(context)[1]
     page_of(make(new_task(), context, short, OPTIONS, {}))
@@ -433,7 +432,7 @@ def test_status_of_the_backend_is_shown(short: SongSettings, studio: Studio, tmp
     assert "Saved as" in said[-1]
 
 
-def test_styles_go_into_all_prompts(values: dict[str, Any]):
+def test_styles_are_applied_to_all_prompts(values: dict[str, Any]):
     def styled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
         return f"{prompt}, {' and '.join(styles)}", f"{negative}, noise"
 
@@ -443,11 +442,11 @@ def test_styles_go_into_all_prompts(values: dict[str, Any]):
     assert [frame.prompt for frame in plain.score.keyframes] == ["sax", "harp"]
     assert [frame.prompt for frame in made.score.keyframes] == ["sax, live and slow", "harp, live and slow"]
     assert [frame.negative for frame in made.score.keyframes] == ["vocals, noise", ", noise"]
-    assert settings_of(values | values_of(made), styled) == made, "they are not put in twice"
+    assert settings_of(values | values_of(made), styled) == made, "styles are not applied twice"
 
 
 @pytest.mark.parametrize(("chosen", "named"), [("automatic", "DPM++ 2M"), ("Euler", "Euler")])
-def test_a_file_names_its_sampler(chosen: str, named: str, values: dict[str, Any], studio: Studio, tmp_path: Path):
+def test_file_names_its_sampler(chosen: str, named: str, values: dict[str, Any], studio: Studio, tmp_path: Path):
     settings = settings_of(values | QUICK | {"score": "1 | a", "width": 128, "overlap": 48, "sampler": chosen})
     context = studio.context(tmp_path, model=BackendModel(lambda: studio, default_sampler="DPM++ 2M"))
     assert "Saved as" in page_of(make(new_task(), context, settings, OPTIONS, {}))["status"]

@@ -1,4 +1,4 @@
-"""The server by itself, with its routes for other programs."""
+"""The standalone server with its API."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         env = {**os.environ, "no_proxy": "127.0.0.1,localhost", "GRADIO_ANALYTICS_ENABLED": "False"}
         started.append(subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True, env=env))
         lines = started[-1].stdout or []
-        assert any("Riffusion runs on" in line for line in lines)  # gradio 3 says something before
+        assert any("Riffusion runs on" in line for line in lines)  # gradio 3 prints something before
         return f"http://127.0.0.1:{port}"
 
     yield start
@@ -56,7 +56,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 class Named:
-    """A server that generates by a webui, which is there until a test, the last that wants it, takes it away."""
+    """A server that generates with a remote webui; the last test that needs the webui stops it."""
 
     def __init__(self, serve: Any, folder: Path, stack: ExitStack) -> None:
         self.model = Model()
@@ -79,7 +79,7 @@ def status(url: str, headers: dict[str, str] | None = None, body: bytes | None =
         return error.code, error.read()
 
 
-def test_with_the_flag_the_routes_are_there_beside_the_page(serve: Any, tmp_path: Path) -> None:
+def test_option_api_serves_routes_beside_the_page(serve: Any, tmp_path: Path) -> None:
     from PIL import Image
 
     url = serve("--api", "--api-auth", "ann:one")
@@ -98,7 +98,7 @@ def test_with_the_flag_the_routes_are_there_beside_the_page(serve: Any, tmp_path
     )
 
 
-def test_pages_of_other_sites_cannot_read_what_is_answered(named: Named) -> None:
+def test_other_origins_cannot_read_replies(named: Named) -> None:
     asked = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "POST"}
     for method, path in (("GET", "/riffusion/v1/jobs"), ("GET", "/config"), ("OPTIONS", "/riffusion/v1/loops")):
         with pytest.raises(urllib.error.HTTPError) as caught:
@@ -108,7 +108,7 @@ def test_pages_of_other_sites_cannot_read_what_is_answered(named: Named) -> None
             assert reply.headers["Access-Control-Allow-Origin"] is None, (method, path)
 
 
-def test_webuis_that_were_named_generate_for_the_routes_and_the_pages(named: Named) -> None:
+def test_named_webuis_generate_for_routes_and_pages(named: Named) -> None:
     url = named.url
     json_ = {"Content-Type": "application/json"}
     code, result_notes = status(f"{url}/riffusion/v1/capabilities")
@@ -130,7 +130,7 @@ def test_webuis_that_were_named_generate_for_the_routes_and_the_pages(named: Nam
     assert (code, b"nothing listens on" in result_notes) == (503, True)
 
 
-def test_webuis_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_webui_is_named_in_the_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ui", "--webui", "http://127.0.0.1:9", "--output-dir", str(tmp_path / "o")]) == 1
     assert capsys.readouterr().err == "riffusion-ext ui: nothing listens on http://127.0.0.1:9\n"
 
@@ -155,7 +155,7 @@ def test_password_of_the_routes_needs_the_routes(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.0.4", "my-machine"])
 @pytest.mark.parametrize("more", [[], ["--api", "--api-auth", "ann:one"]])
-def test_other_machines_come_in_by_a_password_only(
+def test_listening_on_other_addresses_needs_a_password(
     host: str, more: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ui", "--host", host, *more]) == 2
@@ -168,7 +168,7 @@ def test_invalid_names_and_origins_are_refused(option: str, text: str, capsys: p
     assert text in capsys.readouterr().err
 
 
-def test_one_password_stands_before_everything(serve: Any) -> None:
+def test_password_protects_every_path(serve: Any) -> None:
     url = serve("--api", "--auth", "ann:p,ss:w", "--api-auth", "bo:two")
     page = f"{url}/"
     both = [{"Authorization": "Basic " + base64.b64encode(text).decode()} for text in (b"ann:p,ss:w", b"bo:two")]
@@ -187,7 +187,7 @@ def test_one_password_stands_before_everything(serve: Any) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_server_that_is_stopped_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+def test_stopped_server_reports_it_and_removes_scratch_folders(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     port = free_port()
@@ -206,7 +206,7 @@ def test_a_server_that_is_stopped_says_so_and_leaves_nothing(tmp_path: Path) -> 
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=env, **streams) as process:
         assert any("Riffusion runs on" in line for line in process.stdout or [])
-        with socket.create_connection(("127.0.0.1", port)) as page:  # open for as long as the page is
+        with socket.create_connection(("127.0.0.1", port)) as page:  # open as long as the page
             target = "/gradio_api/heartbeat/abc" if "gradio_api" in index(port) else "/heartbeat/abc"
             page.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
             page.recv(100)

@@ -1,4 +1,4 @@
-"""Texts of the pages: each is translated, and nothing else is."""
+"""Translations cover exactly the texts of the pages."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ LANGUAGES = sorted((ROOT / "localizations").glob("*.json"))
 
 
 class Styled(BackendModel):
-    """A model in a place that keeps styles."""
+    """A model provider with prompt styles."""
 
     def styles(self) -> list[str]:
         return []
 
 
-def test_there_are_translations() -> None:
+def test_translation_files_exist() -> None:
     assert len(LANGUAGES) >= 1
 
 
 def _of_the_tab() -> set[str]:
-    """Texts of the tab: of every component it is built of, and the fixed messages that its source may show later."""
+    """Return the texts of the tab: those of its components, and the fixed messages in its source."""
     pytest.importorskip("gradio", exc_type=ImportError)
     from riffusion_ext.ui.pages.tab import build_tab
     from tests.unit.ui.studio import Studio
@@ -45,7 +45,7 @@ def _of_the_tab() -> set[str]:
         kind = type(block).__name__
         found.update(getattr(block, name, None) or "" for name in ("label", "info"))
         example = getattr(block, "placeholder", None) or ""
-        # Paths, patterns and lines of a score are no words.
+        # Paths, patterns and lines of a score are not translated.
         found.add("" if example[:1] in ("/", "*") or " | " in example else example)
         if kind in ("Radio", "CheckboxGroup"):
             found.update(label for label, _ in block.choices)
@@ -64,7 +64,7 @@ def _of_the_tab() -> set[str]:
 
 
 def _visible() -> set[str]:
-    """Every fixed text of ours that stands on the host's page. Values of dropdowns are names; the host leaves them."""
+    """Return all our fixed texts on the host's page, except values of dropdowns, which the host does not translate."""
     shown = (*CONTROLS, *CROP_CONTROLS)
     texts = {item.label for item in shown} | {item.help for item in shown}
     texts |= {choice for item in CONTROLS if item.kind == "radio" for choice in item.choices}
@@ -81,15 +81,15 @@ def _of_the_scripts() -> set[str]:
 
 
 @pytest.mark.filterwarnings("default")
-def test_the_tab_s_texts_are_found() -> None:
+def test_texts_of_the_tab_are_found() -> None:
     found = _of_the_tab()
     assert {"Inspect", "Convert to audio", "One song", "Whole song", "The clips appear here.", "png is exact."} <= found
     assert {"Choosing", "Check for silence", "sound chunks (WAV)", "music", "Previous page"} <= found
 
 
-@pytest.mark.filterwarnings("default")  # gradio's own, of its dependencies
+@pytest.mark.filterwarnings("default")  # deprecations in gradio's dependencies
 @pytest.mark.parametrize("path", LANGUAGES, ids=lambda path: path.stem)
-def test_every_visible_string_is_translated_and_nothing_is_left_over(path: Path) -> None:
+def test_translations_cover_exactly_the_visible_strings(path: Path) -> None:
     texts = json.loads(path.read_text("utf-8"))
     wanted = _visible()
     assert sorted(wanted - set(texts)) == []

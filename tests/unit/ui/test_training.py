@@ -1,4 +1,4 @@
-"""The page "Training set": its controls, and runs that are watched, stopped, refused and left."""
+"""The page "Training set": its controls, and runs that are followed, stopped, refused and abandoned."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def opened() -> dict[str, Any]:
 
 @pytest.fixture
 def values(opened: dict[str, Any]) -> dict[str, Any]:
-    """Return what a page that was just opened says."""
+    """Return the values of a new page."""
     return deepcopy(opened)
 
 
@@ -87,12 +87,12 @@ CHANGES: list[tuple[dict[str, Any], Callable[[DatasetSettings], Any], Any]] = [
 ]
 
 
-def test_a_page_just_opened_means_the_defaults_of_the_command_line(values: dict[str, Any]):
+def test_page_defaults_are_those_of_the_command_line(values: dict[str, Any]):
     assert settings_of(values) == DatasetSettings()
 
 
 @pytest.mark.parametrize(("change", "part", "expected"), CHANGES, ids=["-".join(change) for change, *_ in CHANGES])
-def test_each_control_does_what_it_says_and_nothing_else(
+def test_each_control_sets_exactly_its_setting(
     change: dict[str, Any], part: Callable[[DatasetSettings], Any], expected: Any, values: dict[str, Any]
 ):
     assert part(settings_of(values)) != expected
@@ -102,7 +102,7 @@ def test_each_control_does_what_it_says_and_nothing_else(
     assert sum(before[group][name] != after[group][name] for group in before for name in before[group]) == 1
 
 
-def test_every_control_is_tried(values: dict[str, Any]):
+def test_every_control_is_tested(values: dict[str, Any]):
     assert {name for change, _, _ in CHANGES for name in change} == set(values)
 
 
@@ -116,7 +116,7 @@ def test_every_control_is_tried(values: dict[str, Any]):
         ({"preset": "custom", "custom": "max_frequency=high"}, "max_frequency must be a number"),
     ],
 )
-def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str, values: dict[str, Any]):
+def test_invalid_values_are_refused(change: dict[str, Any], words: str, values: dict[str, Any]):
     with pytest.raises(RiffusionError, match=re.escape(words)):
         settings_of({**values, **change})
 
@@ -153,7 +153,9 @@ def share(html: str) -> float:
     return float(re.findall(r'aria-valuenow="([\d.]+)"', html)[0])
 
 
-def test_songs_become_a_set_step_by_step(songs: Path, context: PageContext, narrow: DatasetSettings, tmp_path: Path):
+def test_run_reports_progress_and_makes_a_training_set(
+    songs: Path, context: PageContext, narrow: DatasetSettings, tmp_path: Path
+):
     shown = list(make(new_task(), f' "{songs}" ', "", context, narrow))
     bars = [share(html) for html, _ in shown if "progressbar" in html]
     assert bars[0] == 0.0
@@ -169,7 +171,7 @@ def test_songs_become_a_set_step_by_step(songs: Path, context: PageContext, narr
     assert len(open_set(out)[1].kept) == 8
 
 
-def test_a_folder_of_ones_own_and_other_settings(
+def test_chosen_folder_and_settings_are_used(
     songs: Path, context: PageContext, narrow: DatasetSettings, tmp_path: Path
 ):
     settings = replace(narrow, captions=CaptionSettings("{trigger} {title}", "rfx"), export=ExportSettings(("kohya",)))
@@ -178,7 +180,7 @@ def test_a_folder_of_ones_own_and_other_settings(
     assert len(list((tmp_path / "mine" / "kohya").rglob("*.txt"))) == 8
 
 
-def test_a_bad_song_costs_one_line_with_its_name(songs: Path, context: PageContext, narrow: DatasetSettings):
+def test_bad_song_is_reported_in_one_line_by_its_name(songs: Path, context: PageContext, narrow: DatasetSettings):
     (songs / "<b>bad & ugly.mp3").write_text("no music")
     *_, (html, made) = make(new_task(), str(songs), "", context, narrow)
     assert html.count('role="alert"') == 1
@@ -188,7 +190,7 @@ def test_a_bad_song_costs_one_line_with_its_name(songs: Path, context: PageConte
     assert made
 
 
-def test_names_that_are_no_text_can_be_shown(songs: Path, context: PageContext, narrow: DatasetSettings):
+def test_undecodable_names_are_shown(songs: Path, context: PageContext, narrow: DatasetSettings):
     name = b"caf\xe9.wav".decode("utf-8", "surrogateescape")
     try:
         shutil.copy(songs / "one.wav", songs / name)
@@ -200,7 +202,7 @@ def test_names_that_are_no_text_can_be_shown(songs: Path, context: PageContext, 
     assert "bad caf?.wav" in html
 
 
-def test_many_failures_are_cut_short(songs: Path, context: PageContext, narrow: DatasetSettings):
+def test_list_of_failures_is_truncated(songs: Path, context: PageContext, narrow: DatasetSettings):
     for number in range(15):
         (songs / f"bad{number}.mp3").write_text("no music")
     *_, (html, _) = make(new_task(), str(songs), "", context, narrow)
@@ -234,7 +236,7 @@ def test_invalid_settings_are_reported_before_the_work(songs: Path, context: Pag
     assert not (tmp_path / "results").exists()
 
 
-def test_a_set_inside_a_file_and_an_unforeseen_error_are_sentences(
+def test_invalid_output_folder_and_unexpected_error_are_reported(
     songs: Path, context: PageContext, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ):
     *_, (html, _) = make(new_task(), str(songs), str(songs / "one.wav"), context, narrow)
@@ -256,7 +258,7 @@ def test_empty_training_set_is_reported(songs: Path, context: PageContext, narro
     assert made
 
 
-def test_a_target_that_is_not_reached_is_said(songs: Path, context: PageContext, narrow: DatasetSettings):
+def test_unreached_target_is_reported(songs: Path, context: PageContext, narrow: DatasetSettings):
     settings = replace(narrow, curation=replace(narrow.curation, target=1000))
     *_, (html, _) = make(new_task(), str(songs), "", context, settings)
     assert "8 windows are kept, 1,000 were wanted; the most were left out as endings of songs (2)" in html
@@ -266,7 +268,7 @@ def test_a_target_that_is_not_reached_is_said(songs: Path, context: PageContext,
     assert "were wanted" not in html
 
 
-def test_a_check_that_fails_keeps_the_summary(
+def test_failed_verification_keeps_the_summary(
     songs: Path, context: PageContext, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ):
     def fail(*args: Any) -> Iterator[Any]:
@@ -280,7 +282,7 @@ def test_a_check_that_fails_keeps_the_summary(
 
 
 class Held:
-    """A build that goes on until it is asked to stop, or let go."""
+    """A build that runs until it is stopped or released."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.began, self.ended, self.go_on = threading.Event(), threading.Event(), threading.Event()
@@ -292,14 +294,14 @@ class Held:
             while not self.go_on.is_set() and not cancelled():
                 time.sleep(0.01)
             self.stopped = cancelled()
-            time.sleep(1.0)  # a worker takes its time: longer than the page does to look again
+            time.sleep(1.0)  # longer than the polling interval of the page
             try:
                 return real(*args, cancelled=cancelled, **options)
             finally:
                 self.ended.set()
 
         monkeypatch.setattr(building, "build", build)
-        monkeypatch.setattr(building, "_POLL_INTERVAL_S", 0.001)  # short songs are done sooner than it looks again
+        monkeypatch.setattr(building, "_POLL_INTERVAL_S", 0.001)  # short songs are done before the page polls again
 
 
 @pytest.fixture
@@ -308,7 +310,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 
 def free(task: BackgroundTask) -> bool:
-    """Whether there is no run, within a moment."""
+    """Return whether the run ends within a moment."""
     for _ in range(200):
         if not task._busy.locked():
             return True
@@ -316,7 +318,7 @@ def free(task: BackgroundTask) -> bool:
     return False
 
 
-def test_stop_ends_the_run_and_says_so(songs: Path, context: PageContext, narrow: DatasetSettings, held: Held):
+def test_stopping_ends_the_run_with_a_message(songs: Path, context: PageContext, narrow: DatasetSettings, held: Held):
     task = new_task()
     assert task.stop() == ""
     steps = make(task, str(songs), "", context, narrow)
@@ -333,11 +335,11 @@ def test_stop_ends_the_run_and_says_so(songs: Path, context: PageContext, narrow
     assert made
     assert not task.stopping
     held.go_on.set()
-    *_, (html, _) = make(task, str(songs), "", context, narrow)  # the wish to stop is not kept for the next run
+    *_, (html, _) = make(task, str(songs), "", context, narrow)  # the stop request does not affect the next run
     assert "8 of 12 windows kept" in html
 
 
-def test_a_second_press_is_refused_while_the_first_works(
+def test_second_run_is_refused_while_the_first_is_active(
     songs: Path, context: PageContext, narrow: DatasetSettings, held: Held
 ):
     task = new_task()
@@ -346,33 +348,31 @@ def test_a_second_press_is_refused_while_the_first_works(
     *_, (html, made) = make(task, str(songs), "", context, narrow)
     assert "A training set is being made already" in html
     assert made == ""
-    assert not task.stopping, "a press that is refused stops nothing"
+    assert not task.stopping, "a refused press stops nothing"
     held.go_on.set()
     *_, (html, _) = first
     assert "8 of 12 windows kept" in html
 
 
-def test_a_page_that_is_closed_in_the_middle_stops_the_work(
-    songs: Path, context: PageContext, narrow: DatasetSettings, held: Held
-):
+def test_closed_generator_stops_the_run(songs: Path, context: PageContext, narrow: DatasetSettings, held: Held):
     task = new_task()
     with closing(make(task, str(songs), "", context, narrow)) as steps:
         next(steps), next(steps), next(steps)
         assert held.began.is_set()
     *_, (html, _) = make(task, str(songs), "", context, narrow)
-    assert "being made already" in html, "the work ends a little later, and until then no other begins"
+    assert "being made already" in html, "no other run starts until this one has ended"
     assert held.ended.wait(20)
     assert held.stopped
     assert free(task)
 
 
-def test_work_stops_when_the_page_is_closed(
+def test_run_stops_when_nobody_reads_its_progress(
     songs: Path, context: PageContext, narrow: DatasetSettings, held: Held, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("riffusion_ext.ui.layout.background_task._TIMEOUT_S", 1.5)
     task = new_task()
     steps = make(task, str(songs), "", context, narrow)
-    for _ in range(7):  # longer than patience lasts, but watched
+    for _ in range(7):  # longer than the timeout, but its progress is read
         next(steps)
     assert not held.ended.is_set()
     assert held.ended.wait(20)
@@ -381,7 +381,7 @@ def test_work_stops_when_the_page_is_closed(
     steps.close()
 
 
-def test_a_run_from_elsewhere_in_the_same_folder_is_refused(
+def test_run_into_a_locked_folder_is_refused(
     songs: Path, context: PageContext, narrow: DatasetSettings, tmp_path: Path
 ):
     from riffusion_ext.dataset.store import Store

@@ -1,4 +1,4 @@
-"""A page takes files that were uploaded to it, whatever a browser sends in their place."""
+"""Pages accept only uploaded files, whatever paths a browser sends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GRADIO = int(gr.__version__.split(".")[0])
 
 @pytest.fixture
 def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of uploads, beside which other files lie."""
+    """Return the folder of uploads; other files are beside it."""
     folder = tmp_path / "uploads"
     (folder / "0a1b").mkdir(parents=True)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
@@ -43,7 +43,7 @@ def image(path: Path) -> Path:
 
 
 def outside(uploads: Path) -> list[Any]:
-    """All that names no upload, though some of it looks like one."""
+    """Return paths that are no uploads, some of which look like one."""
     secret = image(uploads.parent / "secret.png")
     link, folder_link = uploads / "0a1b" / "link.png", uploads / "folder"
     link.symlink_to(secret)
@@ -77,7 +77,7 @@ def outside(uploads: Path) -> list[Any]:
     ]
 
 
-def test_an_upload_is_taken(uploads: Path) -> None:
+def test_upload_is_accepted(uploads: Path) -> None:
     path = image(uploads / "0a1b" / "my song.png")
     assert upload_folder() == uploads
     assert check_uploaded(str(path)) == path
@@ -87,9 +87,7 @@ def test_an_upload_is_taken(uploads: Path) -> None:
     assert uploads_of(None) == []
 
 
-def test_a_folder_of_uploads_that_is_reached_by_a_link_is_no_obstacle(
-    uploads: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_linked_upload_folder_is_accepted(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = image(uploads / "0a1b" / "a.png")
     link = uploads.parent / "by-link"
     link.symlink_to(uploads, target_is_directory=True)
@@ -104,10 +102,12 @@ def test_other_paths_are_refused(uploads: Path) -> None:
             check_uploaded(path)
         with pytest.raises(RiffusionError, match=NOT_OURS) as caught:
             uploads_of([path])
-        assert str(uploads.parent) not in str(caught.value), "where it looked is nobody's business"
+        assert str(uploads.parent) not in str(caught.value), "the message names no server path"
 
 
-def test_every_page_refuses_in_a_sentence(uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_refuses_other_paths_with_a_message(
+    uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = str(image(tmp_path / "secret.png"))
     context = PageContext(output_dir=lambda: tmp_path / "out")
     monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("the file was opened"))
@@ -119,7 +119,7 @@ def test_every_page_refuses_in_a_sentence(uploads: Path, tmp_path: Path, monkeyp
 
 
 def sent(path: Any, url: str | None = None) -> dict[str, Any]:
-    """Return what a browser sends for a file."""
+    """Return the value that a browser sends for a file."""
     if GRADIO == 3:
         return {"name": path, "data": None, "size": 3, "is_file": True, "orig_name": "a.png"}
     return {"path": path, "url": url, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
@@ -133,7 +133,7 @@ class Pressed:
     component
         Makes the component.
     mounted
-        Whether gradio is told that it serves, as the server by itself tells it.
+        Whether gradio is told that it runs as a server, as by the standalone server.
     """
 
     def __init__(self, component: Any, *, mounted: bool = True) -> None:
@@ -146,7 +146,7 @@ class Pressed:
             gradio_compat.mount_options(self._blocks)
 
     def press(self, value: Any) -> Any:
-        """Press the button as a browser does; returns what the function was given."""
+        """Press the button as a browser does; return the value that the function gets."""
         if GRADIO == 3:
             call = self._blocks.process_api(0, [value], state={})
         else:
@@ -158,7 +158,7 @@ class Pressed:
         return self._seen[-1]
 
     def refuses(self, value: Any, *, ours: bool) -> None:
-        """Check that the press is refused; where gradio itself does it first, it is not our sentence."""
+        """Check that the press is refused, by our own check or by gradio before it."""
         before = len(self._seen)
         with pytest.raises(Exception, match=r".") as caught:
             self.press(value)
@@ -181,7 +181,7 @@ def one_image() -> Any:
 
 
 @pytest.mark.parametrize("mounted", [True, False])
-def test_a_file_component_takes_uploads_and_refuses_other_paths(uploads: Path, mounted: bool) -> None:
+def test_file_component_accepts_uploads_and_refuses_other_paths(uploads: Path, mounted: bool) -> None:
     page = Pressed(files, mounted=mounted)
     path = image(uploads / "0a1b" / "a.png")
     (upload,) = uploads_of(page.press([sent(str(path))]))
@@ -207,7 +207,7 @@ def test_an_image_component_refuses_other_paths(uploads: Path, mounted: bool) ->
 
 
 @pytest.mark.skipif(GRADIO == 3, reason="gradio 3 sends images themselves, no paths")
-def test_a_value_without_its_mark_is_no_way_around(uploads: Path) -> None:
+def test_values_without_the_file_marker_are_refused(uploads: Path) -> None:
     secret = str(image(uploads.parent / "secret.png"))
     for component in (files, one_image):
         page = Pressed(component)
@@ -216,13 +216,13 @@ def test_a_value_without_its_mark_is_no_way_around(uploads: Path) -> None:
 
 
 @pytest.mark.skipif(GRADIO < 6, reason="earlier ones ask always, or never")
-def test_our_check_applies_when_gradio_has_none(uploads: Path) -> None:
+def test_own_check_applies_when_gradio_has_none(uploads: Path) -> None:
     secret = str(image(uploads.parent / "secret.png"))
     Pressed(files, mounted=False).refuses([sent(secret)], ours=True)
     Pressed(one_image, mounted=False).refuses(sent(secret), ours=True)
 
 
-def test_the_components_are_gradio_s_own_to_the_page() -> None:
+def test_components_have_the_block_names_of_gradio() -> None:
     with gr.Blocks(analytics_enabled=False):
         assert files().get_block_name() == "file"
         assert one_image().get_block_name() == "image"

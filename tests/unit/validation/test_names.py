@@ -1,4 +1,4 @@
-"""Names out of files that somebody else may have made, and files that are none."""
+"""Names in files made by others, and special files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FINE = [
 
 
 @pytest.mark.parametrize("name", [*LEADS_ELSEWHERE, None, 1, True, [], {}, b"x"], ids=lambda name: repr(name)[:30])
-def test_names_that_lead_elsewhere(name: object, tmp_path: Path) -> None:
+def test_unsafe_names_are_refused(name: object, tmp_path: Path) -> None:
     assert not is_bare(name)
     assert not is_below(f"pictures/{name}" if isinstance(name, str) and name else name)
     with pytest.raises(RiffusionError, match="an image must be the bare name of a file, got ") as raised:
@@ -60,21 +60,21 @@ def test_names_that_lead_elsewhere(name: object, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FINE, ids=lambda name: repr(name)[:30])
-def test_names_of_files(name: str, tmp_path: Path) -> None:
+def test_valid_file_names_are_accepted(name: str, tmp_path: Path) -> None:
     if sys.platform == "win32" and "\udce4" in name:
         pytest.skip("no name on Windows")
     assert bare_name(name, "it") == name
     assert below(tmp_path, f"a/{name}") == tmp_path / "a" / name
 
 
-def test_songs_may_have_names_that_another_system_could_not_hold() -> None:
+def test_song_names_invalid_on_another_system_are_accepted() -> None:
     assert all(map(is_relative, ["AC:DC/Who?.mp3", "a./b .mp3", "NUL.wav"])) or sys.platform == "win32"
     for name in ("../x", "a/../../x", "..\\x", "/x", "", ".", "x\0", "\ud800", "x" * 10**5, None, 5):
         assert not is_relative(name), name
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
-def test_links_on_the_way(tmp_path: Path) -> None:
+def test_links_inside_the_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "set" / "pictures").symlink_to(tmp_path / "elsewhere")
@@ -84,7 +84,7 @@ def test_links_on_the_way(tmp_path: Path) -> None:
         with pytest.raises(RiffusionError, match="is a link to another place"):
             below(tmp_path / "set", name)
     assert below(tmp_path / "set", "others/x.png").name == "x.png"
-    (tmp_path / "link").symlink_to(tmp_path / "set")  # the folder that the user names may be one
+    (tmp_path / "link").symlink_to(tmp_path / "set")  # the folder named by the user may be a link
     check_folders(tmp_path / "link", tmp_path / "link" / "others")
 
 
@@ -93,7 +93,7 @@ def test_links_on_the_way(tmp_path: Path) -> None:
 
 @pytest.fixture(params=["pipe", "socket", "device", "folder", "linked pipe"])
 def no_file(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """Yield the path of something that is called like a file and is none."""
+    """Yield the path of a special file: pipe, device, socket or folder."""
     if sys.platform == "win32":
         pytest.skip("Windows has none of them among files")
     path = tmp_path / "x.wav"
@@ -108,7 +108,7 @@ def no_file(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         path.mkdir()
     else:
         here = Path.cwd()
-        os.chdir(tmp_path)  # names of sockets are short
+        os.chdir(tmp_path)  # names of sockets must be short
         listening = socket.socket(socket.AF_UNIX)
         listening.bind("x.wav")
         os.chdir(here)
@@ -118,14 +118,14 @@ def no_file(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     yield path
 
 
-def test_only_files_are_opened(no_file: Path) -> None:
+def test_only_regular_files_are_opened(no_file: Path) -> None:
     for act in (check_regular, open_regular, read_regular):
         with pytest.raises(OSError, match=r"it is .*, not a file"):
             act(no_file)
 
 
-def test_every_reader_refuses_what_is_no_regular_file(no_file: Path) -> None:
-    """None of these calls would return, or there would be no end of what is read."""
+def test_every_reader_refuses_special_files(no_file: Path) -> None:
+    """Without the check, these calls would block or read without end."""
     from riffusion_ext.audio.io import read_audio, read_tags, sound_length, sound_shape
     from riffusion_ext.audio.stream import read_pieces
     from riffusion_ext.commands.shared.generation import score_of
@@ -160,7 +160,7 @@ def test_file_replaced_while_it_is_opened_is_refused(tmp_path: Path, monkeypatch
         open_regular(path)
 
 
-def test_files_are_read(tmp_path: Path) -> None:
+def test_regular_files_are_read_up_to_a_limit(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"\r\nabc\x1a")
     assert read_regular(path) == read_regular(path, 6) == b"\r\nabc\x1a"
@@ -177,7 +177,7 @@ def test_files_are_read(tmp_path: Path) -> None:
 # --- texts -----------------------------------------------------------------------------------------------------------
 
 
-def test_json_is_not_nested_without_end() -> None:
+def test_json_nesting_is_limited() -> None:
     deep = {"a": [1, {"b": None}]}
     assert loads(json.dumps(deep)) == deep
     assert loads("[" * MAX_DEPTH + "]" * MAX_DEPTH) is not None
@@ -191,12 +191,12 @@ def test_json_is_not_nested_without_end() -> None:
 @pytest.mark.parametrize(
     "form", ["http://a{}b:7860", "http://u{}:p@h", "http://u:p{}@h", "http://h/{}x", "http://h:78{}60"]
 )
-def test_addresses_of_what_cannot_be_sent(form: str, part: str) -> None:
+def test_addresses_with_forbidden_characters_are_refused(form: str, part: str) -> None:
     with pytest.raises(RiffusionError, match="an address of a webui looks like"):
         Address.parse(form.format(part))
 
 
-def test_addresses_are_ascii() -> None:
+def test_addresses_are_encoded_as_ascii() -> None:
     address = Address.parse("http://münchen.local:7860/ä b".replace(" ", ""))
     assert address.url == "http://xn--mnchen-3ya.local:7860/%C3%A4b"
     assert address.host == "xn--mnchen-3ya.local"

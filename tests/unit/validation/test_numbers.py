@@ -1,4 +1,4 @@
-"""Numbers out of texts: finite, of bounded length, within their range."""
+"""Numbers in texts: finite, of bounded length, within their range."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ HUGE = [10**400, -(10**400), 10**4000, math.inf, -math.inf, math.nan]
 
 
 @pytest.mark.parametrize("value", [0.0, -1.5, 5e-324, 1.7976931348623157e308, 0.1])
-def test_every_float_is_read_back(value: float) -> None:
+def test_float_text_round_trips(value: float) -> None:
     assert read_float(number_text(value)) == value
 
 
 @pytest.mark.parametrize("text", ["9" * 320, "1e400", "-1e400", "nan", "inf", "-Infinity", "", "x", "1" * 10**6])
-def test_texts_that_are_no_finite_number_are_refused(text: str) -> None:
+def test_texts_without_a_finite_number_are_refused(text: str) -> None:
     with pytest.raises(RiffusionError) as raised:
         read_float(text)
     assert len(str(raised.value)) < 100
 
 
 @pytest.mark.parametrize("text", ["9" * 19, "9" * 320, "9" * 5000, "-" + "9" * 5000, "1.5", "", "x", "1e3"])
-def test_texts_that_are_no_whole_number_are_refused(text: str) -> None:
+def test_texts_without_a_whole_number_are_refused(text: str) -> None:
     with pytest.raises(RiffusionError):
         read_int(text)
     assert read_int(" 42 ") == 42
@@ -42,13 +42,13 @@ def test_texts_that_are_no_whole_number_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [*HUGE, "1", None, True, [1], 2**64])
-def test_the_message_says_name_range_and_value_and_is_short(value: object) -> None:
+def test_message_names_value_and_range_and_is_short(value: object) -> None:
     with pytest.raises(RiffusionError, match=r"^the tempo must (be a number|lie between 20 and 400), got ") as raised:
         in_range("the tempo", value, 20, 400)  # type: ignore[type-var]
     assert len(str(raised.value)) < 120
 
 
-def test_whole_numbers() -> None:
+def test_whole_numbers_are_accepted_in_any_type() -> None:
     assert in_range("n", 3, 1, 5, whole=True) == 3
     assert in_range("n", np.int64(3), 1, 5, whole=True) == 3
     with pytest.raises(RiffusionError, match="whole number"):
@@ -57,13 +57,13 @@ def test_whole_numbers() -> None:
     assert not any(map(is_finite, (np.float32("nan"), "1", True, None)))
 
 
-def test_values_are_shown_short() -> None:
+def test_long_values_are_shown_shortened() -> None:
     assert max(len(shown(value)) for value in (*HUGE, "x" * 10**6, [0] * 10**6, {}, None, object(), b"x" * 10**6)) < 60
 
 
 @pytest.mark.parametrize("digits", [300, 308, 309, 320, 399, 401, 5000])
 @pytest.mark.parametrize("form", ["{}", "{}:00", "{}:00:00", "0:{}", ".{}", "{}s", "{}."])
-def test_times_of_many_digits(form: str, digits: int) -> None:
+def test_times_with_many_digits_are_parsed_or_refused(form: str, digits: int) -> None:
     text = form.format("9" * digits)
     with suppress(RiffusionError):
         seconds = parse_time(text)
@@ -71,7 +71,7 @@ def test_times_of_many_digits(form: str, digits: int) -> None:
 
 
 @pytest.mark.parametrize("digits", [320, 5000])
-def test_texts_with_numbers_of_many_digits_are_refused_in_a_sentence(digits: int) -> None:
+def test_texts_with_huge_numbers_are_refused(digits: int) -> None:
     nines = "9" * digits
     for text in (f"{nines} | a", f"{nines} bars | a", f"0:20 | a | seed {nines}", f"0:20 | a | cfg {nines}"):
         with pytest.raises(RiffusionError, match=r"^line 1: ") as raised:
@@ -85,7 +85,7 @@ def test_texts_with_numbers_of_many_digits_are_refused_in_a_sentence(digits: int
 
 
 @pytest.mark.parametrize("value", [*HUGE, "7", None, True, [1.0]])
-def test_settings_are_checked_whatever_they_are_given(value: object) -> None:
+def test_settings_of_any_type_are_checked(value: object) -> None:
     keyframe = Keyframe("a", seconds=1.0)
     for name in ("cfg", "denoise", "seed"):
         with pytest.raises(RiffusionError):
@@ -109,7 +109,7 @@ def test_settings_are_checked_whatever_they_are_given(value: object) -> None:
         ("7", "the rate must be a number, got '7'"),
     ],
 )
-def test_a_number_out_of_range_is_refused_with_its_unit_and_the_error_of_its_kind(value: Any, sentence: str) -> None:
+def test_number_out_of_range_is_refused_with_its_unit_and_error_type(value: Any, sentence: str) -> None:
     with pytest.raises(AudioError) as raised:
         in_range("the rate", value, 1, 40.5, unit="Hz", error=AudioError)
     assert str(raised.value) == sentence

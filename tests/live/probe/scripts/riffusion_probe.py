@@ -1,4 +1,4 @@
-"""For tests only: lets tests/live generate in a running webui as the Riffusion tab does, and look at what is left.
+"""For tests only: tests/live generates through it in a running webui as the Riffusion tab does, and inspects its state.
 
 A webui extension of its own. Link it into the extensions of a webui that is there for testing, and nowhere else: its
 two routes ask for no password. They do a fixed set of things, and execute nothing that they are sent.
@@ -48,7 +48,7 @@ def _request(fields):
 
 @contextmanager
 def _noise(roll, fail_at):
-    """Roll the noise that images begin with, or let the host fail on its way; only meant for one job at a time."""
+    """Roll the initial noise, or make the host fail during sampling; for one job at a time."""
     first, following, calls = rng.ImageRNG.first, rng.ImageRNG.next, []
 
     def rolled(self):
@@ -101,7 +101,7 @@ def _convolutions():
 
 
 def _patches():
-    """Count what a generation may leave on the model's convolutions; and sum up the classes it goes through."""
+    """Count patches that a generation may leave on the model's convolutions, and hash the classes it uses."""
     counts = {"convolutions": 0, "hooks": 0, "uneven": 0, "circular": 0, "replaced": 0}
     for _, layer in _convolutions():
         counts["convolutions"] += 1

@@ -1,4 +1,4 @@
-"""Who may come in: an allow-list of hosts and origins, tried with what is not on it."""
+"""Allow-lists of hosts and origins: what they accept and refuse."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def may(allow_list: AllowList, *headers: tuple[str, str], method: str = "GET") -
     "host",
     ["127.0.0.1", HERE, "localhost", "LOCALHOST:1", "localhost.", "[::1]", "[::1]:80", "127.8.9.10:7862"],
 )
-def test_loopback_hosts_are_answered(host: str) -> None:
+def test_loopback_hosts_are_accepted(host: str) -> None:
     assert may(AllowList(), ("host", host))
 
 
@@ -64,7 +64,7 @@ def test_request_must_name_one_host() -> None:
     assert not may(AllowList(), ("host", HERE), ("Host", "evil.test"))
 
 
-def test_names_addresses_and_everything_can_be_allowed() -> None:
+def test_host_names_addresses_and_wildcards_can_be_allowed() -> None:
     from_names = AllowList.from_names(["Studio.local", "[fe80::1]"], ["https://music.example:8443"])
     for host in ("studio.local:7862", "music.example", "[fe80::1]:5"):
         assert may(from_names, ("host", host))
@@ -89,7 +89,7 @@ def test_names_addresses_and_everything_can_be_allowed() -> None:
         ("localhost:80", "http://localhost"),
     ],
 )
-def test_own_pages_may_call(host: str, origin: str) -> None:
+def test_requests_of_the_same_origin_are_accepted(host: str, origin: str) -> None:
     assert may(AllowList(), ("host", host), ("origin", origin), method="POST")
 
 
@@ -102,12 +102,12 @@ def test_own_pages_may_call(host: str, origin: str) -> None:
         *("chrome-extension://abcdef", "data:", "http://", "http://music.example"),
     ],
 )
-def test_other_origins_are_foreign(origin: str) -> None:
+def test_requests_of_other_origins_are_refused(origin: str) -> None:
     allowing = AllowList.from_names([], ["https://music.example"])
     for method in ("GET", "POST", "OPTIONS"):
         for allow_list in (AllowList(), allowing):
             assert not may(allow_list, ("host", HERE), ("origin", origin), method=method)
-            same = ("sec-fetch-site", "same-origin")  # the word of a browser about another address, or a lie
+            same = ("sec-fetch-site", "same-origin")  # sent by a browser for another address, or forged
             assert not may(allow_list, ("host", HERE), ("origin", origin), same, method=method)
 
 
@@ -115,7 +115,7 @@ def test_request_with_two_origins_is_refused() -> None:
     assert not may(AllowList(), ("host", HERE), ("origin", f"http://{HERE}"), ("origin", f"http://{HERE}"))
 
 
-def test_user_allows_origins() -> None:
+def test_configured_origins_are_accepted() -> None:
     listed = AllowList.from_names([], ["https://music.example", "http://localhost:3000"])
     pattern = AllowList(origin_pattern=r"https://[a-z]+\.example")
     assert may(listed, ("host", HERE), ("origin", "http://localhost:3000"))
@@ -131,7 +131,7 @@ NAVIGATION = (("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"))
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "something new"])
-def test_requests_of_other_sites_without_an_origin(site: str) -> None:
+def test_cross_site_requests_without_an_origin_may_only_navigate(site: str) -> None:
     common = (("host", HERE), ("sec-fetch-site", site))
     images = (("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image"))
     frames = (("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe"))
@@ -145,7 +145,7 @@ def test_requests_of_other_sites_without_an_origin(site: str) -> None:
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
-def test_own_requests_without_an_origin(site: str) -> None:
+def test_same_origin_requests_without_an_origin_are_accepted(site: str) -> None:
     assert may(AllowList(), ("host", HERE), ("sec-fetch-site", site))
 
 
@@ -154,7 +154,7 @@ def test_requests_without_origin_and_fetch_headers_pass() -> None:
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_a_host_or_an_error(text: str) -> None:
+def test_parsing_any_text_returns_a_host_or_raises(text: str) -> None:
     for parse in (parse_host, parse_origin):
         try:
             parsed = parse(text)
@@ -164,13 +164,13 @@ def test_any_text_is_a_host_or_an_error(text: str) -> None:
 
 
 @pytest.mark.parametrize("origin", ["music.example", "https://music.example/path", "null", "https://"])
-def test_bad_settings_are_errors(origin: str) -> None:
+def test_invalid_settings_are_refused(origin: str) -> None:
     with pytest.raises(RiffusionError):
         AllowList.from_names([], [origin])
 
 
 class Behind:
-    """An application behind a door, which counts who reached it."""
+    """An application behind the checks, which counts the requests that reach it."""
 
     def __init__(self, allow_list: AllowList, *, cross_origin: bool = False) -> None:
         self.reached = 0
@@ -209,7 +209,7 @@ def test_refused_request_does_not_reach_the_app() -> None:
         assert socket.receive_text() == "tune"
 
 
-def test_allowed_pages_may_read_answers() -> None:
+def test_allowed_origins_get_cors_headers() -> None:
     behind = Behind(AllowList.from_names([], ["https://music.example"]), cross_origin=True)
     origin = {"origin": "https://music.example"}
     reply = behind.client.post("/", headers=origin)
@@ -224,7 +224,7 @@ def test_allowed_pages_may_read_answers() -> None:
     assert "access-control-allow-origin" not in behind.client.get("/").headers
 
 
-def test_refusals_are_logged_once_each_and_not_without_end(
+def test_each_refusal_is_logged_once_and_their_number_is_limited(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_REPORTED", set())

@@ -26,13 +26,9 @@ from riffusion_ext.api.requests.receive import Transfers
 from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.jobs import Lane
 from riffusion_ext.library import ClipLibrary
-from tests.unit.api.conftest import V1, MakeClient, image_bytes, sentence, sound_bytes, upload
+from tests.unit.api.conftest import V1, MakeClient, basic, image_bytes, sentence, sound_bytes, upload
 
 USERS = {"ann": "one:two", "bo": "drei"}
-
-
-def basic(text: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
 
 
 WRONG: list[dict[str, str]] = [
@@ -81,14 +77,14 @@ ROUTES = [
 ]
 
 
-def test_every_route_is_in_the_matrix(client: TestClient) -> None:
+def test_every_described_route_is_tested_for_authentication(client: TestClient) -> None:
     described = client.get(f"{V1}/openapi.json").json()["paths"]
     ours = {(method.upper(), V1 + path.replace("{id_}", "x")) for path, item in described.items() for method in item}
     assert ours <= set(ROUTES)
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_nothing_is_open_without_the_password(make_client: MakeClient, method: str, path: str) -> None:
+def test_every_route_requires_the_password(make_client: MakeClient, method: str, path: str) -> None:
     client = make_client(credentials=USERS)
     for headers in WRONG:
         reply = client.request(method, path, headers=headers)
@@ -111,7 +107,7 @@ def test_passwords_are_read_as_the_webui_reads_them() -> None:
     assert is_allowed(basic("ü:ö")["Authorization"], {"ü": "ö"})
 
 
-def test_bodies_have_a_limit(make_client: MakeClient) -> None:
+def test_request_bodies_are_limited_in_size(make_client: MakeClient) -> None:
     client = make_client(body_bytes=2000, json_bytes=1000)
     for route, most in ((f"{V1}/image-to-audio", 2000), (f"{V1}/songs", 1000), (f"{V1}/jobs/x/cancel", 1000)):
         assert f"{most} bytes" in sentence(client.post(route, content=b"x" * (most + 1)), 413)
@@ -126,21 +122,21 @@ def test_bodies_have_a_limit(make_client: MakeClient) -> None:
     assert client.service.bodies.held == 0  # type: ignore[attr-defined]
 
 
-def test_only_bodies_that_may_hold_a_file_can_be_large() -> None:
+def test_only_routes_that_accept_files_allow_large_bodies() -> None:
     limits = Limits()
     assert limits.body("/image-to-audio") == limits.body("/audio-to-images") == limits.body_bytes
     assert {limits.body(route) for route in ("/songs", "/riffs", "/datasets", "/nothing", "")} == {1 << 20}
 
 
 @pytest.mark.parametrize("path", ["/run_inference/", "/run_vst", f"{V1}/songs", f"{V1}/clips"])
-def test_large_bodies_wait_for_room_and_are_told_when_to_try_again(
+def test_request_without_room_for_its_body_gets_503_with_retry_after(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(receive, "TIMEOUT_S", 0.0)
     client = make_client(bodies_bytes=-1, uploads_bytes=-1)
     service = client.service  # type: ignore[attr-defined]
     for transfers in (service.bodies, service.uploads):
-        whole = transfers._try_enter()  # a body that has come, and is worked on
+        whole = transfers._try_enter()  # a body that was received and is being processed
         whole.receiving = False
     refused = client.post(path, content=b"x" * 100)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
@@ -148,7 +144,7 @@ def test_large_bodies_wait_for_room_and_are_told_when_to_try_again(
 
 
 @pytest.mark.parametrize("route", [f"{V1}/pictures", f"{V1}/songs", "/run_inference/"])
-def test_stalled_upload_is_given_up(
+def test_stalled_upload_is_cancelled_and_releases_its_room(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str
 ) -> None:
     monkeypatch.setattr(receive, "WINDOW_S", 0.2)
@@ -174,7 +170,7 @@ def test_stalled_upload_is_given_up(
     assert list((tmp_path / "scratch").rglob("*.part")) == []
 
 
-def test_a_body_is_not_held_while_the_reply_is_read(make_client: MakeClient) -> None:
+def test_body_is_released_before_the_reply_is_sent(make_client: MakeClient) -> None:
     client = make_client()
     bodies = client.service.bodies  # type: ignore[attr-defined]
     body = b'{"prompt": 1}'
@@ -193,7 +189,9 @@ def test_a_body_is_not_held_while_the_reply_is_read(make_client: MakeClient) -> 
 
 
 @pytest.mark.parametrize("takes", [True, False])
-def test_a_large_reply_is_given_away_bit_by_bit(monkeypatch: pytest.MonkeyPatch, takes: bool) -> None:
+def test_large_reply_is_sent_in_pieces_and_stops_at_a_stalled_client(
+    monkeypatch: pytest.MonkeyPatch, takes: bool
+) -> None:
     monkeypatch.setattr(auth, "SEND_TIMEOUT_S", 0.05)
     sent: list[Any] = []
 
@@ -228,7 +226,7 @@ def test_a_large_reply_is_given_away_bit_by_bit(monkeypatch: pytest.MonkeyPatch,
         ({"headers": {"x-many": "x" * 70000}}, 431),
     ],
 )
-def test_addresses_and_headers_have_a_limit(client: TestClient, more: Any, status: int) -> None:
+def test_addresses_and_headers_are_limited_in_length(client: TestClient, more: Any, status: int) -> None:
     sentence(client.get(f"{V1}/health", **more), status)
     sentence(client.post(f"{V1}/clips", **more), status)
 
@@ -274,7 +272,7 @@ def test_clients_beyond_the_waiting_limit_are_refused(make_client: MakeClient, i
     go.set()
 
 
-def test_the_door_of_the_page_is_as_open_as_the_page(tmp_path: Path) -> None:
+def test_media_route_is_public_only_where_the_page_is(tmp_path: Path) -> None:
     clips = ClipLibrary()
     path = tmp_path / "a.wav"
     path.write_bytes(sound_bytes(0.5))
@@ -295,7 +293,7 @@ def test_the_door_of_the_page_is_as_open_as_the_page(tmp_path: Path) -> None:
         assert client.get(f"{V1}/clips/{id_}").status_code == 404  # the routes themselves are not there
 
 
-def test_the_host_s_own_routes_stay_as_they_are(tmp_path: Path) -> None:
+def test_routes_of_the_host_are_unchanged(tmp_path: Path) -> None:
     app = FastAPI()
 
     @app.get("/{path:path}")

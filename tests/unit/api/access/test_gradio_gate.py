@@ -1,4 +1,4 @@
-"""What of gradio's server can be reached: its pages, and nothing by a path."""
+"""Which routes of gradio's server can be reached: its pages, and no files by path."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CALLED = ["/run/predict", "/api/predict/", "/queue/join", "/reset", "/gradio_api
 
 
 class Gradio:
-    """Stands for gradio: says what it got."""
+    """A fake gradio that records its requests."""
 
     def __init__(self) -> None:
         self.got: list[tuple[str, bytes]] = []
@@ -71,13 +71,13 @@ def client(gradio: Gradio, cache: Path) -> TestClient:
 
 
 @pytest.mark.parametrize("path", [*READ, *NEWER])
-def test_routes_that_pages_read_are_served(client: TestClient, path: str) -> None:
+def test_routes_read_by_pages_are_served(client: TestClient, path: str) -> None:
     assert client.get(path).text == "gradio"
     assert client.head(path).status_code == 200
 
 
 @pytest.mark.parametrize("path", CALLED)
-def test_routes_that_pages_call_are_served(client: TestClient, gradio: Gradio, path: str) -> None:
+def test_routes_called_by_pages_are_served(client: TestClient, gradio: Gradio, path: str) -> None:
     assert client.post(path, json={"data": ["a"]}).text == "gradio"
     assert json.loads(gradio.got[-1][1]) == {"data": ["a"]}
 
@@ -99,7 +99,7 @@ def test_routes_that_pages_call_are_served(client: TestClient, gradio: Gradio, p
         *("/static/../secret", "/assets/%2e%2e/secret", "/nothing", "/\u00e9"),
     ],
 )
-def test_other_routes_are_not(client: TestClient, gradio: Gradio, path: str) -> None:
+def test_other_routes_are_refused(client: TestClient, gradio: Gradio, path: str) -> None:
     for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
         assert client.request(method, path).status_code in (403, 404)
     assert gradio.got == []
@@ -117,7 +117,7 @@ def test_files_of_the_cache_are_served_without_scripts(client: TestClient, cache
 
 
 @pytest.mark.parametrize("prefix", ["/file=", "/file/", "/gradio_api/file="])
-def test_other_paths_are_not_served(client: TestClient, gradio: Gradio, cache: Path, prefix: str) -> None:
+def test_files_outside_the_cache_are_not_served(client: TestClient, gradio: Gradio, cache: Path, prefix: str) -> None:
     secret = cache.parent / "secret.png"
     secret.write_bytes(b"secret")
     (cache / "0123abcd" / "link.png").symlink_to(secret)
@@ -142,7 +142,7 @@ def file_of(version: int, path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", [3, 4])
-def test_functions_get_uploaded_files_only(client: TestClient, gradio: Gradio, cache: Path, version: int) -> None:
+def test_calls_may_name_uploaded_files_only(client: TestClient, gradio: Gradio, cache: Path, version: int) -> None:
     mine = file_of(version, f"{cache}/0123abcd/a.png")
     for data in ([mine], [[mine, mine]], [{"deep": [mine]}]):
         assert client.post("/run/predict", json={"data": data}).status_code == 200
@@ -167,7 +167,7 @@ def test_websocket_calls_cannot_name_foreign_files(client: TestClient, gradio: G
         pass
 
 
-def test_a_call_that_is_no_json_is_refused(client: TestClient, gradio: Gradio, cache: Path) -> None:
+def test_call_without_valid_json_is_refused(client: TestClient, gradio: Gradio, cache: Path) -> None:
     hidden = json.dumps({"data": [file_of(3, "/etc/hostname")]})
     for body in (b"{", b"[" * 3000, b"\xff", hidden.encode("utf-16"), hidden.encode("utf-32-le")):
         assert client.post("/run/predict", content=body).status_code == 422
@@ -186,7 +186,7 @@ def test_a_call_of_very_many_values_is_refused_before_it_is_read(
     assert "50000 values" in reply.json()["detail"]
 
 
-def test_an_image_in_a_call_is_no_large_number_of_values(gradio: Gradio, cache: Path) -> None:
+def test_image_data_does_not_count_as_many_values(gradio: Gradio, cache: Path) -> None:
     image = "data:image/png;base64," + "A,[{" * 500_000
     assert TestClient(GradioGate(gradio, cache)).post("/run/predict", json={"data": [image]}).text == "gradio"
 
@@ -199,12 +199,12 @@ def test_uploads_are_bounded_with_and_without_a_length(client: TestClient, gradi
     assert [len(body) for _, body in gradio.got] == [5000]
 
 
-def test_calls_are_bounded(client: TestClient, gradio: Gradio) -> None:
+def test_too_large_call_is_refused(client: TestClient, gradio: Gradio) -> None:
     assert client.post("/run/predict", json={"data": ["x" * 4000]}).status_code == 413
     assert gradio.got == []
 
 
-def test_calls_that_carry_no_images_are_smaller(gradio: Gradio, cache: Path) -> None:
+def test_size_limit_is_lower_for_calls_without_images(gradio: Gradio, cache: Path) -> None:
     client, call = TestClient(GradioGate(gradio, cache)), {"data": ["x" * (5 << 20)]}
     assert client.post("/gradio_api/queue/join", json=call).status_code == 413
     assert client.post("/run/predict", json=call).status_code == 200
@@ -217,7 +217,7 @@ def test_cached_file_needs_an_absolute_name(cache: Path, monkeypatch: pytest.Mon
 
 
 class Leaving:
-    """As gradio: an upload becomes a file at the top of the folder, and moves away once it is whole."""
+    """Stores an upload as gradio does: in a file at the top of the folder, which is moved when complete."""
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
@@ -241,7 +241,7 @@ def test_refused_upload_leaves_no_file(cache: Path) -> None:
     assert sorted(cache.rglob("*")) == before
 
 
-def test_uploads_have_so_much_room_together(cache: Path) -> None:
+def test_uploads_share_a_total_size_limit(cache: Path) -> None:
     client = TestClient(GradioGate(Leaving(cache), cache, upload_bytes=5000, folder_bytes=9000))
     assert client.post("/upload", content=b"x" * 5000).text == "whole"
     refused = client.post("/upload", content=b"x" * 5000)
@@ -249,7 +249,7 @@ def test_uploads_have_so_much_room_together(cache: Path) -> None:
     assert client.post("/upload", content=b"x" * 3000).text == "whole"
 
 
-def test_an_application_that_listens_on_after_an_upload_waits_for_the_client(cache: Path) -> None:
+def test_application_reading_on_after_an_upload_gets_the_disconnect(cache: Path) -> None:
     heard: list[str] = []
 
     async def listening(scope: Any, receive: Any, send: Any) -> None:
@@ -263,7 +263,7 @@ def test_an_application_that_listens_on_after_an_upload_waits_for_the_client(cac
     assert heard == ["http.request", "http.disconnect"]
 
 
-def test_answer_that_began_is_not_begun_twice(cache: Path) -> None:
+def test_started_response_is_not_started_again(cache: Path) -> None:
     async def hasty(scope: Any, receive: Any, send: Any) -> None:
         await Response("early")(scope, receive, send)
         while (await receive())["type"] == "http.request":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
@@ -13,10 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 from riffusion_ext.api.access.auth import parse_credential, parse_credentials
 from riffusion_ext.api.access.login import Login
 from riffusion_ext.errors import RiffusionError
-
-
-def basic(text: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+from tests.unit.api.conftest import basic
 
 
 @pytest.fixture
@@ -48,7 +44,7 @@ def test_every_route_asks_for_the_password(client: TestClient, path: str) -> Non
             pass
 
 
-def test_right_password_opens_everything(client: TestClient) -> None:
+def test_right_password_is_accepted_by_every_route(client: TestClient) -> None:
     right = basic("ann:p,ss:w\u00f6rd")
     assert client.get("/page", headers=right).json() == "page"
     assert client.get("/api", headers=right).json() == "api"
@@ -56,12 +52,12 @@ def test_right_password_opens_everything(client: TestClient) -> None:
         pass
 
 
-def test_passwords_of_the_routes_open_no_page(client: TestClient) -> None:
+def test_api_password_does_not_open_the_pages(client: TestClient) -> None:
     assert client.get("/api", headers=basic("bo:two")).status_code == 200
     assert client.get("/page", headers=basic("bo:two")).status_code == 401
 
 
-def test_requests_of_the_server_itself_pass(client: TestClient) -> None:
+def test_internal_requests_need_no_password(client: TestClient) -> None:
     assert client.get("/own").status_code == 404
 
 
@@ -84,6 +80,6 @@ def test_credential_without_user_or_password_is_an_error(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a:b,c", "a:b,", ",a:b", "a:b:c", ":", "a:", "a:b,:", "user:p,ss"])
-def test_lists_that_the_webui_reads_otherwise_are_errors(text: str) -> None:
+def test_credential_list_that_the_webui_parses_differently_is_refused(text: str) -> None:
     with pytest.raises(RiffusionError):
         parse_credentials(text)

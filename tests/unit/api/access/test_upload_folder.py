@@ -1,4 +1,4 @@
-"""The folder of uploads: what leaves it, and what never does."""
+"""The folder of uploads: which files are removed and which are kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def uploads(folder: Path, most: int) -> UploadFolder:
     return UploadFolder(folder, most, clock=lambda: NOW)
 
 
-def test_the_oldest_leave_for_new_ones(tmp_path: Path) -> None:
+def test_oldest_uploads_are_removed_for_new_ones(tmp_path: Path) -> None:
     oldest, old, young = (
         put(tmp_path / name / "a", 100, age) for name, age in (("b", 3 * MIN_AGE_S), ("a", 2 * MIN_AGE_S), ("c", 1.0))
     )
@@ -47,7 +47,7 @@ def test_uploads_in_progress_count_towards_the_limit(tmp_path: Path) -> None:
     folder.admit(60)
 
 
-def test_a_full_disk_is_left_some_room(tmp_path: Path) -> None:
+def test_upload_that_would_fill_the_disk_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ApiError, match="try again later"):
         uploads(tmp_path, 1 << 60).admit(1 << 59)
 

@@ -1,4 +1,4 @@
-"""``/run_inference/``: what the original server's clients send, and what they expect."""
+"""``/run_inference/``: requests of the original server's clients, and the replies they expect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_image, seed_image
-from tests.unit.api.conftest import MakeClient, Studio
+from tests.unit.api.conftest import MakeClient
+from tests.unit.generate.fake_backends import InterruptibleBackend
 
 ROUTE = "/run_inference/"
 
@@ -33,8 +34,8 @@ def recorded(**changes: Any) -> dict[str, Any]:
     return {**json.loads(RECORDED), **changes}
 
 
-def test_the_recorded_request_gets_the_original_s_reply(client: TestClient, studio: Studio) -> None:
-    # The app's proxy sends text: the content type is not asked for.
+def test_recorded_request_gets_the_reply_of_the_original(client: TestClient, studio: InterruptibleBackend) -> None:
+    # The app's proxy sends text/plain, so the content type is not checked without an origin.
     reply = client.post(ROUTE, content=RECORDED, headers={"Content-Type": "text/plain"})
     assert reply.status_code == 200, reply.text
     values = reply.json()
@@ -58,22 +59,22 @@ def test_the_recorded_request_gets_the_original_s_reply(client: TestClient, stud
 
 @pytest.mark.parametrize("kind", ["text/plain", "text/plain;x=application/json", "multipart/form-data; boundary=a", ""])
 @pytest.mark.parametrize("route", [ROUTE, "/run_vst/"])
-def test_pages_of_other_sites_cannot_have_anything_generated(
-    client: TestClient, studio: Studio, route: str, kind: str
+def test_cross_site_requests_without_json_are_refused(
+    client: TestClient, studio: InterruptibleBackend, route: str, kind: str
 ) -> None:
-    """What a browser sends for them without asking the server first."""
+    """Content types that a browser sends cross-site without a preflight."""
     headers = {"Origin": "https://elsewhere.example", **({"Content-Type": kind} if kind else {})}
     reply = client.post(route, content=RECORDED, headers=headers)
     assert (reply.status_code, "must send the content type application/json" in reply.text) == (415, True)
     assert studio.requests == []
 
 
-def test_allowed_origin_gets_cors_headers(client: TestClient, studio: Studio) -> None:
+def test_allowed_origin_gets_cors_headers(client: TestClient, studio: InterruptibleBackend) -> None:
     headers = {"Origin": "http://localhost:3000", "Content-Type": "application/json; charset=utf-8"}
     assert client.post(ROUTE, content=RECORDED, headers=headers).status_code == 200
 
 
-def test_defaults_are_those_of_the_original(client: TestClient, studio: Studio) -> None:
+def test_defaults_are_those_of_the_original(client: TestClient, studio: InterruptibleBackend) -> None:
     body = {"start": {"prompt": "a", "seed": 1}, "end": {"prompt": "b", "seed": 2}, "alpha": 0, "worklet": 1}
     assert client.post("/run_inference", json=body).status_code == 200  # also without the slash
     (request,) = studio.requests
@@ -81,15 +82,15 @@ def test_defaults_are_those_of_the_original(client: TestClient, studio: Studio) 
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_seed_image_and_mask_is_there(seed: str) -> None:
+def test_every_seed_image_and_mask_exists(seed: str) -> None:
     image = seed_image(seed)
     assert (image.mode, image.size) == ("RGB", (512, 512))
-    assert np.asarray(image).min() < 60  # something is heard
+    assert np.asarray(image).min() < 60  # not silent
     for mask in MASKS:
         assert (mask_image(mask).mode, mask_image(mask).size) == ("L", (512, 512))
 
 
-def test_negative_prompts_masks_and_any_seed_are_honoured(client: TestClient, studio: Studio) -> None:
+def test_negative_prompts_masks_and_seeds_reach_the_backend(client: TestClient, studio: InterruptibleBackend) -> None:
     end = {"prompt": "b", "seed": -5, "negative_prompt": "noise"}
     start = {"prompt": "a", "seed": 2**40 + 3, "negative_prompt": None}
     body = recorded(start=start, end=end, seed_image_id="motorway", mask_image_id="mask_gradient_top_70")
@@ -132,7 +133,9 @@ def test_errors_are_plain_text(client: TestClient, changes: dict[str, Any], said
     assert reply.text.startswith(said)
 
 
-def test_guidance_below_1_disables_guidance_as_in_the_original(client: TestClient, studio: Studio) -> None:
+def test_guidance_below_1_disables_guidance_as_in_the_original(
+    client: TestClient, studio: InterruptibleBackend
+) -> None:
     start, end = ({"prompt": "a", "seed": 1, "guidance": guidance} for guidance in (0, 0.5))
     assert client.post(ROUTE, content=json.dumps(recorded(start=start, end=end))).status_code == 200
     assert studio.requests[0].cfg == 1.0
@@ -144,13 +147,13 @@ def test_inference_without_a_model_answers_an_error(make_client: MakeClient) -> 
     assert "webui" in reply.text
 
 
-def test_the_image_and_the_sound_are_not_kept(client: TestClient, studio: Studio) -> None:
+def test_job_does_not_keep_image_and_sound(client: TestClient, studio: InterruptibleBackend) -> None:
     assert client.post(ROUTE, content=RECORDED).status_code == 200
     (job,) = client.service.jobs.all()  # type: ignore[attr-defined]
     assert job.result == {"complete": True}
 
 
-def test_disconnected_client_causes_no_generation(client: TestClient, studio: Studio) -> None:
+def test_disconnected_client_causes_no_generation(client: TestClient, studio: InterruptibleBackend) -> None:
     studio.go_on.clear()
     arrives = [{"type": "http.request", "body": RECORDED.encode(), "more_body": False}, {"type": "http.disconnect"}]
 
@@ -194,7 +197,7 @@ _BODIES = st.one_of(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(body=_BODIES)
-def test_no_bytes_break_the_routes_of_other_servers(route: str, body: bytes, nobody: TestClient) -> None:
+def test_arbitrary_bytes_are_refused_by_the_compatibility_routes(route: str, body: bytes, nobody: TestClient) -> None:
     reply = nobody.post(route, content=body)
     assert reply.status_code in (400, 501), (reply.status_code, reply.text)
     if "vst" in route:
@@ -203,5 +206,5 @@ def test_no_bytes_break_the_routes_of_other_servers(route: str, body: bytes, nob
 
 @pytest.fixture
 def nobody(make_client: MakeClient) -> TestClient:
-    """Return a client of a place where nothing generates: what is understood gets 501."""
+    """Return a client of a server without a model: valid requests get 501."""
     return make_client(generates=False)

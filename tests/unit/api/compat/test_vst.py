@@ -1,4 +1,4 @@
-"""``/run_vst/``: what the plugin for music programs sends, and what its decoder takes."""
+"""``/run_vst/``: requests of the VST plugin, and the replies that its decoder accepts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from starlette.testclient import TestClient
 
 from riffusion_ext.api.compat.vst import read_plugin_audio
 from riffusion_ext.errors import RiffusionError
-from tests.unit.api.conftest import MakeClient, Studio
-from tests.unit.generate.fake_backends import as_it_is
+from tests.unit.api.conftest import MakeClient
+from tests.unit.generate.fake_backends import InterruptibleBackend, as_it_is
 
 ROUTE = "/run_vst/"
 
 
 def wav(samples: np.ndarray, *, frames: int | None = None) -> bytes:
-    """Return a WAV file as the plugin writes it: always 44100 Hz, perhaps with no number of samples."""
+    """Return a WAV file as the plugin writes it: always 44100 Hz, with `frames` in its header."""
     data = samples.astype("<i2").tobytes()
     size = len(data) if frames is None else 2 * frames
     head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, 44100, 88200, 2, 16)
@@ -57,13 +57,13 @@ def other_wav(kind: int, channels: int, bits: int, *, extensible: bool = False) 
     ],
 )
 @pytest.mark.parametrize("extensible", [False, True])
-def test_other_sound_than_the_plugin_s_is_refused(form: tuple[int, int, int], said: str, extensible: bool) -> None:
+def test_audio_other_than_16_bit_mono_is_refused(form: tuple[int, int, int], said: str, extensible: bool) -> None:
     sound = base64.b64encode(other_wav(*form, extensible=extensible)).decode()
     with pytest.raises(RiffusionError, match=f"must be a WAV file of 16-bit mono, got {said}"):
         read_plugin_audio({"audio": sound})
 
 
-def test_a_longer_header_of_16_bit_mono_is_taken() -> None:
+def test_extensible_header_of_16_bit_mono_is_accepted() -> None:
     sound = base64.b64encode(other_wav(1, 1, 16, extensible=True)).decode()
     assert read_plugin_audio({"audio": sound}).samples.shape == (1, 44100)
 
@@ -76,28 +76,30 @@ def ask(sound: bytes, **changes: Any) -> str:
 
 @pytest.mark.parametrize("count", [220500, 240000])
 @pytest.mark.parametrize("frames", [None, 0])
-def test_the_plugin_gets_its_sound_back(client: TestClient, studio: Studio, count: int, frames: int | None) -> None:
+def test_plugin_gets_its_own_sound_back_from_an_identity_backend(
+    client: TestClient, studio: InterruptibleBackend, count: int, frames: int | None
+) -> None:
     studio.draw = as_it_is
     samples = tune(count)
     reply = client.post(ROUTE, content=ask(wav(samples, frames=frames)), headers={"Accept": "application/json"})
     assert reply.status_code == 200, reply.text
     values = reply.json()
     assert list(values) == ["audio"]
-    assert re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", values["audio"])  # one line; its decoder takes nothing else
+    assert re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", values["audio"])  # one line, because its decoder accepts nothing else
     data = base64.b64decode(values["audio"])
-    assert len(data) == 2 * count  # header and all: that is how long its buffer is
+    assert len(data) == 2 * count  # including the header, to fill the plugin's buffer
     with wave.open(io.BytesIO(data)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 44100)
         assert file.getnframes() == count - 22
         heard = np.frombuffer(file.readframes(count), "<i2").astype(float)
     kept = 10 * np.log10(np.mean(samples**2) / np.mean(heard**2))
-    assert abs(kept) < 2  # as loud as it came
+    assert abs(kept) < 2  # at the level of the input
     assert {request.width for request in studio.requests} == {512}
     assert len(studio.requests) == -(-(1 + count // 441) // 512)
     assert {request.seeds for request in studio.requests} == {(2**32 - 123456789,) * 2}
 
 
-def test_a_mask_keeps_parts(client: TestClient, studio: Studio) -> None:
+def test_mask_id_adds_a_mask_to_the_request(client: TestClient, studio: InterruptibleBackend) -> None:
     reply = client.post(ROUTE, content=ask(wav(tune(44100)), mask_image_id="mask_top_third_95"))
     assert reply.status_code == 200
     assert studio.requests[0].mask is not None
@@ -142,7 +144,7 @@ def test_samples_are_found_with_any_header() -> None:
         read_plugin_audio({})
 
 
-def test_silence_comes_back_as_silence(client: TestClient, studio: Studio) -> None:
+def test_white_images_come_back_as_silence(client: TestClient, studio: InterruptibleBackend) -> None:
     studio.draw = lambda request: Image.new("RGB", (request.width, request.height), "white")
     reply = client.post(ROUTE, content=ask(wav(np.zeros(44100))))
     assert reply.status_code == 200

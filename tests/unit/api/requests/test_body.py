@@ -1,4 +1,4 @@
-"""Bodies of JSON: what is too much in them costs nothing, and no number is other than finite."""
+"""JSON bodies: excess is refused before it is parsed, and all numbers are finite."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_too_many_or_too_deep_is_refused_before_it_is_parsed(data: bytes, monkey
     ],
     ids=lambda data: data[:14].decode(),
 )
-def test_beside_a_file_in_base64_a_large_body_is_as_small_as_any(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_base64_file_does_not_raise_the_limit_of_the_rest(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[int] = []
     loads = json.loads
     monkeypatch.setattr(body.json, "loads", lambda text, **k: parsed.append(len(text)) or loads(text, **k))
@@ -116,7 +116,7 @@ def test_beside_a_file_in_base64_a_large_body_is_as_small_as_any(data: bytes, mo
     ],
     ids=["one line", "data URL", "escaped", "lines", "spaces"],
 )
-def test_a_file_in_base64_is_taken_however_it_is_written(text: bytes) -> None:
+def test_base64_file_is_accepted_in_any_notation(text: bytes) -> None:
     value = read_json(
         b'{"a": "\\"x\\"", "image": "' + text + b'", "image2": [{"b": "' + LARGE + b'"}]}', max_bytes=MAX_BYTES
     )
@@ -129,7 +129,7 @@ def test_a_file_in_base64_is_taken_however_it_is_written(text: bytes) -> None:
 @pytest.mark.parametrize(
     "text", ["QUJD" * (1 << 19) + "QQ==", "QUJD" * (1 << 18) + "QQ==" + "QUJD" * 10, "QUJ", "é", ""]
 )
-def test_base64_bit_by_bit_is_as_strict_as_at_once(text: str) -> None:
+def test_base64_decoding_in_pieces_is_as_strict_as_the_standard_library(text: str) -> None:
     try:
         expected: bytes | None = base64.b64decode(text.encode("ascii"), validate=True)
     except ValueError:
@@ -156,7 +156,7 @@ def test_base64_bit_by_bit_is_as_strict_as_at_once(text: str) -> None:
         "1" * MAX_BYTES,
     ],
 )
-def test_numbers_are_finite_and_short(number: str) -> None:
+def test_non_finite_and_overlong_numbers_are_refused(number: str) -> None:
     assert refused(b'{"a":[' + number.encode()[: MAX_BYTES - 10] + b"]}")[0] == 422
 
 
@@ -168,7 +168,7 @@ def test_invalid_json_is_refused(data: bytes) -> None:
     assert "\n" not in text
 
 
-def test_lists_and_objects_have_limits() -> None:
+def test_lists_and_objects_are_limited_in_size_and_depth() -> None:
     assert "at most 3 keyframes are allowed here, got 4" in refused(b'{"keyframes":[1,2,3,4]}', keyframes=3)[1]
     assert len(
         read_json(b'{"keyframes":[%s0]}' % (b"0," * 1999), max_bytes=MAX_BYTES, lengths={"keyframes": 2000})[
@@ -186,7 +186,7 @@ def test_lists_and_objects_have_limits() -> None:
     )  # a text may hold anything
 
 
-def test_of_many_wrong_items_only_the_first_is_checked(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_of_many_invalid_items_is_checked(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[type] = []
     model = json_route._validate
     monkeypatch.setattr(json_route, "_validate", lambda kind, *more: checked.append(kind) or model(kind, *more))
@@ -199,9 +199,7 @@ def test_of_many_wrong_items_only_the_first_is_checked(client: TestClient, monke
     assert sentence(client.post(f"{V1}/songs", json=many), 422).startswith("keyframes.1999.")
 
 
-def test_bodies_are_read_and_checked_in_a_thread_of_their_own(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bodies_are_parsed_in_a_worker_thread(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     where: list[str] = []
     for module, name in ((body.json, "loads"), (json_route, "_validate")):
         own = getattr(module, name)
@@ -231,7 +229,7 @@ def test_bodies_are_read_and_checked_in_a_thread_of_their_own(
         ("paintings", '{"requests": [{"prompts": ["a", "b"], "alpha": %s}]}'),
     ],
 )
-def test_numbers_that_are_not_finite_do_not_come_in(client: TestClient, path: str, template: str, value: str) -> None:
+def test_non_finite_numbers_in_requests_are_refused(client: TestClient, path: str, template: str, value: str) -> None:
     assert client.service.jobs.all() == []  # type: ignore[attr-defined]
     headers = {"Content-Type": "application/json"}
     sentence(client.post(f"{V1}/{path}", content=template % value, headers=headers), 422)
@@ -240,7 +238,7 @@ def test_numbers_that_are_not_finite_do_not_come_in(client: TestClient, path: st
 @pytest.mark.parametrize(
     "preset", ["sample_rate=nan", "max_frequency=inf", "step_size_ms=1e999", "num_griffin_lim_iters=nan"]
 )
-def test_nor_in_presets_or_curves(client: TestClient, preset: str) -> None:
+def test_non_finite_numbers_in_presets_and_curves_are_refused(client: TestClient, preset: str) -> None:
     from tests.unit.api.conftest import sound_bytes, upload
 
     clip = upload(client, "clips", sound_bytes(0.5))["id"]
@@ -257,14 +255,14 @@ class Outer(BaseModel):
     inner: Inner
 
 
-def test_a_model_without_ranges_holds_no_number_that_is_not_finite() -> None:
+def test_model_without_ranges_refuses_non_finite_numbers() -> None:
     assert json_route.read_model(Outer, b'{"inner": {"numbers": [1, 2.5]}}', Limits())
     with pytest.raises(ApiError, match=r"inner.numbers.1: numbers must be finite, got nan"):
         json_route.read_model(Outer, b'{"inner": {"numbers": [1, "nan"]}}', Limits())
 
 
 @pytest.mark.parametrize("path", ["/run_inference", "/run_vst"])
-def test_the_routes_of_other_servers_read_bodies_in_the_same_way(make_client: MakeClient, path: str) -> None:
+def test_compatibility_routes_check_bodies_in_the_same_way(make_client: MakeClient, path: str) -> None:
     client = make_client()
     for data in (b"[" * 100_000, b'{"a":[' + b"{}," * 100_000 + b"0]}", b'{"alpha": NaN}', b'{"alpha": 1e999}', b"[]"):
         assert client.post(path, content=data).status_code == 400

@@ -1,4 +1,4 @@
-"""What bodies must call themselves: pages of other sites may send some types without asking."""
+"""Content types of request bodies: some are refused because pages of other sites may send them without a preflight."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ BROWSERS = [{"Origin": "http://testserver"}, {"Sec-Fetch-Site": "same-origin"}]
 
 @pytest.mark.parametrize("kind", ["", *SAFELISTED, "application/octet-stream", "application/jsonp", "json"])
 @pytest.mark.parametrize("path", ["songs", "riffs", "loops", "image-to-audio", "audio-to-images", "datasets"])
-def test_json_must_be_called_json(make_client: MakeClient, kind: str, path: str) -> None:
+def test_body_without_a_json_content_type_is_refused(make_client: MakeClient, kind: str, path: str) -> None:
     client = make_client()
     headers = {"Content-Type": kind} if kind else {}
     reply = client.post(f"{V1}/{path}", content=LOOP, headers=headers)
     assert reply.status_code == 415
     assert "application/json" in reply.json()["detail"]
-    reply = client.post(f"{V1}/{path}", content=iter([LOOP]), headers=headers)  # chunked: no length is named
+    reply = client.post(f"{V1}/{path}", content=iter([LOOP]), headers=headers)  # chunked, without a Content-Length
     assert reply.status_code == 415
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON"])
-def test_json_is_taken(make_client: MakeClient, kind: str) -> None:
+def test_json_content_types_are_accepted(make_client: MakeClient, kind: str) -> None:
     reply = make_client().post(f"{V1}/loops", content=b"{}", headers={"Content-Type": kind})
     assert reply.status_code == 422
     assert "prompt" in reply.json()["detail"]
@@ -40,7 +40,7 @@ def test_json_is_taken(make_client: MakeClient, kind: str) -> None:
 
 @pytest.mark.parametrize("browser", BROWSERS)
 @pytest.mark.parametrize("kind", ["", *SAFELISTED])
-def test_pages_must_say_what_they_upload(
+def test_uploads_of_browser_pages_need_a_content_type(
     make_client: MakeClient, kind: str, browser: dict[str, str], tmp_path: Path
 ) -> None:
     client = make_client()
@@ -50,7 +50,7 @@ def test_pages_must_say_what_they_upload(
     assert client.post(f"{V1}/pictures", content=image_bytes(path=tmp_path), headers=headers).status_code == 201
 
 
-def test_scripts_of_node_are_no_pages(make_client: MakeClient, tmp_path: Path) -> None:
+def test_requests_of_node_scripts_do_not_count_as_browser_pages(make_client: MakeClient, tmp_path: Path) -> None:
     headers = {"Sec-Fetch-Mode": "cors", "Content-Type": "text/plain;charset=UTF-8"}
     assert make_client().post("/run_inference/", content=b"{}", headers=headers).status_code == 400
     assert make_client().post(f"{V1}/pictures", content=image_bytes(path=tmp_path), headers=headers).status_code == 201
@@ -62,7 +62,7 @@ def test_programs_may_send_any_content_type(make_client: MakeClient, kind: str, 
     assert make_client().post(f"{V1}/pictures", content=image_bytes(path=tmp_path), headers=headers).status_code == 201
 
 
-def test_request_without_a_body_needs_no_type(make_client: MakeClient) -> None:
+def test_request_without_a_body_needs_no_content_type(make_client: MakeClient) -> None:
     assert make_client().post(f"{V1}/jobs/x/cancel").status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""Bodies on their way: slow ones leave, no honest one is sent away for them, and all that is held is counted."""
+"""Receiving bodies: slow ones are dropped, others are not affected, and all held bytes are counted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def make(clock: Clock, *, max_receiving: int = 4, max_bytes: int = 1000, seconds
 
 
 def drip(clock: Clock, size: int, seconds: float, chunks: int | None = None) -> tuple[Callable[[], Any], list[int]]:
-    """Return a receive that gives so many bytes after so many seconds, again and again, and what it has given."""
+    """Return a receive function that delivers bytes again and again after some seconds, and the sizes delivered."""
     given: list[int] = []
 
     async def take() -> dict[str, Any]:
@@ -55,11 +55,11 @@ def test_too_slow_body_is_refused(clock: Clock, size: int, seconds: float) -> No
         run(receive_all(transfers, take))
     assert caught.value.status == 408
     assert caught.value.headers == {"Connection": "close"}
-    assert (len(given) - 1) * seconds < WINDOW_S, "no longer than one window"
+    assert (len(given) - 1) * seconds < WINDOW_S, "dropped within one window"
     assert transfers.held == transfers.receiving == 0
 
 
-def test_a_fast_beginning_does_not_buy_time(clock: Clock) -> None:
+def test_fast_start_does_not_excuse_a_slow_rest(clock: Clock) -> None:
     transfers = make(clock, max_bytes=10**9)
     sizes = [10**6, *[1] * 100]
 
@@ -72,7 +72,7 @@ def test_a_fast_beginning_does_not_buy_time(clock: Clock) -> None:
     assert clock.now <= 3 * WINDOW_S
 
 
-def test_a_slow_line_is_waited_for_as_long_as_a_body_may_take(clock: Clock) -> None:
+def test_body_at_the_minimum_rate_is_accepted_up_to_the_time_limit(clock: Clock) -> None:
     take, given = drip(clock, round(MIN_RATE * 5), 5.0, chunks=100)
     assert run(receive_all(make(clock, max_bytes=10**9), take)) == sum(given)
     take, given = drip(clock, round(MIN_RATE * 5), 5.0)
@@ -83,7 +83,7 @@ def test_a_slow_line_is_waited_for_as_long_as_a_body_may_take(clock: Clock) -> N
 
 
 @pytest.mark.parametrize("content_length", [0, 11])
-def test_too_large_body_is_refused_as_soon_as_known(clock: Clock, content_length: int) -> None:
+def test_too_large_body_is_refused_without_reading_the_rest(clock: Clock, content_length: int) -> None:
     transfers = make(clock)
     take, given = drip(clock, 4, 0.0)
 
@@ -155,7 +155,7 @@ def test_fast_enough_body_is_never_dropped(clock: Clock, monkeypatch: pytest.Mon
     run(all_of_it())
 
 
-def test_the_queue_for_a_place_has_an_end(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_waiting_bodies_is_limited(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receive, "MAX_WAITING", 2)
     transfers = make(clock, max_receiving=1)
 
@@ -172,7 +172,7 @@ def test_the_queue_for_a_place_has_an_end(clock: Clock, monkeypatch: pytest.Monk
     run(all_of_it())
 
 
-def test_halves_of_bodies_do_not_wait_for_each_other_for_ever(clock: Clock) -> None:
+def test_partly_received_bodies_do_not_deadlock(clock: Clock) -> None:
     async def all_of_it() -> list[int]:
         transfers = make(clock, max_bytes=1000)
         largest = 0
@@ -189,7 +189,7 @@ def test_halves_of_bodies_do_not_wait_for_each_other_for_ever(clock: Clock) -> N
             return size
 
         sizes = await asyncio.gather(*[one() for _ in range(4)])
-        assert largest <= 1000 + 700, "the room, and what one body is larger"
+        assert largest <= 1000 + 700, "the room plus the excess of one body"
         return sizes
 
     assert run(all_of_it()) == [700] * 4
@@ -235,7 +235,7 @@ def test_body_waits_until_earlier_bodies_are_processed(clock: Clock) -> None:
     run(all_of_it())
 
 
-def test_waiting_for_room_is_not_the_client_s_fault(clock: Clock) -> None:
+def test_time_spent_waiting_for_room_does_not_count_against_the_client(clock: Clock) -> None:
     transfer = Transfer(make(clock), clock)
 
     async def all_of_it() -> None:

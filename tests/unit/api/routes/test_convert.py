@@ -1,4 +1,4 @@
-"""Routes that convert, through a real application."""
+"""Conversion routes in a real application."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.api.conftest import V1, MakeClient, ended, sentence, sound_bytes
 from tests.unit.small import SMALL, SMALL_TEXT
 
 
-def test_an_image_becomes_a_sound_that_can_be_fetched(client: TestClient, image: bytes) -> None:
+def test_image_is_converted_to_a_sound_that_can_be_fetched(client: TestClient, image: bytes) -> None:
     sent = upload(client, "pictures", image, "folder/funky bass.png")
     assert (sent["name"], sent["width"], sent["height"]) == ("funky bass.png", 64, 64)
     reply = client.post(f"{V1}/image-to-audio", json={"picture": sent["id"]})
@@ -37,9 +37,7 @@ def test_an_image_becomes_a_sound_that_can_be_fetched(client: TestClient, image:
 
 
 @pytest.mark.parametrize("form", ["wav", "flac", "ogg", "mp3"])
-def test_images_and_sounds_travel_in_the_bodies_where_that_is_wished(
-    client: TestClient, image: bytes, form: str
-) -> None:
+def test_images_and_sounds_can_be_sent_and_returned_inline(client: TestClient, image: bytes, form: str) -> None:
     text = base64.encodebytes(image).decode()
     for prefix in ("", "data:image/png;base64,"):
         reply = client.post(
@@ -49,10 +47,10 @@ def test_images_and_sounds_travel_in_the_bodies_where_that_is_wished(
         assert head == f"data:{client.get(reply['url']).headers['content-type']};base64"
         assert base64.b64decode(body, validate=True) == client.get(reply["url"]).content
     (job, _) = client.get(f"{V1}/jobs").json()["jobs"]
-    assert "audio" not in job["result"]  # what is remembered stays small
+    assert "audio" not in job["result"]  # stored results stay small
 
 
-def test_a_sound_becomes_images_that_fit_together(client: TestClient) -> None:
+def test_tiles_of_a_sound_share_names_parameters_and_level(client: TestClient) -> None:
     song = upload(client, "clips", sound_bytes(3.0), "my song.wav")
     body = {"clip": song["id"], "columns": 128, "preset": SMALL_TEXT}
     drawn = client.post(f"{V1}/audio-to-images", json=body).json()
@@ -69,7 +67,7 @@ def test_a_sound_becomes_images_that_fit_together(client: TestClient) -> None:
     assert one[0]["image"].startswith("data:image/png;base64,iVBOR")
 
 
-def test_without_waiting_there_is_a_job(client: TestClient, image: bytes) -> None:
+def test_wait_false_returns_a_job(client: TestClient, image: bytes) -> None:
     sent = upload(client, "pictures", image)
     view = ended(client, client.post(f"{V1}/image-to-audio?wait=false", json={"picture": sent["id"]}))
     assert (view["kind"], view["progress"], view["error"]) == ("image-to-audio", 1.0, None)
@@ -124,14 +122,14 @@ def test_invalid_conversions_are_refused_in_one_sentence(
     ("body", "kind"),
     [(b"", None), (b"{", None), (b"[]", None), (b"null", None), (b"\xff\xfe", None), (b"[" * 100_000, None)],
 )
-def test_bodies_that_are_no_json_are_refused(client: TestClient, body: bytes, kind: str | None) -> None:
+def test_bodies_without_valid_json_are_refused(client: TestClient, body: bytes, kind: str | None) -> None:
     for route in ("image-to-audio", "audio-to-images", "songs", "datasets"):
         reply = client.post(f"{V1}/{route}", content=body, headers={"Content-Type": "application/json"})
         assert reply.status_code in (400, 422), (route, reply.text)
         sentence(reply, reply.status_code)
 
 
-def test_odd_characters_in_a_body_break_no_answer(client: TestClient) -> None:
+def test_unpaired_surrogates_in_a_body_give_an_error_reply(client: TestClient) -> None:
     for body in (b'{"\\ud800": 1}', b'{"picture": "\\ud800"}', b'{"image": "x", "preset": "\\udfff"}'):
         reply = client.post(f"{V1}/image-to-audio", content=body, headers={"Content-Type": "application/json"})
         assert reply.status_code in (404, 422)
@@ -147,7 +145,7 @@ def wav(rate: int, seconds: float = 1.0, *, bad: tuple[float, ...] = ()) -> byte
 
 
 @pytest.mark.parametrize("rate", [1, 500, 999, 768001, 2**32 - 1])
-def test_rates_that_no_clip_has_are_refused_at_the_door(client: TestClient, rate: int) -> None:
+def test_sample_rates_out_of_range_are_refused_on_upload(client: TestClient, rate: int) -> None:
     sound = wav(1000)
     sound = sound[:24] + struct.pack("<I", rate) + sound[28:]
     expected = f"the sample rate must be a whole number of Hz between 1000 and 768000, got {rate}"
@@ -156,14 +154,14 @@ def test_rates_that_no_clip_has_are_refused_at_the_door(client: TestClient, rate
     assert expected in sentence(client.post(f"{V1}/audio-to-images", json={"audio": text}), 422)
 
 
-def test_nine_channels_are_refused_at_the_door(client: TestClient) -> None:
+def test_nine_channels_are_refused_on_upload(client: TestClient) -> None:
     sound = wav(8000)
     sound = sound[:22] + struct.pack("<H", 9) + sound[24:32] + struct.pack("<H", 36) + sound[34:]
     assert "1 to 8 channels, got 9" in sentence(client.post(f"{V1}/clips", content=sound), 422)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 3e38])
-def test_bad_samples_are_repaired_and_told_or_refused(client: TestClient, bad: float) -> None:
+def test_few_bad_samples_are_repaired_with_a_note_and_many_are_refused(client: TestClient, bad: float) -> None:
     few = base64.b64encode(wav(8000, bad=(bad, bad))).decode()
     drawn = client.post(f"{V1}/audio-to-images", json={"audio": few, "preset": SMALL_TEXT}).json()
     assert "2 bad samples were repaired, the first at 0.500 s" in drawn["notes"][0]
@@ -183,7 +181,7 @@ def test_decoded_size_is_limited_too(make_client: MakeClient, image: bytes) -> N
     assert "100 MB" in sentence(tight.post(f"{V1}/image-to-audio", json={"image": text}), 422)
 
 
-def test_a_request_that_failed_is_not_kept_with_its_job(client: TestClient) -> None:
+def test_failed_request_is_not_kept_with_its_job(client: TestClient) -> None:
     wanted = base64.b64encode(b"an image of 7919").decode()
 
     def kept() -> list[ImageToAudio]:

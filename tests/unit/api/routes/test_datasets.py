@@ -41,12 +41,12 @@ def test_songs_become_an_archive_of_images_and_captions(client: TestClient, tmp_
         captions = {archive.read(name.replace(".png", ".txt")).decode() for name in images}
         assert all(caption.startswith("mymusic, my song") for caption in captions)
         assert {"concepts_list.json", "manifest.json"} <= set(names)
-        for name in names:  # nothing tells where it was made
+        for name in names:  # no server path is revealed
             assert str(tmp_path).encode() not in archive.read(name), name
     assert list((tmp_path / "scratch" / "api" / "datasets").iterdir()) == []
 
 
-def test_a_song_that_is_damaged_is_told_without_our_folders(client: TestClient, tmp_path: Path) -> None:
+def test_report_of_a_damaged_song_contains_no_server_path(client: TestClient, tmp_path: Path) -> None:
     soundfile = pytest.importorskip("soundfile")
     file = io.BytesIO()
     noise = np.random.default_rng(0).normal(0, 0.1, 8000 * 6)

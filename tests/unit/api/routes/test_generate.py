@@ -1,4 +1,4 @@
-"""Routes that generate, with a backend in the place of a model."""
+"""Generation routes, with a fake backend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from starlette.testclient import TestClient
 
 from riffusion_ext.api.openapi import EXAMPLES
 from riffusion_ext.metadata import read_record
-from tests.unit.api.conftest import V1, MakeClient, Studio, ended, sentence, sound_bytes, upload
+from tests.unit.api.conftest import V1, MakeClient, ended, sentence, sound_bytes, upload
+from tests.unit.generate.fake_backends import InterruptibleBackend
 
 SONG = {"score": "0:03 | funk -- vocals | cfg 8\n0:03 | jazz", "width": 256, "overlap": 64, "seed": 7, "steps": 2}
 END = {"prompt": "bells", "seed": 1}
@@ -25,7 +26,7 @@ def seconds_of(client: TestClient, url: str) -> float:
         return file.getnframes() / file.getframerate()
 
 
-def test_a_song_of_exactly_its_length(client: TestClient, studio: Studio) -> None:
+def test_song_has_its_exact_length_and_can_be_continued(client: TestClient, studio: InterruptibleBackend) -> None:
     view = ended(client, client.post(f"{V1}/songs", json=SONG))
     result = view["result"]
     assert view["kind"] == "song"
@@ -42,13 +43,13 @@ def test_a_song_of_exactly_its_length(client: TestClient, studio: Studio) -> Non
     assert len(studio.requests) == generated
     assert again["result"]["clip"]["id"] != result["clip"]["id"]
 
-    # and another one goes on from its end
+    # another one continues from its end
     more = {**SONG, "score": "0:02 | soul", "before": result["end"]["id"]}
     ended(client, client.post(f"{V1}/songs", json=more))
     assert studio.requests[generated].mask is not None
 
 
-def test_a_song_of_keyframes_and_images(client: TestClient, studio: Studio) -> None:
+def test_song_can_be_made_from_keyframes_and_a_seed_image(client: TestClient, studio: InterruptibleBackend) -> None:
     file = io.BytesIO()
     Image.new("RGB", (512, 512), "gray").save(file, "PNG")
     seed = upload(client, "pictures", file.getvalue())["id"]
@@ -65,7 +66,7 @@ def test_a_song_of_keyframes_and_images(client: TestClient, studio: Studio) -> N
     assert all(request.init is not None for request in studio.requests)
 
 
-def test_a_riff_is_as_long_as_its_song(client: TestClient, studio: Studio) -> None:
+def test_riff_is_as_long_as_its_song(client: TestClient, studio: InterruptibleBackend) -> None:
     song = upload(client, "clips", sound_bytes(3.0, rate=44100), "tune.wav")
     body = {"clip": song["id"], "prompt": "brass band", "denoise": "0:00 0.2, 0:02 0.4", "width": 256, "overlap": 64}
     view = ended(client, client.post(f"{V1}/riffs", json=body))
@@ -80,13 +81,13 @@ def test_a_riff_is_as_long_as_its_song(client: TestClient, studio: Studio) -> No
     ("change", "said"),
     [({"width": 100}, "multiple of 64"), ({"width": 256, "overlap": 129}, "half the width"), ({"spread": 2}, "spread")],
 )
-def test_a_riff_of_windows_that_cannot_be_is_refused_at_once(client: TestClient, change: dict, said: str) -> None:
+def test_riff_with_invalid_window_sizes_is_refused_at_once(client: TestClient, change: dict, said: str) -> None:
     song = upload(client, "clips", sound_bytes(1.0, rate=44100), "tune.wav")
     reply = client.post(f"{V1}/riffs", json={"clip": song["id"], "prompt": "brass band", **change})
     assert said in sentence(reply, 422)
 
 
-def test_a_loop_is_exact_to_the_sample(client: TestClient, studio: Studio) -> None:
+def test_loop_has_its_exact_length(client: TestClient, studio: InterruptibleBackend) -> None:
     body = {"prompt": "bass", "bars": 1, "bpm": 130, "beat": "backbeat", "steps": 3, "sampler": "Euler"}
     view = ended(client, client.post(f"{V1}/loops", json=body))
     assert view["result"]["samples"] == round(4 * 60 / 130 * 44100)
@@ -94,7 +95,7 @@ def test_a_loop_is_exact_to_the_sample(client: TestClient, studio: Studio) -> No
     assert b"smpl" in client.get(view["result"]["clip"]["url"]).content
 
 
-def test_an_interpolation_goes_from_the_start_to_the_end(client: TestClient, studio: Studio) -> None:
+def test_interpolation_goes_from_start_to_end(client: TestClient, studio: InterruptibleBackend) -> None:
     body = {"start": END, "end": {"prompt": "drums", "seed": -1, "cfg": 9}, "count": 3, "seed_image": "vibes"}
     body |= {"mask_image": "mask_top_third_75", "steps": 4}
     view = ended(client, client.post(f"{V1}/interpolations", json=body))
@@ -141,7 +142,7 @@ def test_an_interpolation_goes_from_the_start_to_the_end(client: TestClient, stu
 def test_invalid_requests_are_refused_at_once(client: TestClient, route: str, body: dict, said: str) -> None:
     import json
 
-    text = json.dumps(body)  # which escapes half a character, as a client may
+    text = json.dumps(body)  # json.dumps escapes surrogates, as clients may
     reply = client.post(f"{V1}/{route}", content=text, headers={"Content-Type": "application/json"})
     assert reply.status_code in (404, 422)
     told = sentence(reply, reply.status_code)
@@ -153,7 +154,7 @@ def test_invalid_requests_are_refused_at_once(client: TestClient, route: str, bo
     ("route", "name"), [(r, "seed_picture") for r in ("songs", "loops", "interpolations")] + [("songs", "before")]
 )
 @pytest.mark.parametrize("size", [(8000, 1), (1, 8000)])
-def test_a_line_that_scaling_would_make_huge_is_refused(
+def test_extremely_narrow_image_is_refused_before_scaling(
     client: TestClient, route: str, name: str, size: tuple[int, int]
 ) -> None:
     file = io.BytesIO()
@@ -172,7 +173,7 @@ def test_request_without_a_model_is_refused(make_client: MakeClient) -> None:
     assert client.get(f"{V1}/capabilities").json()["paints"] is False
 
 
-def test_backend_errors_are_reported_by_the_job(client: TestClient, studio: Studio) -> None:
+def test_backend_errors_are_reported_by_the_job(client: TestClient, studio: InterruptibleBackend) -> None:
     def fail(request: object) -> Image.Image:
         raise RuntimeError("/home/me/models/x.safetensors: out of paint")
 
@@ -190,7 +191,9 @@ def test_backend_errors_are_reported_by_the_job(client: TestClient, studio: Stud
         ("interpolations", {"start": {"prompt": "funk: AC/DC"}, "end": {"prompt": "jazz"}, "count": 1, "width": 256}),
     ],
 )
-def test_a_result_can_stay(make_client: MakeClient, tmp_path: Path, route: str, body: dict[str, object]) -> None:
+def test_result_is_saved_on_request(
+    make_client: MakeClient, tmp_path: Path, route: str, body: dict[str, object]
+) -> None:
     client = make_client()
     saved = set()
     for _ in range(2):
@@ -206,7 +209,7 @@ def test_a_result_can_stay(make_client: MakeClient, tmp_path: Path, route: str, 
     assert "save cannot" in sentence(make_client(output=False).post(f"{V1}/{route}", json={**body, "save": True}), 422)
 
 
-def test_a_result_that_cannot_stay_is_still_there(client: TestClient, tmp_path: Path) -> None:
+def test_result_that_cannot_be_saved_is_still_available(client: TestClient, tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file in the folder's place")
     body = {"prompt": "a", "bars": 1, "bpm": 400, "save": True}
     result = ended(client, client.post(f"{V1}/loops", json=body))["result"]

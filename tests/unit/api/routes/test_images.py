@@ -1,4 +1,4 @@
-"""The route for single images, with a backend in the place of a model."""
+"""The route for single images, with a fake backend."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from riffusion_ext.generate.backends.base import Request
-from tests.unit.api.conftest import V1, MakeClient, Studio, ended, sentence, upload
-from tests.unit.generate.fake_backends import by_seed
+from tests.unit.api.conftest import V1, MakeClient, ended, sentence, upload
+from tests.unit.generate.fake_backends import InterruptibleBackend, by_seed
 
 ONE = {"prompts": ["a", "b"], "width": 64, "height": 64}
 
@@ -31,7 +31,7 @@ def body_of(request: Request, init: str | None, mask: str | None) -> dict[str, A
     return {**values, **lists, "init": init, "mask": mask}
 
 
-def test_a_request_arrives_as_it_was_and_the_image_comes_back_as_it_was(client: TestClient, studio: Studio) -> None:
+def test_request_and_image_are_transferred_unchanged(client: TestClient, studio: InterruptibleBackend) -> None:
     studio.draw = lambda request: signed(by_seed(request))
 
     def signed(image: Image.Image) -> Image.Image:
@@ -55,7 +55,7 @@ def test_a_request_arrives_as_it_was_and_the_image_comes_back_as_it_was(client: 
         assert got.info["parameters"] == "café\nSteps: 3"
 
 
-def test_images_that_can_be_generated_together_are(client: TestClient, studio: Studio) -> None:
+def test_compatible_requests_are_generated_in_batches(client: TestClient, studio: InterruptibleBackend) -> None:
     requests = [{**ONE, "seeds": [number, 0], "cfg": 7 if number < 3 else 8} for number in range(4)]
     ended(client, client.post(f"{V1}/paintings", json={"requests": requests}))
     assert [[request.seeds[0] for request in batch] for batch in studio.batches] == [[0, 1], [2], [3]]
@@ -85,7 +85,7 @@ def test_invalid_requests_are_refused_at_once(client: TestClient, change: dict[s
     assert client.get(f"{V1}/jobs").json()["jobs"] == []
 
 
-def test_images_of_another_size_and_masks_alone_are_refused(client: TestClient) -> None:
+def test_init_image_of_another_size_and_mask_without_image_are_refused(client: TestClient) -> None:
     image = upload(client, "pictures", png("RGB")[1])["id"]
     for change in ({"init": image, "denoise": 0.5}, {"mask": image}):
         said = sentence(client.post(f"{V1}/paintings", json={"requests": [{**ONE, **change}]}), 422)
@@ -101,17 +101,17 @@ def test_a_server_may_allow_fewer_steps(make_client: MakeClient) -> None:
         assert "at most 20 steps" in sentence(client.post(f"{V1}/{route}", json=body), 422)
 
 
-def test_there_are_limits(make_client: MakeClient) -> None:
+def test_requests_are_limited_in_number_and_pixels(make_client: MakeClient) -> None:
     client = make_client(pictures=3, pixels=3 * 64 * 64 - 1)
     for count, status, said in ((0, 422, "1 to 3"), (4, 422, "at most 3 requests"), (3, 413, "12287 are allowed")):
         assert said in sentence(client.post(f"{V1}/paintings", json={"requests": [ONE] * count}), status)
     assert "webui" in sentence(make_client(generates=False).post(f"{V1}/paintings", json={"requests": [ONE]}), 501)
 
 
-def test_another_model_is_not_taken_for_the_one_that_was_meant(client: TestClient, studio: Studio) -> None:
+def test_request_for_another_model_is_refused(client: TestClient, studio: InterruptibleBackend) -> None:
     body = {"requests": [ONE], "model": "riffusion"}
     assert "from riffusion to studio" in sentence(client.post(f"{V1}/paintings", json=body), 409)
-    studio.go_on.clear()  # and while it waits for its turn
+    studio.go_on.clear()  # also while the request waits
     ahead = client.post(f"{V1}/paintings", json={"requests": [ONE]})
     reply = client.post(f"{V1}/paintings", json={**body, "model": "studio"})
     studio.name = "other"
@@ -120,7 +120,7 @@ def test_another_model_is_not_taken_for_the_one_that_was_meant(client: TestClien
     assert "from studio to other" in ended(client, reply, state="failed")["error"]
 
 
-def test_a_job_that_is_cancelled_interrupts_the_backend(client: TestClient, studio: Studio) -> None:
+def test_cancelling_a_job_interrupts_the_backend(client: TestClient, studio: InterruptibleBackend) -> None:
     studio.go_on.clear()
     reply = client.post(f"{V1}/paintings", json={"requests": [ONE] * 3})
     assert studio.at_work.wait(20)
@@ -129,7 +129,9 @@ def test_a_job_that_is_cancelled_interrupts_the_backend(client: TestClient, stud
     assert view["result"] == {"pictures": [], "model": "studio", "complete": False}
 
 
-def test_interrupt_by_the_servers_user_differs_from_a_timeout(client: TestClient, studio: Studio) -> None:
+def test_interrupt_by_the_user_of_the_server_differs_from_a_timeout(
+    client: TestClient, studio: InterruptibleBackend
+) -> None:
     studio.go_on.clear()
     reply = client.post(f"{V1}/paintings", json={"requests": [ONE]})
     assert studio.at_work.wait(20)

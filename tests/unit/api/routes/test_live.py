@@ -1,4 +1,4 @@
-"""What the page "Live" asks for while a jam plays."""
+"""Routes that the page "Live" uses while a session plays."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def client(app: Any) -> TestClient:
     return TestClient(app)
 
 
-def test_state_has_all_that_a_player_needs(client: TestClient, url: str, jam: Jam):
+def test_state_contains_everything_a_player_needs(client: TestClient, url: str, jam: Jam):
     until(lambda: jam.resting)
     told = client.get(url).json()
     assert (told["rate"], told["channels"], told["hop"], told["height"]) == (8000, 1, 80, 64)
@@ -98,7 +98,7 @@ def test_invalid_numbers_are_refused(client: TestClient, url: str, value: str):
         assert "must be a whole number" in reply.json()["detail"]
 
 
-def test_prompts_can_be_dropped_and_the_session_stopped(client: TestClient, url: str, jam: Jam):
+def test_queued_prompts_can_be_dropped_and_the_session_stopped(client: TestClient, url: str, jam: Jam):
     until(lambda: jam.resting)
     wish = jam.prompts.add("<b>jazz</b>")
     assert client.get(url).json()["queue"] == [{"key": wish.key, "prompt": "<b>jazz</b>"}]
@@ -136,8 +136,8 @@ def test_listening_needs_the_password_of_the_page(app: Any, url: str, jam: Jam, 
     assert not jam.should_end()
 
 
-def test_a_page_that_fetches_is_there(client: TestClient, url: str, jam: Jam):
-    """Over a slow line it may fetch for longer than a closed page is waited for."""
+def test_fetching_chunks_keeps_the_session_alive(client: TestClient, url: str, jam: Jam):
+    """Over a slow line, fetching may take longer than the time after which a page counts as closed."""
     until(lambda: jam.resting)
     for piece in ("chunk/0", "strip/0"):
         jam._last_contact -= TIMEOUT_S / 2
@@ -146,7 +146,7 @@ def test_a_page_that_fetches_is_there(client: TestClient, url: str, jam: Jam):
         assert jam._last_contact > before
 
 
-def test_states_are_told_apart(tmp_path: Path):
+def test_state_is_generating_waiting_failed_or_ended(tmp_path: Path):
     def broken(request: Request) -> Image.Image:
         raise RiffusionError("out of paint")
 

@@ -1,4 +1,4 @@
-"""What the service says of itself, and the description of its routes."""
+"""Health, version and capabilities of the service, and the OpenAPI description of its routes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from starlette.testclient import TestClient
 
 from riffusion_ext import __version__
 from riffusion_ext.api.openapi import EXAMPLES
-from tests.unit.api.conftest import V1, Studio, ended, sound_bytes, upload
+from tests.unit.api.conftest import V1, ended, sound_bytes, upload
+from tests.unit.generate.fake_backends import InterruptibleBackend
 
 
-def test_health_version_and_capabilities(client: TestClient, studio: Studio) -> None:
+def test_health_version_and_capabilities_are_reported(client: TestClient, studio: InterruptibleBackend) -> None:
     assert client.get(f"{V1}/health").json() == {"status": "ok", "jobs": {"waiting": 0, "running": 0}}
     assert client.get(f"{V1}/version").json() == {"version": __version__, "api": "v1", "host": "standalone"}
     can = client.get(f"{V1}/capabilities").json()
@@ -26,7 +27,7 @@ def test_health_version_and_capabilities(client: TestClient, studio: Studio) -> 
     assert can["limits"]["lanes"]["paint"]["threads"] == 1
 
 
-def test_the_description_is_complete(client: TestClient) -> None:
+def test_openapi_description_is_complete(client: TestClient) -> None:
     schema = client.get(f"{V1}/openapi.json").json()
     assert schema["openapi"].startswith("3.")
     assert schema["components"]["securitySchemes"]["password"]["scheme"] == "basic"
@@ -58,7 +59,9 @@ def _parts(value: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES))
-def test_every_example_works(client: TestClient, path: str, studio: Studio) -> None:
+def test_every_example_of_the_description_is_accepted(
+    client: TestClient, path: str, studio: InterruptibleBackend
+) -> None:
     body = dict(EXAMPLES[path])
     file = io.BytesIO()
     Image.linear_gradient("L").resize((64, 512)).save(file, "PNG")

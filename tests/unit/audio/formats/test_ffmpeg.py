@@ -1,4 +1,4 @@
-"""ffmpeg reads what nothing else can: with a stand-in that records what it is asked, and with the real one."""
+"""Decoding by ffmpeg: with a fake program that records its arguments, and with the real one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ stand_in = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script 
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Return a function that puts a program called ffmpeg, of the given Python lines, first and alone on PATH."""
+    """Return a function that makes a program called ffmpeg from Python lines and puts it alone on PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
 
@@ -41,14 +41,14 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def strange(tmp_path: Path) -> Path:
-    """Return a file that neither our reader nor libsndfile knows, with a name that could be taken for an option."""
+    """Return a file of unknown format, with a name that could be taken for an option."""
     path = tmp_path / "-y strange.m4a"
     path.write_bytes(b"\0\0\0\x18ftypM4A " + bytes(100))
     return path
 
 
 @stand_in
-def test_ffmpeg_command_and_output_are_as_expected(fake, strange: Path, tone) -> None:
+def test_ffmpeg_gets_the_expected_arguments_and_its_wav_output_is_read(fake, strange: Path, tone) -> None:
     clip = tone(channels=2)
     buffer = io.BytesIO()
     write_wav(buffer, clip, subtype="float", tags={"software": "Lavf"})
@@ -78,7 +78,7 @@ def test_ffmpeg_command_and_output_are_as_expected(fake, strange: Path, tone) ->
 
 
 @stand_in
-def test_the_last_line_of_its_complaint_is_in_the_error(fake, strange: Path) -> None:
+def test_error_contains_the_last_line_of_ffmpeg_output(fake, strange: Path) -> None:
     fake("print('one\\nlast words\\n', file=sys.stderr); sys.exit(3)")
     with pytest.raises(AudioError, match=r"ffmpeg says: last words$") as caught:
         read_audio(strange)
@@ -87,7 +87,7 @@ def test_the_last_line_of_its_complaint_is_in_the_error(fake, strange: Path) -> 
 
 
 @stand_in
-def test_silent_failures(fake, strange: Path) -> None:
+def test_ffmpeg_failure_without_a_message_is_reported(fake, strange: Path) -> None:
     fake("sys.exit(3)")
     with pytest.raises(AudioError, match="ffmpeg says: exit status 3"):
         read_audio(strange)
@@ -97,7 +97,7 @@ def test_silent_failures(fake, strange: Path) -> None:
 
 
 @stand_in
-def test_a_program_that_does_not_start(fake, strange: Path) -> None:
+def test_ffmpeg_that_does_not_start_is_reported(fake, strange: Path) -> None:
     folder = fake("")
     (folder / "ffmpeg").write_text("#!/nowhere/python\n")
     with pytest.raises(AudioError, match="ffmpeg does not start"):
@@ -139,7 +139,7 @@ def test_ffmpeg_replaces_a_missing_soundfile(fake, tmp_path: Path, tone) -> None
 
 @pytest.mark.usefixtures("real_ffmpeg")
 @pytest.mark.parametrize("start", [0.0, 0.7])
-def test_the_installed_ffmpeg_decodes_files(tmp_path: Path, tone, start: float) -> None:
+def test_installed_ffmpeg_decodes_files(tmp_path: Path, tone, start: float) -> None:
     clip = tone(2.0, channels=2)
     wav, m4a = write_audio(clip, tmp_path / "a.wav"), tmp_path / "- a%d:b.m4a"
     subprocess.run(["ffmpeg", "-v", "error", "-i", wav, "-b:a", "320k", f"file:{m4a}"], check=True)
@@ -167,7 +167,7 @@ def test_common_formats_are_read_by_ffmpeg(tmp_path: Path, tone, suffix: str) ->
         ("a.mp3", "ffconcat version 1.0\nfile {}\n"),
     ],
 )
-def test_a_list_of_other_files_is_not_followed(tmp_path: Path, tone, name: str, text: str) -> None:
+def test_playlists_are_refused(tmp_path: Path, tone, name: str, text: str) -> None:
     other = tmp_path / "private.aac"
     subprocess.run(["ffmpeg", "-v", "error", "-i", write_audio(tone(2.0), tmp_path / "a.wav"), other], check=True)
     path = tmp_path / name
@@ -179,7 +179,7 @@ def test_a_list_of_other_files_is_not_followed(tmp_path: Path, tone, name: str, 
 
 
 @pytest.mark.parametrize("name", ["silent.mp4", "silent.mkv", "silent.webm"])
-def test_a_video_without_a_sound_track_is_called_one(tmp_path: Path, name: str) -> None:
+def test_video_without_a_sound_track_is_reported(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     source = ["-f", "lavfi", "-i", "testsrc=d=0.4:s=64x64:r=5"]
     subprocess.run(["ffmpeg", "-v", "error", *source, "-an", path], check=True)
@@ -198,7 +198,7 @@ ffmpeg.read(Path(sys.argv[1]))
 
 @stand_in
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it ends when it next writes")
-def test_ffmpeg_ends_when_the_program_is_killed(fake, strange: Path, tmp_path: Path) -> None:
+def test_ffmpeg_ends_when_its_parent_is_killed(fake, strange: Path, tmp_path: Path) -> None:
     folder = fake(f"open({str(tmp_path / 'began')!r}, 'w').close()\ntime.sleep(600)")
     with Program("-c", SILENT, str(strange), folder=tmp_path, PATH=str(folder)) as program:
         program.wait_for(lambda: (tmp_path / "began").exists())

@@ -1,4 +1,4 @@
-"""ID3 tags, built to the letter of the standard and read as others write them."""
+"""ID3 tags: written by the standard, and read as other programs write them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_written_id3_tags_are_read_back(tags: dict[str, str]) -> None:
     assert tag_size(built[:10]) == len(built)
 
 
-def test_bytes_of_a_tag() -> None:
+def test_written_tag_has_the_specified_bytes() -> None:
     built = build_tag({"title": "é" * 100, "comment": "c"})
     assert built[:10] == b"ID3\4\0\0" + synchsafe(len(built) - 10)
     assert built[10:22] == b"TIT2" + synchsafe(201) + b"\0\0\3\xc3"  # a plain number would be 0xC9
@@ -59,12 +59,12 @@ def test_bytes_of_a_tag() -> None:
         (b"\3ended\0", "ended"),
     ],
 )
-def test_encodings(body: bytes, text: str) -> None:
+def test_text_encodings_are_decoded(body: bytes, text: str) -> None:
     assert read_tag(tag(3, frame3(b"TIT2", body))) == {"title": text}
     assert read_tag(tag(4, frame4(b"TIT2", body))) == {"title": text}
 
 
-def test_sizes_are_plain_in_version_3() -> None:
+def test_frame_sizes_of_version_3_are_plain_numbers() -> None:
     frames = frame3(b"TIT2", b"\0" + b"x" * 300) + frame3(b"TYER", b"\x001999") + bytes(20)
     assert read_tag(tag(3, frames)) == {"title": "x" * 300, "date": "1999"}
 
@@ -72,12 +72,12 @@ def test_sizes_are_plain_in_version_3() -> None:
 @pytest.mark.parametrize(
     "own", [b"\0eng\0own", b"\3deu\0own", b"\1eng" + "\0".encode("utf-16") + "own".encode("utf-16")]
 )
-def test_the_comment_is_the_one_without_description(own: bytes) -> None:
+def test_comment_without_a_description_is_used(own: bytes) -> None:
     others = frame3(b"COMM", b"\0engiTunNORM\0 0001"), frame3(b"COMM", b"\0engnote\0mine")
     assert read_tag(tag(3, others[0] + frame3(b"COMM", own) + others[1])) == {"comment": "own"}
 
 
-def test_a_comment_in_a_frame_of_any_name() -> None:
+def test_comment_in_a_user_defined_text_frame_is_read() -> None:
     frames = frame4(b"TXXX", b"\3comment\0kept") + frame4(b"TXXX", b"\3mood\0good")
     assert read_tag(tag(4, frames)) == {"comment": "kept"}
 
@@ -87,7 +87,7 @@ def test_extended_headers_are_skipped() -> None:
     assert read_tag(tag(3, struct.pack(">I", 6) + bytes(6) + frame3(b"TIT2", b"\0a"), 0x40)) == {"title": "a"}
 
 
-def test_unsynchronised_text() -> None:
+def test_unsynchronised_text_is_decoded() -> None:
     body = b"\0" + b"\xff\xe0y"
     stuffed = body.replace(b"\xff", b"\xff\0")
     assert read_tag(tag(4, frame4(b"TIT2", stuffed, 0x02), 0x80)) == {"title": "ÿày"}
@@ -95,7 +95,7 @@ def test_unsynchronised_text() -> None:
     assert read_tag(tag(3, whole, 0x80)) == {"title": "ÿày"}
 
 
-def test_frames_that_say_their_length_or_group() -> None:
+def test_data_length_and_group_of_a_frame_are_skipped() -> None:
     assert read_tag(tag(4, frame4(b"TIT2", synchsafe(2) + b"\3a", 0x01))) == {"title": "a"}
     assert read_tag(tag(4, frame4(b"TIT2", b"g\3a", 0x40))) == {"title": "a"}
 
@@ -106,7 +106,7 @@ def test_compressed_and_encrypted_frames_are_left_out() -> None:
     assert read_tag(tag(3, frame3(b"TIT2", b"\3a", 0x80) + frame3(b"TPE1", b"\3b"))) == {"artist": "b"}
 
 
-def test_a_footer_belongs_to_the_tag() -> None:
+def test_tag_size_includes_the_footer() -> None:
     assert tag_size(b"ID3\4\0\x10" + synchsafe(300)) == 320
     assert tag_size(b"ID3\4\0\0" + synchsafe(300)) == 310
     assert tag_size(b"\xff\xfb\x90\x00" + bytes(6)) == 0

@@ -1,4 +1,4 @@
-"""Whole numbers are rounded and clipped, and come back as they were."""
+"""PCM integers: rounded, clipped, and decoded exactly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from riffusion_ext.audio.formats.pcm import decode, quantize
 
 
 @given(arrays(np.float32, 50, elements=st.floats(-4, 4, width=32)), st.sampled_from([16, 24]))
-def test_rounds_to_the_nearest_and_never_wraps(samples: np.ndarray, bits: int) -> None:
+def test_quantize_rounds_to_nearest_and_never_wraps(samples: np.ndarray, bits: int) -> None:
     full = 2 ** (bits - 1)
     numbers = quantize(samples, bits)
     exact = np.clip(samples.astype(np.float64) * full, -full, full - 1)
@@ -21,13 +21,13 @@ def test_rounds_to_the_nearest_and_never_wraps(samples: np.ndarray, bits: int) -
     assert numbers.min() >= -full
 
 
-def test_does_not_touch_its_input() -> None:
+def test_quantize_does_not_change_its_input() -> None:
     samples = np.array([0.3, 2.0], np.float32)
     quantize(samples, 16)
     assert samples.tolist() == [np.float32(0.3), 2.0]
 
 
-def test_every_16_bit_number_survives() -> None:
+def test_every_16_bit_number_round_trips() -> None:
     numbers = np.arange(-32768, 32768, dtype="<i2")
     floats = decode(numbers.tobytes(), width=2, is_float=False)
     assert (floats[0], floats[32768]) == (-1.0, 0.0)
@@ -35,7 +35,7 @@ def test_every_16_bit_number_survives() -> None:
 
 
 @given(arrays(np.int32, 50, elements=st.integers(-(2**23), 2**23 - 1)))
-def test_every_24_bit_number_survives(numbers: np.ndarray) -> None:
+def test_every_24_bit_number_round_trips(numbers: np.ndarray) -> None:
     raw = numbers.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
     np.testing.assert_array_equal(quantize(decode(raw, width=3, is_float=False), 24), numbers)
 
@@ -49,5 +49,5 @@ def test_every_24_bit_number_survives(numbers: np.ndarray) -> None:
         (b"\x00\x00\x00\x80\x00\x00\x00\x40", 4, [-1, 0.5]),
     ],
 )
-def test_known_bytes(raw: bytes, width: int, expected: list[float]) -> None:
+def test_decode_returns_known_values(raw: bytes, width: int, expected: list[float]) -> None:
     assert decode(raw, width=width, is_float=False).tolist() == expected

@@ -1,4 +1,4 @@
-"""WAV files: any that can be met are read, and those written are what others expect."""
+"""WAV files: all common variants are read, and other programs can read the written ones."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_written_wav_is_read_back(clip: AudioClip, subtype: str) -> None:
 
 
 @given(clips)
-def test_a_second_writing_keeps_every_byte(clip: AudioClip) -> None:
+def test_writing_read_samples_again_gives_the_same_bytes(clip: AudioClip) -> None:
     once = written(clip, "pcm24")
     assert written(read_wav(once), "pcm24").getvalue() == once.getvalue()
 
@@ -88,7 +88,7 @@ def test_header_bytes_are_as_the_format_says(tone, channels: int, subtype: str, 
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_the_standard_library_reads_it(tone, channels: int) -> None:
+def test_written_wav_is_read_by_the_standard_library(tone, channels: int) -> None:
     clip = tone(channels=channels)
     with wave.open(io.BytesIO(written(clip, tags=TEXTS | {"title": "ü"}).getvalue())) as file:
         assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (channels, 44100, 2)
@@ -98,7 +98,7 @@ def test_the_standard_library_reads_it(tone, channels: int) -> None:
 
 @pytest.mark.parametrize("subtype", ["pcm16", "pcm24", "float"])
 @pytest.mark.parametrize("channels", [1, 2, 6])
-def test_libsndfile_reads_it(tone, tmp_path, subtype: str, channels: int) -> None:
+def test_written_wav_is_read_by_libsndfile(tone, tmp_path, subtype: str, channels: int) -> None:
     soundfile = pytest.importorskip("soundfile")
     clip = tone(channels=channels)
     (tmp_path / "a.wav").write_bytes(written(clip, subtype, {"title": "ü", "artist": "abc"}).getvalue())
@@ -109,7 +109,7 @@ def test_libsndfile_reads_it(tone, tmp_path, subtype: str, channels: int) -> Non
     np.testing.assert_array_equal(samples, read_wav(written(clip, subtype)).samples)
 
 
-def test_libsndfiles_files_are_read(tone, tmp_path) -> None:
+def test_wav_files_of_libsndfile_are_read(tone, tmp_path) -> None:
     soundfile = pytest.importorskip("soundfile")
     clip = tone(channels=2)
     for form in ("WAV", "WAVEX"):
@@ -120,7 +120,7 @@ def test_libsndfiles_files_are_read(tone, tmp_path) -> None:
             np.testing.assert_allclose(back.samples, clip.samples, atol=2**-7 if subtype == "PCM_U8" else 2**-15)
 
 
-def test_long_files_pass_block_borders(monkeypatch: pytest.MonkeyPatch, tone) -> None:
+def test_block_size_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch, tone) -> None:
     clip = tone(0.1, channels=2)
     whole = written(clip, "pcm24").getvalue()
     monkeypatch.setattr(module, "BLOCK", 1000)
@@ -130,7 +130,7 @@ def test_long_files_pass_block_borders(monkeypatch: pytest.MonkeyPatch, tone) ->
 
 @pytest.mark.parametrize("start", [0.0, 0.00021, 0.1])
 @pytest.mark.parametrize("duration", [None, 0.05, 99.0])
-def test_a_part_of_a_file(tone, start: float, duration: float | None) -> None:
+def test_part_of_a_file_is_read(tone, start: float, duration: float | None) -> None:
     clip = tone(0.2, channels=2)
     part = read_wav(written(clip, "float"), start=start, duration=duration)
     np.testing.assert_array_equal(
@@ -139,14 +139,14 @@ def test_a_part_of_a_file(tone, start: float, duration: float | None) -> None:
     )
 
 
-def test_a_part_past_the_end_is_an_error(tone) -> None:
+def test_part_past_the_end_is_refused(tone) -> None:
     with pytest.raises(AudioError, match=r"3 s, lies past the end of the sound at 0\.2 s"):
         read_wav(written(tone()), start=3)
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFF000, 9])
-def test_streamed_lengths_mean_all_that_is_there(size: int) -> None:
-    """9 is one more than there is: a file cut off."""
+def test_placeholder_or_excessive_data_size_reads_to_the_end(size: int) -> None:
+    """9 is one more than the actual size: a truncated file."""
     file = riff(chunk(b"fmt ", fmt()), chunk(b"data", SIXTEEN, size))
     assert read_wav(file).samples.tolist() == [AS_FLOATS]
 
@@ -157,18 +157,18 @@ def test_an_incomplete_last_frame_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("after", [b"", chunk(b"LIST", b"INFO" + chunk(b"INAM", b"abc\0")), chunk(b"junk", b"x")])
-def test_an_empty_file_is_not_taken_for_a_streamed_one(after: bytes) -> None:
+def test_data_size_zero_before_other_chunks_means_an_empty_clip(after: bytes) -> None:
     clip = read_wav(riff(chunk(b"fmt ", fmt(channels=2)), chunk(b"data", b""), after))
     assert clip.samples.shape == (2, 0)
 
 
-def test_other_chunks_are_passed_over() -> None:
+def test_unknown_chunks_are_skipped() -> None:
     odd, even = chunk(b"bext", b"123"), chunk(b"cue ", b"1234")
     file = riff(odd, even, chunk(b"fmt ", fmt()), odd, chunk(b"data", SIXTEEN), odd)
     assert read_wav(file).samples.tolist() == [AS_FLOATS]
 
 
-def test_a_forgotten_padding_byte_is_forgiven() -> None:
+def test_missing_padding_byte_is_tolerated() -> None:
     file = riff(chunk(b"bext", b"123")[:-1], chunk(b"fmt ", fmt()), chunk(b"data", SIXTEEN))
     assert read_wav(file).samples.tolist() == [AS_FLOATS]
 
@@ -201,12 +201,12 @@ def test_every_supported_codec_is_read(
     assert read_wav(riff(chunk(b"fmt ", header), chunk(b"data", raw))).samples.tolist() == [expected]
 
 
-def test_twenty_bits_lie_at_the_top_of_three_bytes() -> None:
+def test_twenty_bit_samples_are_left_aligned_in_three_bytes() -> None:
     header = fmt(width=3, bits=20)
     assert read_wav(riff(chunk(b"fmt ", header), chunk(b"data", b"\x00\x00\x40"))).samples.tolist() == [[0.5]]
 
 
-def test_a_wrong_block_size_is_not_believed() -> None:
+def test_wrong_block_size_in_the_header_is_ignored() -> None:
     header = struct.pack("<HHIIHH", 1, 1, 8000, 0, 0, 16)
     assert read_wav(riff(chunk(b"fmt ", header), chunk(b"data", SIXTEEN))).samples.tolist() == [AS_FLOATS]
 
@@ -230,7 +230,7 @@ def test_a_wrong_block_size_is_not_believed() -> None:
         riff(chunk(b"fmt ", fmt(3, width=2)), chunk(b"data", SIXTEEN)),
     ],
 )
-def test_unsupported_wav_is_left_to_other_readers(file: io.BytesIO) -> None:
+def test_unsupported_wav_raises_unsupported_error(file: io.BytesIO) -> None:
     with pytest.raises(UnsupportedError):
         read_wav(file)
 
@@ -247,19 +247,19 @@ def test_arbitrary_bytes_raise_only_audio_errors(data: bytes) -> None:
         st.sampled_from(TAG_NAMES), st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1)
     )
 )
-def test_any_text_survives_in_the_tags(tags: dict[str, str]) -> None:
+def test_any_tag_text_round_trips(tags: dict[str, str]) -> None:
     file = written(AudioClip(np.zeros((1, 3), np.float32), 8000), tags=tags)
     layout = read_layout(file)
     assert layout.tags == tags
     assert layout.frames == 3
 
 
-def test_old_tags_are_in_the_windows_code_page() -> None:
+def test_tags_without_utf_8_are_decoded_as_cp1252() -> None:
     info = chunk(b"LIST", b"INFO" + chunk(b"INAM", "Größe".encode("cp1252")))
     assert read_layout(riff(chunk(b"fmt ", fmt()), info, chunk(b"data", SIXTEEN))).tags == {"title": "Größe"}
 
 
-def test_numbers_that_are_not_finite_are_refused() -> None:
+def test_non_finite_samples_are_refused() -> None:
     raw = struct.pack("<2d", 1e300, -1e300)  # infinity in float32
     with pytest.raises(AudioError, match="finite"):
         read_wav(riff(chunk(b"fmt ", fmt(3, width=8)), chunk(b"data", raw)))
@@ -267,7 +267,7 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
 
 def test_more_than_four_gigabytes_are_refused() -> None:
     endless = np.broadcast_to(np.zeros((1, 1), np.float32), (8, 2**28))
-    clip = object.__new__(AudioClip)  # the check of every sample is not the point here
+    clip = object.__new__(AudioClip)  # checking every sample is not the point here
     object.__setattr__(clip, "samples", endless)
     object.__setattr__(clip, "sample_rate", 44100)
     with pytest.raises(AudioError, match="101 minutes do not fit"):

@@ -1,4 +1,4 @@
-"""Samples that are no sound: few are repaired and told, many are refused, by every reader alike."""
+"""Non-finite and implausible samples: every reader repairs a few with a note and refuses many."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ def test_one_bad_sample_is_repaired_with_a_note(bad: float, channels: int) -> No
     assert "1 bad sample was repaired, at 0.500 s" in note
 
 
-def test_a_gap_becomes_a_straight_line() -> None:
+def test_bad_samples_are_interpolated_linearly() -> None:
     samples = np.array([[1.0, 2.0, np.nan, np.inf, 5.0, 6.0] * 20], np.float32)
     samples[0, 6:] = 6.0
     assert repair_samples(samples, RATE).samples[0, :6].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
 
 
 @pytest.mark.parametrize("place", [0, -1])
-def test_ends_are_held(place: int) -> None:
+def test_bad_samples_at_the_ends_repeat_their_neighbour(place: int) -> None:
     samples = np.full((1, 100), 0.25, np.float32)
     samples[0, place] = np.nan
     assert (repair_samples(samples, RATE).samples == 0.25).all()
 
 
 @pytest.mark.parametrize("scale", [1.0, 32.0, 100.0, 32768.0, 2.0**31])
-def test_floats_above_full_scale_stay_as_they_are(scale: float) -> None:
+def test_floats_above_full_scale_are_kept(scale: float) -> None:
     samples = tone() * np.float32(scale)
     clip = repair_samples(samples.copy(), RATE)
     assert np.array_equal(clip.samples, samples)
@@ -67,7 +67,7 @@ def test_floats_above_full_scale_stay_as_they_are(scale: float) -> None:
 
 
 @pytest.mark.parametrize("scale", [100.0, 32767.0])
-def test_a_click_in_silence_is_a_click(scale: float) -> None:
+def test_single_click_in_silence_is_kept(scale: float) -> None:
     samples = np.zeros((1, RATE), np.float32)
     samples[0, 500] = scale
     assert repair_samples(samples.copy(), RATE).peak == np.float32(scale)
@@ -81,7 +81,7 @@ def test_many_bad_samples_are_refused_with_count_and_position(seconds: float, co
         repair_samples(samples, RATE)
 
 
-def test_sound_that_is_all_bad_is_refused() -> None:
+def test_sound_with_only_bad_samples_is_refused() -> None:
     for bad in BAD[:-2]:
         with pytest.raises(AudioError, match="not finite"):
             repair_samples(np.full((1, 5), bad, np.float32), RATE)
@@ -103,7 +103,7 @@ def test_accepted_samples_are_finite_and_of_plausible_scale(places: list[tuple[i
     assert bool(clip.notes) == (not np.array_equal(clip.samples, before))
 
 
-def test_pieces_count_together(tmp_path: Path) -> None:
+def test_bad_samples_are_counted_across_pieces(tmp_path: Path) -> None:
     seconds = 2 * PIECE_SECONDS + 1
     samples = tone(seconds)
     for at in (5, 25, 40.5):
@@ -119,7 +119,7 @@ def test_pieces_count_together(tmp_path: Path) -> None:
             read(path)
 
 
-def test_a_part_says_where_it_is_in_the_file(tmp_path: Path) -> None:
+def test_note_on_a_part_gives_the_position_in_the_file(tmp_path: Path) -> None:
     samples = tone(4)
     samples[0, 3 * RATE] = np.nan
     path = float_wav(tmp_path / "a.wav", samples)
@@ -127,13 +127,13 @@ def test_a_part_says_where_it_is_in_the_file(tmp_path: Path) -> None:
     assert read_audio(path, duration=2).notes == ()
 
 
-def test_doubles_beyond_float32_are_bad(tmp_path: Path) -> None:
+def test_doubles_beyond_float32_are_bad_samples(tmp_path: Path) -> None:
     samples = tone().astype(np.float64)
     samples[0, 800] = 1e300
     assert "at 0.100 s" in read_audio(float_wav(tmp_path / "a.wav", samples, width=8)).notes[0]
 
 
-def test_soundfile_and_ffmpeg_say_the_same(tmp_path: Path, real_ffmpeg: None) -> None:
+def test_soundfile_and_ffmpeg_give_the_same_samples_and_notes(tmp_path: Path, real_ffmpeg: None) -> None:
     soundfile = pytest.importorskip("soundfile")
     samples = tone()
     samples[0, 4000] = np.nan
@@ -153,7 +153,7 @@ def test_soundfile_and_ffmpeg_say_the_same(tmp_path: Path, real_ffmpeg: None) ->
         assert list(read_pieces(tmp_path / name))[-1].notes == expected.notes
 
 
-def test_a_mender_looks_at_every_piece() -> None:
+def test_repair_counts_the_samples_of_every_piece() -> None:
     repairer = SampleRepairer()
     for start in range(0, 1000, 100):
         repairer.clip(np.zeros((1, 100), np.float32), RATE, start=start, last=False)

@@ -1,4 +1,4 @@
-"""Walks through files end, whatever the files hold."""
+"""Walking the frames of a file terminates for any content."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> list[
 @given(
     parts=st.lists(st.one_of(st.sampled_from(MARKS), st.binary(max_size=80)), max_size=30), head=st.sampled_from(MARKS)
 )
-def test_no_bytes_make_a_walk_fail(parts: list[bytes], head: bytes) -> None:
+def test_frame_walkers_never_raise_on_arbitrary_bytes(parts: list[bytes], head: bytes) -> None:
     data = head + b"".join(parts)
     for walk in (mp3_frames.walk, ogg_pages.walk, flac_frames.walk):
         walk(Window(io.BytesIO(data)))
 
 
 @pytest.mark.parametrize("head", MARKS)
-def test_no_bytes_make_reading_crash(head: bytes, tmp_path: Path) -> None:
+def test_reading_arbitrary_bytes_raises_only_audio_errors(head: bytes, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for number in range(20):
         data = head + b"".join(
@@ -66,7 +66,7 @@ def test_no_bytes_make_reading_crash(head: bytes, tmp_path: Path) -> None:
             read_audio(path)
 
 
-def test_false_frame_headers_are_checked_a_bounded_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_checked_false_frame_headers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (mp3_frames, flac_frames):
         monkeypatch.setattr(module, "_MAX_TRIES", 100)
     monkeypatch.setattr(ogg_pages, "_MAX_DAMAGED", 100)
@@ -82,7 +82,7 @@ def test_false_frame_headers_are_checked_a_bounded_number_of_times(monkeypatch: 
     assert 0 < sums[0] < 1000
 
 
-def test_a_file_is_walked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_is_surveyed_only_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(b"\xff\xfb\x90\x64".ljust(417, b"\0") * 50)
     walks = counted(monkeypatch, mp3_frames, "walk")
@@ -92,7 +92,7 @@ def test_a_file_is_walked_through_once(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @given(st.binary(max_size=200), st.lists(st.tuples(st.integers(0, 200), st.integers(0, 60)), max_size=6))
-def test_a_window_gives_any_bytes(data: bytes, places: list[tuple[int, int]]) -> None:
+def test_byte_window_returns_the_bytes_of_any_range(data: bytes, places: list[tuple[int, int]]) -> None:
     window = Window(io.BytesIO(data))
     for position, count in places:
         assert window.read(position, count) == data[position : position + count]
@@ -101,7 +101,7 @@ def test_a_window_gives_any_bytes(data: bytes, places: list[tuple[int, int]]) ->
         )
 
 
-def test_a_splice_is_its_pieces(tmp_path: Path) -> None:
+def test_splice_reads_as_the_concatenation_of_its_pieces(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(bytes(range(100)))
     with io.BufferedReader(Splice(path, [b"head", (10, 20), (50, 53), b"", b"tail"])) as file:
@@ -118,7 +118,7 @@ def test_a_splice_is_its_pieces(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 127, 128, 2047, 2048, 65535, 65536, 2**21, 2**31 - 1, 2**31, 2**36 - 1])
-def test_numbers_of_frames_go_there_and_back(number: int) -> None:
+def test_flac_frame_numbers_round_trip(number: int) -> None:
     link = flac_frames.FlacLink(bytes(34), 0)
     head = bytes((0xFF, 0xF9, 0xC9, 0x18)) + flac_frames._encode_number(number)
     register = 0

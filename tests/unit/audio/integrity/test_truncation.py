@@ -1,4 +1,4 @@
-"""Files that break off are known by what they promise."""
+"""Truncated files are recognised by the length they announce."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_whole_files_report_no_loss(suffix: str, rate: int, channels: int, secon
 @pytest.mark.parametrize("suffix", ["wav", "ogg", "mp3"])
 @pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (44100, 1), (22050, 1), (16000, 2)])
 @pytest.mark.parametrize("share", [0.4, 0.9])
-def test_truncated_files_report_where_they_break_off(
+def test_truncated_files_report_where_they_end(
     suffix: str, rate: int, channels: int, share: float, tmp_path: Path
 ) -> None:
     path = write(tmp_path / f"a.{suffix}", 4.0, rate, channels)

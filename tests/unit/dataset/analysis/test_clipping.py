@@ -1,4 +1,4 @@
-"""Clipping is told from waves that are flat by themselves."""
+"""Clipping is distinguished from waves that are flat by nature."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TIME = np.arange(round(SECONDS * RATE)) / RATE
 
 
 def clipped(samples: np.ndarray, bits: int | None = 16) -> float:
-    """Return the mean share of clipped samples of a file of so many bits."""
+    """Return the mean share of clipped samples of a file with a number of bits."""
     samples = np.atleast_2d(samples)
     if bits:
         full = 2.0 ** (bits - 1)
@@ -26,7 +26,7 @@ def clipped(samples: np.ndarray, bits: int | None = 16) -> float:
 
 
 def music(gain_db: float) -> np.ndarray:
-    """Synthesise a song that is so much too loud."""
+    """Synthesise a song amplified by a number of decibels, and clip it."""
     sound = song(7, SECONDS)[: len(TIME)]
     return np.clip(sound / np.abs(sound).max() * 10 ** (gain_db / 20), -1, 1)
 
@@ -40,18 +40,18 @@ def at_limit(samples: np.ndarray) -> float:
 
 @pytest.mark.parametrize("bits", [16, 24, None])
 @pytest.mark.parametrize("gain_db", [6, 9, 12])
-def test_music_that_was_too_loud(gain_db: float, bits: int | None) -> None:
+def test_clipped_music_is_detected(gain_db: float, bits: int | None) -> None:
     sound = music(gain_db)
     assert max(0.01, 0.4 * at_limit(sound)) < clipped(0.99 * sound, bits) < at_limit(sound)
     assert clipped(music(-1), bits) == 0
 
 
 @pytest.mark.parametrize("level", [0.2, 0.7, 1.8])
-def test_at_a_limit_of_the_file_s_own(level: float) -> None:
+def test_clipping_below_or_above_full_scale_is_detected(level: float) -> None:
     assert clipped(level * music(9), bits=None if level > 1 else 16) > 0.01
 
 
-def test_in_one_channel_one_polarity_or_with_an_offset() -> None:
+def test_clipping_is_detected_in_one_channel_one_polarity_or_with_an_offset() -> None:
     loud, good = music(9), music(-1)
     everywhere = clipped(0.99 * loud)
     assert clipped(np.stack([0.6 * loud, good])) == pytest.approx(everywhere, rel=0.2)
@@ -60,7 +60,7 @@ def test_in_one_channel_one_polarity_or_with_an_offset() -> None:
 
 
 @pytest.mark.parametrize("hertz", [50, 110, 441, 1000, 2205.5])
-def test_sines(hertz: float) -> None:
+def test_clipped_sines_are_detected_and_clean_sines_are_not(hertz: float) -> None:
     wave = np.clip(1.6 * np.sin(2 * np.pi * hertz * TIME), -0.8, 0.8)
     assert clipped(wave) == pytest.approx(at_limit(wave), rel=0.35)
     assert clipped(0.9 * np.sin(2 * np.pi * hertz * TIME)) == 0, "it touches its peak and leaves it"
@@ -75,7 +75,7 @@ def test_a_louder_sample_elsewhere_disproves_clipping() -> None:
 
 
 def played(wave: object, seed: int = 0, low: int = 40, high: int = 90) -> np.ndarray:
-    """Play an arpeggio on an oscillator, which is given phases, with envelopes of 16 steps."""
+    """Play an arpeggio on an oscillator (a function of phase) with envelopes of 16 steps."""
     rng = np.random.default_rng(seed)
     out = np.zeros(len(TIME))
     for start in range(0, len(TIME), RATE // 16):
@@ -90,7 +90,7 @@ def pulse(duty: float, level: float = 1.0):
 
 
 def steps(count: int, shape: object):
-    """Return a wave in as many steps of 16 levels."""
+    """Return a wave of steps with 16 levels."""
     return lambda phase: np.round(7.5 + 7.5 * shape(np.floor(phase * count) / count)) / 7.5 - 1  # type: ignore[operator]
 
 
@@ -115,12 +115,12 @@ CHIPS = {
 
 @pytest.mark.parametrize("gain", [0.999, 0.6])
 @pytest.mark.parametrize("name", list(CHIPS))
-def test_clean_chiptunes(name: str, gain: float) -> None:
+def test_chiptunes_do_not_count_as_clipped(name: str, gain: float) -> None:
     assert clipped(gain * CHIPS[name] / np.abs(CHIPS[name]).max()) < 0.004
 
 
 @pytest.mark.parametrize("hertz", [20, 55, 110, 440])
-def test_square_waves_with_rounded_or_slanting_sides(hertz: float) -> None:
+def test_square_waves_with_soft_edges_do_not_count_as_clipped(hertz: float) -> None:
     from scipy.signal import lfilter
 
     wave = np.sign(np.sin(2 * np.pi * hertz * TIME) + 1e-9)
@@ -134,14 +134,14 @@ def test_square_waves_with_rounded_or_slanting_sides(hertz: float) -> None:
 
 
 @pytest.mark.parametrize("hertz", [110, 220, 440])
-def test_pulses_of_a_sampler_that_interpolates(hertz: float) -> None:
+def test_interpolated_pulse_waves_do_not_count_as_clipped(hertz: float) -> None:
     pulses = np.where(np.sin(2 * np.pi * 5.3 * hertz * TIME) > 0.7, 0.9, -0.3)  # one of its two levels is lower
     assert clipped(np.interp(np.arange(len(TIME)) / 5.3, np.arange(len(TIME)), pulses)) < 0.004
 
 
 @pytest.mark.parametrize("duty", [0.125, 0.25, 0.5])
 @pytest.mark.parametrize("rate", [22050, 32000, 11025])
-def test_chiptunes_brought_to_another_rate_by_straight_lines(rate: int, duty: float) -> None:
+def test_linearly_resampled_chiptunes_do_not_count_as_clipped(rate: int, duty: float) -> None:
     tune = played(pulse(duty), 3, low=36, high=76)
     place = np.arange(int(len(tune) * 48000 / rate)) * rate / 48000  # of a player that runs at this rate
     for steady in (tune, np.where(np.arange(len(tune)) // (RATE // 16) % 4 < 3, np.sign(tune), 0.0)):

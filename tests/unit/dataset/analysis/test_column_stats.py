@@ -1,4 +1,4 @@
-"""Numbers about the samples of each column."""
+"""Statistics of the samples of each column."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def stats_of(samples: np.ndarray, *cuts: int, rate: int = 1000, seconds: float =
     cuts=st.lists(st.integers(0, 3000), max_size=6),
     seed=st.integers(0, 99),
 )
-def test_cutting_changes_nothing(
+def test_piece_sizes_do_not_change_the_statistics(
     rate: int, seconds: float, samples: int, channels: int, cuts: list[int], seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -43,7 +43,7 @@ def test_cutting_changes_nothing(
         assert np.array_equal(parts[name], numbers), name
 
 
-def test_levels_of_known_columns() -> None:
+def test_peak_and_energy_of_known_columns_are_exact() -> None:
     samples = np.zeros((1, 40))
     samples[0, 10:20] = 0.5
     samples[0, 20:30] = [1, -1] * 5
@@ -60,7 +60,7 @@ def test_energy_of_file_and_mix_is_measured_separately() -> None:
     assert numbers["still"].all()
 
 
-def test_still_is_one_value_all_the_time() -> None:
+def test_column_is_still_when_its_samples_are_constant() -> None:
     samples = np.full((1, 2000), 0.3)
     samples[0, 700:1400] = np.repeat([0.3, -0.3], 350)  # a square wave of 14 Hz
     samples[0, 1450] += 0.01
@@ -70,7 +70,7 @@ def test_still_is_one_value_all_the_time() -> None:
     assert not still[[10, 14]].any(), "an edge, and a click"
 
 
-def test_columns_past_the_end_repeat_the_last() -> None:
+def test_columns_past_the_end_repeat_the_last_value() -> None:
     numbers = stats_of(np.full((1, 25), 0.3), columns=6)
     assert numbers["peak"] == pytest.approx([0.3] * 6)
     assert stats_of(np.full((1, 1), 0.3), columns=3)["peak"] == pytest.approx([0.3] * 3)

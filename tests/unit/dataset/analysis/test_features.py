@@ -1,4 +1,4 @@
-"""What is known of windows: in range, placed right, and blind to what does not matter."""
+"""Features of windows: ranges, positions and invariances."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Measure = Callable[[np.ndarray], SongMeasure]
 
 
 def made_up(columns: int, seed: int = 0) -> SongMeasure:
-    """Numbers of a song that nobody has sung; -20 dBFS."""
+    """Return random measurements of a song at -20 dBFS."""
     rng = np.random.default_rng(seed)
     notes = np.repeat(rng.normal(-35, 10, (columns // 25 + 1, 32)), 25, axis=0)[:columns]
     return SongMeasure(
@@ -49,7 +49,7 @@ def made_up(columns: int, seed: int = 0) -> SongMeasure:
 
 
 def changed(measure: SongMeasure, where: slice, **values: float) -> SongMeasure:
-    """Put values into some columns."""
+    """Replace values in some columns."""
     arrays = {name: getattr(measure, name).copy() for name in values}
     for name, value in values.items():
         arrays[name][where] = value
@@ -88,7 +88,7 @@ def angle(features: Features, one: int, other: int) -> float:
     firsts=st.lists(st.integers(0, 1200), max_size=5),
     seed=st.integers(0, 99),
 )
-def test_shapes_and_ranges(columns: int, width: int, firsts: list[int], seed: int) -> None:
+def test_features_have_their_shapes_and_ranges(columns: int, width: int, firsts: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     measure = replace(
         made_up(columns, seed),
@@ -115,7 +115,7 @@ def test_shapes_and_ranges(columns: int, width: int, firsts: list[int], seed: in
     np.testing.assert_allclose(np.linalg.norm(features.embedding, axis=1), 1, atol=1e-5)
 
 
-def test_windows_do_not_know_of_each_other() -> None:
+def test_features_of_a_window_do_not_depend_on_other_windows() -> None:
     measure = made_up(2000)
     together = windows_of(measure, 0, 512, 700, 1488)
     for number, first in enumerate((0, 512, 700, 1488)):
@@ -123,7 +123,7 @@ def test_windows_do_not_know_of_each_other() -> None:
             np.testing.assert_array_equal(values[0], together.to_arrays()[name][number])
 
 
-def test_features_are_kept_by_name_and_put_together_in_order(tmp_path: Path) -> None:
+def test_features_are_concatenated_in_order_and_round_trip_through_npz(tmp_path: Path) -> None:
     first, second = windows_of(made_up(1100), 0, 512), windows_of(made_up(600, 1), 40)
     both = Features.concatenate([first, second])
     assert len(both) == 3
@@ -138,7 +138,7 @@ def test_features_are_kept_by_name_and_put_together_in_order(tmp_path: Path) -> 
         np.testing.assert_array_equal(getattr(again, item.name), getattr(both, item.name))
 
 
-def test_no_windows_at_all() -> None:
+def test_empty_windows_give_empty_features() -> None:
     nothing = windows_of(made_up(100))
     for empty in (nothing, Features.concatenate([]), Features.concatenate(iter([nothing, nothing]))):
         assert len(empty) == 0
@@ -153,12 +153,12 @@ def test_no_windows_at_all() -> None:
 
 
 @given(level=st.floats(-110, 0))
-def test_level(level: float) -> None:
+def test_level_of_constant_energy_is_exact(level: float) -> None:
     measure = replace(made_up(600), energy=np.full(600, 10 ** (level / 10), np.float32))
     assert windows_of(measure, 0).level_db[0] == pytest.approx(level, abs=1e-3)
 
 
-def test_past_the_end_there_is_silence() -> None:
+def test_columns_past_the_end_count_as_silence() -> None:
     whole = made_up(1024)
     short = replace(whole, **{name: getattr(whole, name)[:768] for name in COLUMNS})
     features = windows_of(
@@ -171,7 +171,7 @@ def test_past_the_end_there_is_silence() -> None:
     assert features.embedding[1] == pytest.approx(windows_of(padded, 512).embedding[0], abs=1e-4)
 
 
-def test_digital_silence() -> None:
+def test_digital_silence_is_quiet_without_drop_out_or_transition() -> None:
     features = windows_of(changed(made_up(1024), slice(None), **SILENT), 0, 512)
     assert list(features.level_db) == [-120, -120]
     assert list(features.quiet) == [1, 1]
@@ -187,7 +187,7 @@ def test_pauses_are_half_a_second_or_more(length: int, expected: float, energy: 
     assert windows_of(measure, 0).quiet[0] == pytest.approx(expected)
 
 
-def test_a_pause_is_quiet_for_its_window() -> None:
+def test_pause_is_measured_relative_to_its_window() -> None:
     measure = changed(made_up(512), slice(100, 200), energy=0.8e-5)  # 31 dB under the rest
     assert windows_of(measure, 0).quiet[0] == pytest.approx(100 / 512)
     assert windows_of(changed(measure, slice(100, 200), energy=1.2e-5), 0).quiet[0] == 0
@@ -210,14 +210,14 @@ def burst_of(*parts: tuple[int, float]) -> float:
 
 @pytest.mark.parametrize("noise", [-120.0, -60.0, -50.0])
 @pytest.mark.parametrize("empty", [200, 300, 480])
-def test_a_window_that_is_nearly_empty_and_then_bursts(noise: float, empty: int) -> None:
+def test_burst_after_near_silence_is_measured(noise: float, empty: int) -> None:
     assert burst_of((empty, noise), (512 - empty, -15)) == pytest.approx(empty / 512, abs=0.01)
     rest = 512 - 30 - empty
     if rest > 20:
         assert burst_of((30, -20), (empty, noise), (rest, -15)) == pytest.approx(empty / 512, abs=0.01)
 
 
-def test_what_grows_rests_or_dies_away_does_not_burst() -> None:
+def test_crescendo_rest_and_fade_out_do_not_count_as_burst() -> None:
     grows = np.linspace(-60, -15, 512)
     assert burst_of(*((1, level) for level in grows)) == 0
     assert burst_of(*((1, level) for level in grows[::-1])) == 0
@@ -228,25 +228,25 @@ def test_what_grows_rests_or_dies_away_does_not_burst() -> None:
     assert burst_of((512, -15)) == 0
 
 
-def test_clipped_samples_are_a_mean_over_the_window() -> None:
+def test_clipped_share_is_averaged_over_the_window() -> None:
     measure = changed(made_up(1024), slice(512, 640), clipped=0.4)
     features = windows_of(measure, 0, 512, 576)
     assert features.clipped == pytest.approx([0, 0.1, 0.05], abs=1e-6)
 
 
-def test_what_lies_under_20_hz_is_told_beside_the_loudest_of_the_rest() -> None:
+def test_rumble_is_measured_relative_to_the_loudest_band() -> None:
     measure = changed(changed(made_up(1024), slice(None), sketch=-30.0), slice(600, 610), low=-8.0)
     assert windows_of(measure, 0, 512).rumble == pytest.approx([-30, 22])
 
 
-def test_the_levels_of_the_file_and_of_the_image_are_told_apart() -> None:
+def test_levels_of_image_mix_and_file_are_separate() -> None:
     features = windows_of(changed(made_up(600), slice(None), energy=1e-4, mixed_energy=1e-3, file_energy=1e-2), 0)
     levels = (features.level_db, features.mixed_db, features.file_db)
     assert [float(values[0]) for values in levels] == pytest.approx([-40, -30, -20], abs=0.01)
 
 
 @given(start=st.integers(10, 490), length=st.integers(3, 60), energy=st.sampled_from([0.0, 1e-3]))
-def test_sound_that_drops_out(start: int, length: int, energy: float) -> None:
+def test_drop_out_duration_is_measured_in_seconds(start: int, length: int, energy: float) -> None:
     where = slice(start, start + length)
     measure = changed(made_up(600), where, energy=energy, still=True)  # a filter may still ring
     features = windows_of(measure, 0)
@@ -281,7 +281,7 @@ def test_musical_pauses_are_no_drop_outs(measure: SongMeasure) -> None:
     ],
     ids=["torn off", "stop", "lost", "few bits", "few bits, torn off"],
 )
-def test_a_stop_is_no_drop_out(length: int, last: float, least: float, expected: float) -> None:
+def test_musical_stop_is_distinguished_from_a_drop_out(length: int, last: float, least: float, expected: float) -> None:
     where = slice(200, 200 + length)
     measure = changed(changed(made_up(600), slice(0, 200), last_step=last, min_step=least), where, last_step=0.0)
     measure = changed(measure, where, min_step=np.inf, **SILENT)
@@ -289,14 +289,14 @@ def test_a_stop_is_no_drop_out(length: int, last: float, least: float, expected:
 
 
 @pytest.mark.parametrize(("gaps", "expected"), [(1, 0.1), (3, 0.1), (4, 0.0)])
-def test_more_gaps_than_three_are_the_rhythm(gaps: int, expected: float) -> None:
+def test_more_than_three_gaps_count_as_rhythm(gaps: int, expected: float) -> None:
     measure = made_up(600)
     for number in range(gaps):
         measure = changed(measure, slice(50 + 100 * number, 60 + 100 * number), **SILENT)
     assert windows_of(measure, 0).dropout[0] == pytest.approx(expected)
 
 
-def test_transitions_are_told_in_seconds_into_the_window() -> None:
+def test_transition_position_is_in_seconds_from_the_window_start() -> None:
     measure = made_up(2000)
     steady = FineChange(*np.zeros((5, 500), np.float32))
     for values, value in zip(steady, (28, 28, 1.0, 1.0, 1.0), strict=True):
@@ -313,7 +313,7 @@ def test_transitions_are_told_in_seconds_into_the_window() -> None:
 
 
 @given(gain=st.floats(-18, 18), seed=st.integers(0, 99))
-def test_louder_or_softer_it_sounds_the_same(gain: float, seed: int) -> None:
+def test_embedding_does_not_depend_on_the_level(gain: float, seed: int) -> None:
     measure = made_up(512, seed)
     louder = replace(measure, sketch=(measure.sketch.astype(np.float32) + gain).astype(np.float16))
     both = Features.concatenate([windows_of(measure, 0), windows_of(louder, 0)])
@@ -321,18 +321,18 @@ def test_louder_or_softer_it_sounds_the_same(gain: float, seed: int) -> None:
 
 
 @given(seed=st.integers(0, 99))
-def test_unrelated_windows_are_far_from_each_other(seed: int) -> None:
+def test_embeddings_of_unrelated_windows_are_far_apart(seed: int) -> None:
     both = Features.concatenate([windows_of(made_up(512, seed), 0), windows_of(made_up(512, seed + 100), 0)])
     assert angle(both, 0, 1) > 0.8
 
 
-def test_a_window_backwards_is_another_one() -> None:
+def test_embedding_of_a_reversed_window_differs() -> None:
     measure = made_up(512)
     back = replace(measure, sketch=measure.sketch[::-1])
     assert angle(Features.concatenate([windows_of(measure, 0), windows_of(back, 0)]), 0, 1) > 0.5
 
 
-def test_low_pass_of_low_bit_rates_does_not_matter() -> None:
+def test_embedding_ignores_the_low_pass_of_low_bit_rates() -> None:
     measure = made_up(512)
     dull = replace(
         measure, sketch=np.concatenate([measure.sketch[:, :27], np.full((512, 5), -120, np.float16)], axis=1)
@@ -345,7 +345,7 @@ def test_low_pass_of_low_bit_rates_does_not_matter() -> None:
 
 @pytest.fixture
 def measured(tmp_path: Path) -> Measure:
-    """Return what writes samples [S] or [C, S] to a file and measures it."""
+    """Return a function that writes samples [S] or [C, S] to a file and measures it."""
 
     def measure(samples: np.ndarray) -> SongMeasure:
         clip = AudioClip(np.atleast_2d(samples).astype(np.float32), RATE)
@@ -354,7 +354,7 @@ def measured(tmp_path: Path) -> Measure:
     return measure
 
 
-def test_a_band_that_stops_for_two_beats_is_not_broken(measured: Measure) -> None:
+def test_faded_stop_of_a_band_is_no_drop_out(measured: Measure) -> None:
     sound = song(1, 12)
     sound *= 0.3 / np.abs(sound).max()
     stop, fade = slice(2 * RATE, 3 * RATE), np.linspace(1, 0, RATE // 200)
@@ -364,7 +364,7 @@ def test_a_band_that_stops_for_two_beats_is_not_broken(measured: Measure) -> Non
     assert windows_of(measured(sound), 0).dropout == 0
 
 
-def test_a_drum_machine_of_four_bits_is_not_broken(measured: Measure) -> None:
+def test_gaps_of_a_four_bit_drum_machine_are_no_drop_outs(measured: Measure) -> None:
     time = np.arange(RATE // 4) / RATE
     hit = np.sin(2 * np.pi * 100 * time) * np.exp(-12 * time)
     hits = np.tile(np.concatenate([hit, np.zeros(RATE * 7 // 4)]), 4)
@@ -387,7 +387,7 @@ def test_faults_of_a_real_file_are_found(measured: Measure) -> None:
     assert features.level_db[0] == pytest.approx(10 * np.log10(np.mean(sound[: 512 * 441] ** 2)), abs=0.3)
 
 
-def test_windows_of_a_real_song_are_apart_and_a_copy_is_near(measured: Measure) -> None:
+def test_windows_of_a_song_are_apart_and_near_those_of_a_shifted_copy(measured: Measure) -> None:
     sound = song(2, 16)
     windows = windows_of(measured(sound), 0, 512, 1024)
     shifted = windows_of(measured(0.3 * np.concatenate([np.zeros(RATE * 30 // 1000), sound])), 0, 512, 1024)

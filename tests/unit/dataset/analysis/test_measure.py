@@ -1,9 +1,9 @@
-"""A song in numbers, in one pass, in little memory."""
+"""Measuring a song in one pass and little memory."""
 
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,14 +15,14 @@ from riffusion_ext.dataset.analysis import measure as measuring
 from riffusion_ext.dataset.analysis.measure import BANDS, SongMeasure, measure_song, mel_of_song
 from riffusion_ext.errors import AudioError
 from riffusion_ext.params import PRESETS
+from tests.unit.dataset.conftest import MakeSong
 
 V1 = PRESETS["riffusion-v1"]
 STEREO = V1.replace(stereo=True)
-MakeSong = Callable[..., Path]
 
 
 def in_pieces(monkeypatch: pytest.MonkeyPatch, clip: AudioClip, seconds: float) -> None:
-    """Make every file sound like the clip, in pieces."""
+    """Make every file read as the clip, in pieces."""
     step = round(seconds * clip.sample_rate)
 
     def pieces(path: Path) -> Iterator[AudioClip]:
@@ -38,12 +38,10 @@ def sine(seconds: float, pitch: float = 440.0, amplitude: float = 1.0, rate: int
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(44100, 1), (48000, 2), (11025, 1)])
-def test_pieces_of_any_length_give_the_numbers_of_the_whole(
-    rate: int, channels: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_piece_sizes_do_not_change_the_measurements(rate: int, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
     noise = 0.3 * rng.standard_normal((channels, 3 * rate + 77)).clip(-3, 3)
-    clip = AudioClip((noise * np.linspace(1, 0.1, noise.shape[1])).astype(np.float32), rate)  # softer and softer
+    clip = AudioClip((noise * np.linspace(1, 0.1, noise.shape[1])).astype(np.float32), rate)  # fading out
     found: list[SongMeasure] = []
     for seconds in (60.0, 1.0, 0.37):
         in_pieces(monkeypatch, clip, seconds)
@@ -71,7 +69,7 @@ def test_pieces_of_any_length_give_the_numbers_of_the_whole(
         assert other.max_value == pytest.approx(whole.max_value, rel=1e-5)
 
 
-def test_all_numbers_speak_of_the_same_columns(make_song: MakeSong, tmp_path: Path) -> None:
+def test_all_arrays_have_one_entry_per_column(make_song: MakeSong, tmp_path: Path) -> None:
     measure, _ = measure_song(make_song(tmp_path / "a.wav", 2.345), V1)
     assert measure.sketch.shape == (235, BANDS)
     assert {getattr(measure, name).shape for name in _ARRAYS - {"sketch"}} == {(235,)}
@@ -81,13 +79,13 @@ def test_all_numbers_speak_of_the_same_columns(make_song: MakeSong, tmp_path: Pa
 
 
 @pytest.mark.parametrize(("pitch", "level"), [(60, 4), (440, 7), (1000, 10), (8000, 17)])
-def test_levels_of_the_sketch(pitch: float, level: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sketch_has_the_level_of_a_sine(pitch: float, level: float, monkeypatch: pytest.MonkeyPatch) -> None:
     in_pieces(monkeypatch, sine(1.0, pitch), 60.0)
     loud = measure_song(Path("a"), V1)[0].sketch[30:70].astype(float)
     assert loud.max(axis=1) == pytest.approx(np.full(40, level), abs=1.0)
     in_pieces(monkeypatch, sine(1.0, pitch, 0.01), 60.0)
     soft = measure_song(Path("a"), V1)[0].sketch[30:70].astype(float)
-    audible = loud > -40  # lower down are the rounding of numbers and the floor
+    audible = loud > -40  # below are rounding errors and the floor
     assert (loud - soft)[audible] == pytest.approx(40, abs=0.1)
 
 
@@ -109,7 +107,7 @@ def test_silence_is_at_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert measure.energy.max() == measure.file_energy.max() == 0
 
 
-def test_gain_moves_levels_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gain_changes_levels_only(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     wave = 0.2 * rng.standard_normal((1, 44100)).astype(np.float32).clip(-2, 2)
     in_pieces(monkeypatch, AudioClip(wave, 44100), 60.0)
@@ -132,7 +130,7 @@ def test_magnitudes_are_kept_for_a_short_song_only(params: object, make_song: Ma
     assert measure_song(path, params, keep_columns=200)[1] is None
 
 
-def test_error_in_the_progress_callback_ends_the_work(make_song: MakeSong, tmp_path: Path) -> None:
+def test_error_in_the_progress_callback_is_raised(make_song: MakeSong, tmp_path: Path) -> None:
     path = make_song(tmp_path / "a.wav", 1.0)
 
     def tick() -> None:
@@ -142,17 +140,17 @@ def test_error_in_the_progress_callback_ends_the_work(make_song: MakeSong, tmp_p
         measure_song(path, V1, tick=tick)
 
 
-def test_damage_is_reported(tmp_path: Path) -> None:
+def test_unreadable_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_text("no music")
     with pytest.raises(AudioError, match="cannot be read"):
         measure_song(tmp_path / "a.mp3", V1)
 
 
-def test_memory_is_that_of_a_piece_and_of_a_few_numbers_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long song takes more than a short one by what its columns' numbers take."""
+def test_memory_use_is_one_piece_and_a_few_numbers_per_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long song needs more memory than a short one only for its numbers per column."""
     rate, seconds = 11025, 10
     piece = AudioClip(0.1 * np.random.default_rng(1).standard_normal((1, rate * seconds)).astype(np.float32), rate)
-    # The length of a song matters here, not its image: few rows, so that a long one is done soon.
+    # Only the length matters here, so few rows keep it fast.
     params = V1.replace(sample_rate=rate, num_frequencies=64, max_frequency=5000)
 
     def peak_of(pieces: int) -> tuple[int, SongMeasure]:
@@ -189,7 +187,7 @@ _ARRAYS = {
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
-def test_formats_agree(suffix: str, tmp_path: Path) -> None:
+def test_file_formats_give_the_same_measurements(suffix: str, tmp_path: Path) -> None:
     clip = sine(1.0, 440.0, 0.5)
     measure, _ = measure_song(write_audio(clip, tmp_path / f"a.{suffix}"), V1)
     assert measure.duration == pytest.approx(1.0)

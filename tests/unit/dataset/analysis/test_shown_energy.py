@@ -1,4 +1,4 @@
-"""What the image shows of a song: all of its level, and nothing that is not in it."""
+"""The energy of a song within the frequency range of its image."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ def test_energy_outside_the_image_is_dropped(hertz: float) -> None:
     assert level_of(wave, MONO) < -50
 
 
-def test_the_range_is_that_of_the_image() -> None:
+def test_frequency_range_is_that_of_the_image() -> None:
     wave = 0.5 * np.sin(2 * np.pi * 12000 * np.arange(2 * 44100) / 44100)
     assert level_of(wave, MONO.replace(max_frequency=20000)) == pytest.approx(-9.03, abs=0.2)
     assert level_of(wave, MONO.replace(max_frequency=22050)) == pytest.approx(-9.03, abs=0.2)
     assert level_of(wave, MONO.replace(min_frequency=19000, max_frequency=20000)) < -50
 
 
-def test_both_channels_count() -> None:
+def test_energy_is_averaged_over_both_channels() -> None:
     wave = 0.5 * np.sin(np.arange(44100) / 5)
     assert level_of(np.stack([wave, 0 * wave]), STEREO) == pytest.approx(level_of(wave, MONO) - 3.01, abs=0.01)
 
 
-def test_pieces_of_any_length_give_the_same() -> None:
+def test_piece_sizes_do_not_change_the_energy() -> None:
     wave = np.random.default_rng(1).standard_normal(44100)
     assert level_of(wave, MONO, 0, 5000, 5001, 20000) == pytest.approx(level_of(wave, MONO), abs=1e-9)
     assert ShownEnergy(MONO).finish(3).tolist() == [0, 0, 0]
@@ -71,7 +71,7 @@ Judge = Callable[..., tuple[Features, list[Verdict]]]
 
 @pytest.fixture
 def judge(tmp_path: Path) -> Judge:
-    """Return what judges the first two windows of samples [S] or [C, S]."""
+    """Return a function that judges the first two windows of samples [S] or [C, S]."""
 
     def judged(samples: np.ndarray, params: SpectrogramParams = MONO) -> tuple[Features, list[Verdict]]:
         clip = AudioClip(np.atleast_2d(samples).astype(np.float32), RATE if params is not WIDE else 44100)
@@ -124,13 +124,13 @@ def test_energy_above_the_image_is_silent(judge: Judge) -> None:
     assert not any(verdict.kept for verdict in verdicts)
 
 
-def test_rounding_is_no_sound(judge: Judge) -> None:
+def test_rounding_noise_counts_as_silence(judge: Judge) -> None:
     noise = np.random.default_rng(1).choice([-1, 0, 1], len(TIME)) / 32768
     assert not any(verdict.kept for verdict in judge(noise)[1])
 
 
 @pytest.mark.parametrize("offset", [0.12, 0.4])
-def test_an_offset_that_nobody_hears_is_no_fault(offset: float, judge: Judge) -> None:
+def test_inaudible_offset_is_no_fault(offset: float, judge: Judge) -> None:
     sound = song(4, 4.0)[: len(TIME)]
     sound *= 0.5 / np.abs(sound).max()
     plain, _ = judge(sound)
@@ -140,7 +140,7 @@ def test_an_offset_that_nobody_hears_is_no_fault(offset: float, judge: Judge) ->
     assert np.linalg.norm(moved.embedding - plain.embedding, axis=1).max() < 0.3, "it is the same music"
 
 
-def test_a_gap_is_one_in_the_image(judge: Judge) -> None:
+def test_drop_out_is_judged_by_what_the_image_shows(judge: Judge) -> None:
     sound = song(5, 4.0)[: len(TIME)]
     sides = np.stack([sound, sound]) + 0.02
     gap = slice(RATE // 2, RATE // 2 + RATE // 10)
@@ -153,7 +153,7 @@ def test_a_gap_is_one_in_the_image(judge: Judge) -> None:
     assert judge(sides, STEREO)[0].dropout[0] == 0
 
 
-def test_usual_music_has_about_the_level_of_its_file(judge: Judge) -> None:
+def test_level_of_usual_music_in_the_image_is_near_that_of_its_file(judge: Judge) -> None:
     features, _ = judge(song(6, 4.0)[: len(TIME)])
     assert features.level_db == pytest.approx(features.file_db, abs=0.5)
     assert PRESETS["riffusion-v1"].channels == 1

@@ -1,4 +1,4 @@
-"""Cuts between unrelated pieces stand out from everything that music does by itself."""
+"""Cuts between unrelated pieces score higher than any change within music."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from riffusion_ext.dataset.analysis.transitions import (
     largest_transition,
     transition_curve,
 )
-from tests.unit.dataset.music import RATE, chords, curve_of, drums, mel_of, seconds, sketch_of, song, tune
+from tests.unit.dataset.music import RATE, chords, curve_of, drums, seconds, sketch_of, song, tune
+from tests.unit.magnitudes import mel_of
 
 THRESHOLD = 0.5
 
 
 def random_mel(seed: int, columns: int, bands: int = 64) -> np.ndarray:
-    """Mel magnitudes of notes that come and go."""
+    """Return mel magnitudes of random notes."""
     generator = np.random.default_rng(seed)
     notes = generator.random((columns // 20 + 1, bands)) ** 8
     return (1000 * np.repeat(notes, 20, axis=0)[:columns] * generator.uniform(0.5, 1, (columns, bands))).astype(
@@ -41,7 +42,7 @@ def random_sketch(seed: int, columns: int) -> np.ndarray:
 
 
 def change_of(mel: np.ndarray, sizes: tuple[int, ...] = ()) -> FineChange:
-    """Add a mel in pieces of these sizes, again and again."""
+    """Add magnitudes in pieces of these sizes, repeated as often as needed."""
     change, start, turn = SpectralChange(), 0, 0
     while start < len(mel):
         size = sizes[turn % len(sizes)] if sizes else len(mel)
@@ -57,7 +58,7 @@ def random_change(seed: int, columns: int) -> FineChange:
 
 
 def largest(sound: np.ndarray) -> tuple[float, float]:
-    """Largest transition of a sound as one window, and when, in seconds."""
+    """Return the largest transition of a sound as one window, and its time in seconds."""
     value, at = largest_transition(curve_of(sound), np.array([0]), len(sound) // 441)
     return float(value[0]), float(at[0]) / 100
 
@@ -66,7 +67,7 @@ def largest(sound: np.ndarray) -> tuple[float, float]:
 
 
 @given(seed=st.integers(0, 99), columns=st.integers(0, 300), sizes=st.lists(st.integers(1, 90), min_size=1, max_size=5))
-def test_a_song_in_pieces_is_the_song_as_a_whole(seed: int, columns: int, sizes: list[int]) -> None:
+def test_change_of_a_song_in_pieces_equals_the_whole(seed: int, columns: int, sizes: list[int]) -> None:
     mel = random_mel(seed, columns)
     for part, whole in zip(change_of(mel, tuple(sizes)), change_of(mel), strict=True):
         assert part.shape == (-(-columns // STRIDE),)
@@ -74,7 +75,7 @@ def test_a_song_in_pieces_is_the_song_as_a_whole(seed: int, columns: int, sizes:
         np.testing.assert_array_equal(part, whole)
 
 
-def test_pieces_may_be_empty_and_so_may_a_song() -> None:
+def test_pieces_and_songs_may_be_empty() -> None:
     mel = random_mel(1, 90)
     change = SpectralChange()
     for piece in (mel[:0], mel[:50], mel[50:50], mel[50:]):
@@ -85,7 +86,7 @@ def test_pieces_may_be_empty_and_so_may_a_song() -> None:
 
 
 @given(seed=st.integers(0, 99), bands=st.integers(3, 80), scale=st.floats(1e-3, 1e3))
-def test_change_has_its_range_whatever_the_level(seed: int, bands: int, scale: float) -> None:
+def test_spectral_change_has_its_range_at_any_level(seed: int, bands: int, scale: float) -> None:
     mel = random_mel(seed, 200, bands)
     change = change_of(mel * np.float32(scale))
     assert (np.stack(change) >= -1e-5).all()
@@ -117,7 +118,7 @@ def test_change_is_where_the_notes_change() -> None:
     assert change_of(np.ones((400, 256)))[2][2:-1].max() < 1.01, "without partials there is nothing to compare"
 
 
-def test_a_held_note_under_new_ones_is_no_complete_change() -> None:
+def test_held_note_reduces_the_change() -> None:
     mel = np.full((400, 256), 1e-3, np.float32)
     mel[:200, 20::40], mel[200:, 37::40] = 100.0, 100.0
     bare = change_of(mel)
@@ -131,7 +132,7 @@ def test_a_held_note_under_new_ones_is_no_complete_change() -> None:
 
 
 @given(seed=st.integers(0, 99), columns=st.integers(1, 1500))
-def test_the_curve_is_between_0_and_1(seed: int, columns: int) -> None:
+def test_transition_curve_is_between_0_and_1(seed: int, columns: int) -> None:
     curve = transition_curve(random_sketch(seed, columns), random_change(seed, columns))
     assert curve.shape == (-(-columns // STRIDE),)
     assert curve.dtype == np.float32
@@ -139,12 +140,12 @@ def test_the_curve_is_between_0_and_1(seed: int, columns: int) -> None:
 
 
 @given(seed=st.integers(0, 99), gain=st.floats(-18, 18))
-def test_the_level_of_the_whole_does_not_matter(seed: int, gain: float) -> None:
+def test_transition_curve_does_not_depend_on_the_level(seed: int, gain: float) -> None:
     sketch, change = random_sketch(seed, 1200), random_change(seed, 1200)
     np.testing.assert_allclose(transition_curve(sketch + gain, change), transition_curve(sketch, change), atol=1e-4)
 
 
-def test_long_songs_are_worked_through_in_parts() -> None:
+def test_transition_curve_in_parts_equals_the_whole() -> None:
     columns = 16384 + 3000  # more than a part
     sketch, change = random_sketch(3, columns), random_change(3, columns)
     whole = transition_curve(sketch, change)
@@ -155,7 +156,7 @@ def test_long_songs_are_worked_through_in_parts() -> None:
     np.testing.assert_allclose(whole[part][inner], alone[inner], atol=1e-5)
 
 
-def test_an_hour_needs_little_memory() -> None:
+def test_memory_use_for_an_hour_is_small() -> None:
     columns = 360_000
     sketch = np.full((columns, 32), -30, np.float16)
     change = FineChange(*np.ones((5, columns // STRIDE), np.float32))
@@ -180,7 +181,7 @@ def test_repeated_changes_are_rhythm_not_transitions() -> None:
     assert long_ago[250] == once[250]
 
 
-def test_neighbours_of_the_same_cut_do_not_count_against_it() -> None:
+def test_neighbouring_columns_of_a_cut_do_not_lower_its_value() -> None:
     sketch = random_sketch(5, 2000)
     values = np.zeros((5, 500), np.float32)
     values[:, 250] = 25, 25, 1, 0.7, 0.7
@@ -198,7 +199,9 @@ def test_neighbours_of_the_same_cut_do_not_count_against_it() -> None:
     width=st.one_of(st.integers(16, 60), st.integers(16, 700)),
     firsts=st.lists(st.one_of(st.integers(0, 20), st.integers(0, 1800)), max_size=6),
 )
-def test_the_largest_is_looked_for_inside_the_window(seed: int, columns: int, width: int, firsts: list[int]) -> None:
+def test_largest_transition_is_searched_inside_the_window(
+    seed: int, columns: int, width: int, firsts: list[int]
+) -> None:
     curve = np.random.default_rng(seed).random(-(-columns // STRIDE)).astype(np.float32)
     values, at = largest_transition(curve, np.array(firsts, int), width)
     assert values.shape == at.shape == (len(firsts),)
@@ -221,13 +224,13 @@ def piece(seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_steady_music_and_its_drums_have_no_transition(seed: int) -> None:
+def test_steady_music_and_drums_have_no_transition(seed: int) -> None:
     assert largest(piece(seed))[0] < THRESHOLD
     assert largest(drums(seed, 8))[0] < 0.3
 
 
 @pytest.mark.parametrize("play", [chords, tune])
-def test_bare_changes_of_chord_and_note_are_less_than_a_cut(play: Callable[[int, float], np.ndarray]) -> None:
+def test_changes_of_chord_and_note_score_below_a_cut(play: Callable[[int, float], np.ndarray]) -> None:
     found = sorted(largest(play(seed, 8))[0] for seed in range(6))
     assert found[3] < THRESHOLD
     assert found[-1] < 0.8
@@ -256,7 +259,7 @@ def test_a_cut_between_two_songs_is_found_and_located(seed: int, gain: float) ->
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_where_music_stops_or_starts_is_no_transition(seed: int) -> None:
+def test_start_and_stop_of_music_are_no_transitions(seed: int) -> None:
     sound = piece(seed)
     for begin, end in ((0, 5), (5, 10), (4, 5)):
         paused = sound.copy()
@@ -268,7 +271,7 @@ def test_where_music_stops_or_starts_is_no_transition(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_what_music_stops_for_may_be_the_hiss_of_a_tape(seed: int) -> None:
+def test_stop_into_tape_hiss_is_no_transition(seed: int) -> None:
     sound = piece(seed)
     sound = sound * (seconds(10) < 5) + 3e-4 * np.random.default_rng(seed).standard_normal(len(sound))
     assert largest(sound)[0] < THRESHOLD
@@ -320,7 +323,7 @@ def test_a_cut_from_one_band_to_another_is_found(before: str, after: str, fade: 
     assert curve[295:306].max() > THRESHOLD
 
 
-def test_the_loudness_of_real_sound_does_not_matter() -> None:
+def test_transition_curve_of_audio_does_not_depend_on_its_gain() -> None:
     sound = np.concatenate([piece(1)[: 4 * RATE], piece(4)[3 * RATE : 7 * RATE]])
     soft = curve_of(0.1 * sound)
     np.testing.assert_allclose(curve_of(sound), soft, atol=0.02)

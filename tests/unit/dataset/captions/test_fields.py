@@ -1,4 +1,4 @@
-"""Fields of a song come out of any names in one form."""
+"""Fields of songs are normalised from any names and values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 @given(st.dictionaries(st.sampled_from([*SONG_FIELDS, "Tempo", "initial_key", "Genres", "x"]) | st.text(), JSON))
-def test_fields_are_known_lines(values) -> None:
+def test_known_fields_are_single_lines_with_known_names(values) -> None:
     for name, text in extract_fields(values).items():
         assert name in SONG_FIELDS
         assert text == one_line(text)
@@ -42,7 +42,7 @@ def test_fields_are_known_lines(values) -> None:
         ({"bpm": "127,6 BPM"}, {"bpm": "128"}),
     ],
 )  # fmt: skip
-def test_names_and_values_of_many_programs(values, fields) -> None:
+def test_field_names_and_values_of_many_programs_are_recognised(values, fields) -> None:
     assert extract_fields(values) == fields
 
 
@@ -55,12 +55,12 @@ def test_names_and_values_of_many_programs(values, fields) -> None:
         ("12b", "E major"), ("o", ""), ("H-Moll", "H-Moll"), ("Amaj7", "Amaj7"), ("13A", "13A"),
     ],
 )  # fmt: skip
-def test_keys(text: str, key: str) -> None:
+def test_musical_keys_are_normalised(text: str, key: str) -> None:
     assert normalize_key(text) == key
 
 
 @given(st.integers(1, 12), st.booleans())
-def test_an_hour_on_the_wheel_is_a_fifth(hour: int, major: bool) -> None:
+def test_one_camelot_step_is_a_fifth(hour: int, major: bool) -> None:
     def pitch(text: str) -> int:
         note, mode = normalize_key(text).split()
         assert mode == ("major" if major else "minor")
@@ -69,23 +69,23 @@ def test_an_hour_on_the_wheel_is_a_fifth(hour: int, major: bool) -> None:
     camelot = f"{hour}{'B' if major else 'A'}"
     following = f"{hour % 12 + 1}{'B' if major else 'A'}"
     assert (pitch(following) - pitch(camelot)) % 12 == 7
-    # The other wheel is the same one, turned by seven hours.
+    # The Open Key wheel is the Camelot wheel turned by seven hours.
     assert pitch(f"{(hour + 4) % 12 + 1}{'d' if major else 'm'}") == pitch(camelot)
 
 
 @given(st.sampled_from("ABCDEFG"), st.sampled_from(["", "#", "b"]), st.sampled_from(["major", "minor"]))
-def test_a_key_by_name_stays(note: str, sign: str, mode: str) -> None:
+def test_full_key_name_is_unchanged(note: str, sign: str, mode: str) -> None:
     assert normalize_key(f"{note}{sign} {mode}") == f"{note}{sign} {mode}"
 
 
 @given(JSON)
-def test_any_value_is_a_text(value: object) -> None:
+def test_any_value_is_converted_to_text(value: object) -> None:
     assert isinstance(as_text(value), str)
     if isinstance(value, int) and not isinstance(value, bool):
         assert as_text(value) == str(value)
 
 
 @given(st.text(st.characters()))
-def test_years_and_tempos_are_numbers(text: str) -> None:
+def test_years_and_tempos_are_numbers_or_empty(text: str) -> None:
     assert re.fullmatch(r"([12]\d{3})?", normalize_value("year", text))
     assert re.fullmatch(r"\d{0,4}", normalize_value("bpm", text))

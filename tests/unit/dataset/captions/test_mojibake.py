@@ -1,4 +1,4 @@
-"""Tags in other encodings than they say."""
+"""Tags whose encoding is not the declared one."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ LATIN = [
 
 @pytest.mark.parametrize("text", UTF_8)
 @pytest.mark.parametrize("wrong", ["latin-1", "cp1252"])
-def test_utf_8_in_latin_1(text: str, wrong: str) -> None:
+def test_utf_8_decoded_as_latin_1_is_repaired(text: str, wrong: str) -> None:
     data = text.encode()
-    if wrong == "cp1252" and set(data) & {0x81, 0x8D, 0x8F, 0x90, 0x9D}:  # they mean nothing there
+    if wrong == "cp1252" and set(data) & {0x81, 0x8D, 0x8F, 0x90, 0x9D}:  # undefined in cp1252
         wrong = "latin-1"
     fixed = ({"title": text}, ("its tags are in UTF-8, not as they say, and were read so",))
     assert repair_encoding({"title": data.decode(wrong)}) == fixed
 
 
-def test_utf_8_that_was_cut_off_in_the_middle_of_a_letter() -> None:
+def test_truncated_utf_8_is_repaired_up_to_the_last_character() -> None:
     text = "Звезда по имени Солнце".encode()[:30].decode("latin-1")
     assert repair_encoding({"title": text})[0] == {"title": "Звезда по имени "}
 
 
 @pytest.mark.parametrize("text", CYRILLIC)
 @pytest.mark.parametrize("encoding", ["cp1251", "koi8-r"])
-def test_cyrillic(text: str, encoding: str) -> None:
+def test_cyrillic_encodings_are_repaired_or_left_out(text: str, encoding: str) -> None:
     found, notes = repair_encoding({"artist": text.encode(encoding).decode("latin-1")})
     assert found.get("artist", text) == text, "right, or left out"
     assert len(notes) == 1
@@ -50,7 +50,7 @@ def test_cyrillic(text: str, encoding: str) -> None:
 
 
 @pytest.mark.parametrize("text", JAPANESE)
-def test_japanese(text: str) -> None:
+def test_shift_jis_is_repaired(text: str) -> None:
     found, notes = repair_encoding({"title": text.encode("cp932").decode("latin-1")})
     assert found == {"title": text}
     assert notes == ("its tags are in Shift-JIS, not as they say, and were read so",)
@@ -74,7 +74,7 @@ def test_undecodable_fields_are_left_out(text: str, encoding: str) -> None:
 
 @pytest.mark.parametrize("text", LATIN)
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
-def test_latin_texts_stay_as_they_are(text: str, encoding: str) -> None:
+def test_latin_text_is_unchanged(text: str, encoding: str) -> None:
     seen = text.encode("cp1252").decode(encoding)
     assert repair_encoding({"title": seen}) == ({"title": text}, ())
 
@@ -84,5 +84,5 @@ def test_unicode_text_is_unchanged(text: str) -> None:
     assert repair_encoding({"title": text}) == ({"title": text}, ())
 
 
-def test_signs_that_stand_for_lost_bytes_are_left_out() -> None:
+def test_fields_with_replacement_characters_are_left_out() -> None:
     assert repair_encoding({"title": "a\ufffdb"})[0] == {}

@@ -1,4 +1,4 @@
-"""Captions beside songs, in the shapes and encodings that people keep them in."""
+"""Caption files beside songs, in common formats and encodings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
-def test_a_caption_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+def test_captions_in_any_encoding_are_read(tmp_path: Path, encoding: str) -> None:
     write(tmp_path / "song.txt", "Genre: Schlager\nein müdes Lied\r\n", encoding)
     fields, notes = read_sidecars(song(tmp_path))
     assert fields == {"genre": "Schlager", "song_caption": "ein müdes Lied"}
@@ -46,7 +46,7 @@ def test_a_caption_in_any_encoding(tmp_path: Path, encoding: str) -> None:
         (" \n\u200b\n", {}),
     ],
 )
-def test_text_files(tmp_path: Path, text: str, fields: dict[str, str]) -> None:
+def test_text_sidecars_give_fields_and_captions(tmp_path: Path, text: str, fields: dict[str, str]) -> None:
     write(tmp_path / "song.txt", text)
     assert read_sidecars(song(tmp_path)) == (fields, ())
 
@@ -64,12 +64,12 @@ def test_text_files(tmp_path: Path, text: str, fields: dict[str, str]) -> None:
         (7, {"song_caption": "7"}),
     ],
 )  # fmt: skip
-def test_json_files(tmp_path: Path, content: object, fields: dict[str, str]) -> None:
+def test_json_sidecars_give_fields_and_captions(tmp_path: Path, content: object, fields: dict[str, str]) -> None:
     write(tmp_path / "song.json", json.dumps(content))
     assert read_sidecars(song(tmp_path)) == (fields, ())
 
 
-def test_json_wins_over_text_and_the_short_name_over_the_long(tmp_path: Path) -> None:
+def test_json_wins_over_text_and_short_names_over_long_ones(tmp_path: Path) -> None:
     write(tmp_path / "song.json", '{"title": "1"}')
     write(tmp_path / "song.mp3.json", '{"title": "2", "genre": "2"}')
     write(tmp_path / "song.txt", "title: 3\ngenre: 3\nyear: 2003")
@@ -97,7 +97,7 @@ def test_unusable_sidecars_are_skipped_with_a_note(tmp_path: Path, data: bytes, 
     assert len(note.splitlines()) == 1
 
 
-def test_a_folder_of_that_name_is_no_file(tmp_path: Path) -> None:
+def test_folder_named_like_a_sidecar_is_skipped_with_a_note(tmp_path: Path) -> None:
     (tmp_path / "song.txt").mkdir()
     fields, (note,) = read_sidecars(song(tmp_path))
     assert fields == {}
@@ -112,7 +112,7 @@ CSV = 'file{0}Artist{0}caption{0}bpm\nsong.mp3{0}A{0}"slow, sad"{0}\n\nb/other.o
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_tables_with_any_delimiter(tmp_path: Path, delimiter: str, encoding: str) -> None:
+def test_tables_with_any_delimiter_are_read(tmp_path: Path, delimiter: str, encoding: str) -> None:
     write(tmp_path / "captions.csv", CSV.format(delimiter), encoding)
     assert read_tables(song(tmp_path)) == (ROWS["song.mp3"], ())
     assert read_tables(tmp_path / "b" / "other.ogg", tmp_path) == (ROWS["b/other.ogg"], ())
@@ -132,7 +132,7 @@ def test_tables_with_any_delimiter(tmp_path: Path, delimiter: str, encoding: str
         'file,caption,extra\nother.mp3\nsong.mp3,"slow, sad",1,2,3\n',
     ],
 )
-def test_tables_of_many_programs(tmp_path: Path, text: str) -> None:
+def test_tables_of_many_programs_are_read(tmp_path: Path, text: str) -> None:
     write(tmp_path / "captions.csv", text)
     assert read_tables(song(tmp_path)) == ({"song_caption": "slow, sad"}, ())
 
@@ -149,12 +149,12 @@ def test_tables_of_many_programs(tmp_path: Path, text: str) -> None:
         [["song.mp3", "slow"]],
     ],
 )
-def test_json_tables_of_many_shapes(tmp_path: Path, content: object) -> None:
+def test_json_tables_of_many_shapes_are_read(tmp_path: Path, content: object) -> None:
     write(tmp_path / "captions.json", json.dumps(content))
     assert read_tables(song(tmp_path)) == ({"song_caption": "slow"}, ())
 
 
-def test_one_object_a_line(tmp_path: Path) -> None:
+def test_json_lines_tables_are_read(tmp_path: Path) -> None:
     write(
         tmp_path / "captions.jsonl",
         '{"file_name": "x.mp3", "text": "fast"}\n{"file_name": "song.mp3", "text": "slow"}\n',
@@ -162,20 +162,20 @@ def test_one_object_a_line(tmp_path: Path) -> None:
     assert read_tables(song(tmp_path)) == ({"song_caption": "slow"}, ())
 
 
-def test_accents_written_in_two_ways_are_one_name(tmp_path: Path) -> None:
+def test_composed_and_decomposed_accents_match(tmp_path: Path) -> None:
     write(tmp_path / "captions.json", json.dumps({"Ame\u0301lie.mp3": "slow"}))
     assert read_tables(tmp_path / "Am\u00e9lie.mp3")[0] == {"song_caption": "slow"}
 
 
-def test_the_nearest_table_wins_and_a_bare_name_means_its_own_folder(tmp_path: Path) -> None:
+def test_nearest_table_wins_and_a_bare_name_means_its_own_folder(tmp_path: Path) -> None:
     write(tmp_path / "captions.csv", "file,artist,genre\nalbum/01.mp3,far,folk\n01.mp3,wrong,wrong\n")
     write(tmp_path / "album" / "captions.csv", "file,artist\n01.mp3,near\n")
     assert read_tables(tmp_path / "album" / "01.mp3", tmp_path)[0] == {"artist": "near", "genre": "folk"}
-    # A folder that does not hold the song is not asked.
+    # Tables in folders that do not contain the song are not read.
     assert read_tables(tmp_path / "album" / "01.mp3", tmp_path / "else")[0] == {"artist": "near"}
 
 
-def test_a_table_that_changes_is_read_again(tmp_path: Path) -> None:
+def test_changed_table_is_read_again(tmp_path: Path) -> None:
     write(tmp_path / "captions.json", '{"song": "slow"}')
     assert read_tables(song(tmp_path))[0] == {"song_caption": "slow"}
     write(tmp_path / "captions.json", '{"song": "faster"}')
@@ -190,7 +190,7 @@ def test_a_table_that_changes_is_read_again(tmp_path: Path) -> None:
         ("file,caption\nsong.mp3," + "x" * 200_000, "field larger than field limit"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_a_note(tmp_path: Path, text: str, why: str) -> None:
+def test_unusable_table_is_skipped_with_a_note(tmp_path: Path, text: str, why: str) -> None:
     write(tmp_path / "captions.csv", text)
     fields, (note,) = read_tables(song(tmp_path))
     assert fields == {}

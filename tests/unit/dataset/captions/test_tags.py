@@ -51,7 +51,7 @@ def test_written_tags_are_read_back(tmp_path: Path, monkeypatch, suffix: str, ti
     assert song_tags(path).fields == BASIC
 
 
-def test_the_suffix_is_not_believed(tmp_path: Path) -> None:
+def test_format_is_recognised_by_content_not_by_suffix(tmp_path: Path) -> None:
     flac = write_audio(TONE, tmp_path / "song.flac", tags={"title": "x"})
     for suffix in ("mp3", "wav", "m4a", "dat"):
         assert song_tags(write(tmp_path / f"song.{suffix}", flac.read_bytes())).fields == {"title": "x"}
@@ -88,14 +88,16 @@ def mp3(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     ("version", "encoding", "year"),
     [(3, 1, "TYER"), (4, 3, "TDRC"), (4, 1, "TDRC"), (4, 2, "TDRC")],
 )
-def test_id3v2(tmp_path: Path, mp3: bytes, version: int, encoding: int, year: str) -> None:
+def test_id3v2_tags_are_read_in_all_versions_and_encodings(
+    tmp_path: Path, mp3: bytes, version: int, encoding: int, year: str
+) -> None:
     codec = ("latin-1", "utf-16", "utf-16-be", "utf-8")[encoding]
     frames = {frame: FULL[name] for frame, name in FRAMES.items()} | {year: "1994", "TKEY": "Am"}
     tag = id3v2(version, {frame: bytes([encoding]) + text.encode(codec) for frame, text in frames.items()})
     assert song_tags(write(tmp_path / "song.mp3", tag + mp3)).fields == FULL
 
 
-def test_id3v2_genres_by_number_and_several_artists(tmp_path: Path, mp3: bytes) -> None:
+def test_id3v2_genre_numbers_and_multiple_artists_are_read(tmp_path: Path, mp3: bytes) -> None:
     tag = id3v2(3, {"TCON": b"\0(80)", "TPE1": b"\0A", "TBPM": b"\x000"})
     assert song_tags(write(tmp_path / "a.mp3", tag + mp3)).fields == {"genre": "Folk", "artist": "A"}
     tag = id3v2(4, {"TPE1": b"\x03A\0B", "TCON": b"\x03jazz\0funk", "TXXX": b"\x03initialkey\x008A"})
@@ -116,7 +118,7 @@ def id3v1() -> bytes:
     return tag
 
 
-def test_id3v1(tmp_path: Path, mp3: bytes) -> None:
+def test_id3v1_tags_are_read(tmp_path: Path, mp3: bytes) -> None:
     assert song_tags(write(tmp_path / "song.mp3", mp3 + id3v1())).fields == ID3V1
 
 
@@ -135,7 +137,7 @@ COMMENT = vorbis_comment(
 )
 
 
-def test_flac(tmp_path: Path) -> None:
+def test_flac_tags_are_read(tmp_path: Path) -> None:
     plain = write_audio(TONE, tmp_path / "plain.flac").read_bytes()
     info = plain[4 : 8 + 34]  # STREAMINFO is always the first block, and 34 bytes long
     assert info[:4] in (b"\0\0\0\x22", b"\x80\0\0\x22")
@@ -155,13 +157,13 @@ def ogg_page(packet: bytes, number: int) -> bytes:
     return page[:22] + struct.pack("<I", register) + page[26:]
 
 
-def test_ogg_vorbis(tmp_path: Path) -> None:
+def test_ogg_vorbis_tags_are_read(tmp_path: Path) -> None:
     identity = b"\x01vorbis" + struct.pack("<IBIiiiBB", 0, 1, 22050, 0, 64000, 0, 0xB8, 1)
     pages = ogg_page(identity, 0) + ogg_page(b"\x03vorbis" + COMMENT + b"\x01", 1)
     assert song_tags(write(tmp_path / "song.ogg", pages)).fields == FULL
 
 
-def test_ogg_opus(tmp_path: Path) -> None:
+def test_ogg_opus_tags_are_read(tmp_path: Path) -> None:
     identity = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 0, 48000, 0, 0)
     assert (
         song_tags(write(tmp_path / "song.opus", ogg_page(identity, 0) + ogg_page(b"OpusTags" + COMMENT, 1))).fields
@@ -231,7 +233,7 @@ def test_tags_that_only_tinytag_supports_are_read(tmp_path: Path, monkeypatch, n
 # --- precedence and bad input ----------------------------------------------------------------------------------------
 
 
-def test_files_beside_the_song_win_over_its_tags(tmp_path: Path) -> None:
+def test_sidecar_files_win_over_the_tags_of_the_song(tmp_path: Path) -> None:
     path = write_audio(TONE, tmp_path / "song.wav", tags={"title": "in", "artist": "in", "album": "in", "genre": "in"})
     (tmp_path / "captions.csv").write_text("file,title,artist,album\nsong.wav,table,table,table\n")
     (tmp_path / "song.txt").write_text("title: text\nartist: text")
@@ -239,7 +241,7 @@ def test_files_beside_the_song_win_over_its_tags(tmp_path: Path) -> None:
     assert song_tags(path).fields == {"title": "json", "artist": "text", "album": "table", "genre": "in"}
 
 
-def test_a_table_of_the_folder_above_needs_the_root(tmp_path: Path) -> None:
+def test_table_in_a_parent_folder_is_read_only_below_the_root(tmp_path: Path) -> None:
     (tmp_path / "captions.json").write_text('{"album/song.mp3": "slow"}')
     path = tmp_path / "album" / "song.mp3"
     assert song_tags(path).fields == {}
@@ -247,13 +249,13 @@ def test_a_table_of_the_folder_above_needs_the_root(tmp_path: Path) -> None:
     assert song_tags(str(path), str(tmp_path)).fields == {"song_caption": "slow"}
 
 
-def test_a_description_in_the_song_is_no_caption(tmp_path: Path) -> None:
+def test_description_tag_is_not_used_as_a_caption(tmp_path: Path) -> None:
     comment = vorbis_comment({"d": "Buy at example.org", "t": "x"}, "KEYWORDS", "d", "TITLE", "t")
     pages = ogg_page(b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 0, 48000, 0, 0), 0) + ogg_page(b"OpusTags" + comment, 1)
     assert song_tags(write(tmp_path / "song.opus", pages)).fields == {"title": "x"}
 
 
-def test_notes_name_skipped_files(tmp_path: Path) -> None:
+def test_notes_name_the_files_they_are_about(tmp_path: Path) -> None:
     (tmp_path / "song.txt").write_bytes("müde".encode("cp1252"))
     (tmp_path / "captions.json").write_text("{")
     tags = song_tags(tmp_path / "song.mp3")
@@ -264,7 +266,7 @@ def test_notes_name_skipped_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["absent.mp3", "folder.mp3", "empty.flac", "text.mp3", "nul\0.mp3", "x" * 400 + ".mp3", ""]
 )
-def test_bad_songs_have_no_tags(tmp_path: Path, name: str) -> None:
+def test_unreadable_songs_have_no_tags(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.mp3").mkdir()
     (tmp_path / "empty.flac").touch()
     (tmp_path / "text.mp3").write_text("I am no music, " * 20)
@@ -303,7 +305,7 @@ def test_invalid_tempo_is_left_out_with_a_note(tmp_path: Path, mp3: bytes) -> No
         assert song_tags(path).notes == ()
 
 
-def test_utf_8_in_a_latin_1_frame(tmp_path: Path, mp3: bytes) -> None:
+def test_utf_8_in_a_latin_1_frame_is_repaired(tmp_path: Path, mp3: bytes) -> None:
     path = write(tmp_path / "song.mp3", id3v2(3, {"TIT2": b"\0" + "F\u00fcr \u00c9lise".encode()}) + mp3)
     assert song_tags(path).fields == {"title": "F\u00fcr \u00c9lise"}
     assert song_tags(path).notes == ("song.mp3: its tags are in UTF-8, not as they say, and were read so",)

@@ -1,4 +1,4 @@
-"""Captions are one line, never empty, and lose what is not known with its words."""
+"""Captions are one line, never empty, and omit unknown fields with the words around them."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def is_fit(text: str) -> bool:
 @given(FIELDS, TEMPLATES, ANY, PAIRS)
 @example({}, "", "", ())
 @example({"title": "\\ , \u200d"}, "{title}, , {genre} ,,", "", ())
-def test_any_caption_is_fit_to_be_written(fields, template: str, trigger: str, pairs) -> None:
+def test_generated_caption_is_always_writable(fields, template: str, trigger: str, pairs) -> None:
     made = caption_for(fields, CaptionSettings(template, trigger, pairs))
     assert is_fit(made)
     assert clean_caption(made) == made
 
 
 @given(ANY, FIELDS)
-def test_any_typed_caption_is_made_fit(text: str, fields) -> None:
+def test_edited_caption_is_always_writable(text: str, fields) -> None:
     made = normalize_caption(text, fields)
     assert is_fit(made)
     assert normalize_caption(made, fields) == made
@@ -81,7 +81,7 @@ NAMES = st.text(st.characters(whitelist_categories=("Lu", "Ll", "Lo", "Nd")), mi
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(("artist", "title", "genre"), NAMES)), NAMES)
-def test_known_fields_are_in_the_caption(fields, trigger: str) -> None:
+def test_caption_contains_the_known_fields(fields, trigger: str) -> None:
     made = caption_for(fields, CaptionSettings(trigger=trigger))
     expected = list({value.casefold(): value for value in (trigger, *fields.values())[::-1]}.values())
     assert sorted(map(str.casefold, made.split(", "))) == sorted(value.casefold() for value in expected)
@@ -89,14 +89,14 @@ def test_known_fields_are_in_the_caption(fields, trigger: str) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(CAPTION_FIELDS), NAMES), TEMPLATES)
-def test_unknown_and_empty_are_the_same(fields, template: str) -> None:
+def test_empty_fields_count_as_unknown(fields, template: str) -> None:
     settings = CaptionSettings(template=template)
     empty = dict.fromkeys(CAPTION_FIELDS, " \n")
     assert caption_for({**empty, **fields}, settings) == caption_for(fields, settings)
 
 
 @given(st.sampled_from(CAPTION_FIELDS[1:]), NAMES)
-def test_a_value_with_braces_is_no_template(name: str, text: str) -> None:
+def test_braces_in_a_value_are_not_expanded(name: str, text: str) -> None:
     made = caption_for({name: f"{{artist}} {text}"}, CaptionSettings(template=f"{{{name}}}"))
     assert made == f"{{artist}} {text}"
 
@@ -128,11 +128,11 @@ def test_a_value_with_braces_is_no_template(name: str, text: str) -> None:
         ("{genre}, , {title} ,", "genre", "The Islander"),
     ],
 )
-def test_unknown_fields_are_omitted_with_their_words(template: str, without: str, made: str) -> None:
+def test_unknown_fields_are_omitted_with_the_words_around_them(template: str, without: str, made: str) -> None:
     assert caption(template, without) == made
 
 
-def test_commas_within_a_name_stay_as_they_are() -> None:
+def test_commas_within_a_name_are_kept() -> None:
     assert caption("{title}, {year}", title="1,000 Years ,, Boom, Boom") == "1,000 Years, Boom, Boom, 2007"
 
 
@@ -145,20 +145,20 @@ def test_commas_within_a_name_stay_as_they_are() -> None:
         ({}, "music"),
     ],
 )
-def test_something_always_stands_in(fields: dict[str, str], made: str) -> None:
+def test_empty_caption_falls_back_to_title_or_file_name(fields: dict[str, str], made: str) -> None:
     assert caption_for(fields, CaptionSettings(template="{genre}")) == made
     assert caption_for(fields, CaptionSettings(template="x", replace=(("x", ""),))) == made
     assert normalize_caption(" ,\n", fields) == made
 
 
-def test_texts_are_replaced_in_turn() -> None:
+def test_replacements_are_applied_in_order() -> None:
     settings = CaptionSettings("{artist}, {genre}", replace=(("metal", "rock"), ("rock", "punk rock"), ("folk, ", "")))
     assert caption_for(SONG, settings) == "Nightwish, punk rock"
     with pytest.raises(RiffusionError, match="the text to find is empty, there is nothing to replace by 'x'"):
         caption_for(SONG, CaptionSettings(replace=(("", "x"),)))
 
 
-def test_the_trigger_comes_from_the_settings() -> None:
+def test_trigger_of_the_settings_wins() -> None:
     assert caption_for({"trigger": "old", "title": "x"}, CaptionSettings(trigger="rfx")) == "rfx, x"
     assert caption_for({"trigger": "old", "title": "x"}, CaptionSettings()) == "old, x"
 
@@ -173,20 +173,20 @@ def test_the_trigger_comes_from_the_settings() -> None:
         ("{}", "has empty braces, put one of trigger"),
     ],
 )
-def test_a_template_that_cannot_be_filled_is_a_sentence(template: str, problem: str) -> None:
+def test_invalid_templates_are_refused(template: str, problem: str) -> None:
     for attempt in (parse_template, lambda text: caption_for(SONG, CaptionSettings(template=text))):
         with pytest.raises(RiffusionError, match=problem):
             attempt(template)
 
 
-def test_a_place_gives_names() -> None:
+def test_file_and_folder_names_become_fields() -> None:
     fields = file_fields(Path("music") / "The  Band" / "First Album" / "01 - Slow_Air.ogg")
     assert fields == {"file": "Slow Air", "folder": "First Album", "folder2": "The Band"}
     assert file_fields(Path("1999.ogg")) == {"file": "1999", "folder": "", "folder2": ""}
 
 
 @given(ANY, ANY)
-def test_tokens_add_up(one: str, two: str) -> None:
+def test_token_estimate_is_additive_and_bounded(one: str, two: str) -> None:
     count = estimate_tokens(one)
     assert 0 <= count <= len(one.lower().encode("utf-8", "replace"))
     assert count <= estimate_tokens(f"{one} {two}") <= count + estimate_tokens(f" {two}")
@@ -203,11 +203,11 @@ def test_tokens_add_up(one: str, two: str) -> None:
         ("Москва, Виктор Цой, русский рок", 29),
     ],
 )
-def test_the_estimate_is_near(text: str, tokens: int) -> None:
+def test_token_estimate_is_close_to_clip(text: str, tokens: int) -> None:
     assert estimate_tokens(text) == pytest.approx(tokens, rel=0.2)
 
 
-def test_a_long_caption_is_kept_whole() -> None:
+def test_long_caption_is_not_truncated() -> None:
     tags = ", ".join(f"tag number {number}" for number in range(60))
     made = caption("{genre}", genre=tags)
     assert made == tags

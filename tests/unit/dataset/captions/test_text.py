@@ -1,4 +1,4 @@
-"""Texts become one clean line, whatever their encoding."""
+"""Texts in any encoding become one clean line."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from riffusion_ext.dataset.captions.text import decode, is_blank, one_line, readable_name
 
-# Any character at all, half surrogates included.
+# Any character, including lone surrogates.
 ANY = st.text(st.characters(), max_size=40)
 SENTENCES = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0\ufeff"), min_size=1)
 
 
 @given(ANY)
-def test_a_line_is_one_line_that_any_file_can_hold(text: str) -> None:
+def test_one_line_is_normalised_encodable_and_idempotent(text: str) -> None:
     line = one_line(text)
     assert len(line.splitlines()) <= 1
     assert line == line.strip()
@@ -33,7 +33,7 @@ def test_blank_text_stays_blank(text: str) -> None:
 
 
 @given(st.text("abc xyz,.-'()", max_size=30))
-def test_plain_words_are_left_alone(text: str) -> None:
+def test_plain_words_are_unchanged(text: str) -> None:
     assert one_line(text) == " ".join(text.split())
 
 
@@ -48,18 +48,18 @@ def test_invisible_characters_are_removed_and_joiners_kept() -> None:
 
 
 @given(SENTENCES, st.sampled_from(["utf-8-sig", "utf-16", "utf-32", "utf-8"]))
-def test_a_mark_or_utf_8_is_read_without_a_note(text: str, encoding: str) -> None:
+def test_utf_8_and_text_with_a_byte_order_mark_are_read_without_a_note(text: str, encoding: str) -> None:
     assert decode(text.encode(encoding)) == (text, "")
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1))
-def test_utf_16_without_a_mark_is_seen_by_its_zeros(text: str) -> None:
+def test_utf_16_without_a_byte_order_mark_is_recognised(text: str) -> None:
     for encoding in ("utf-16-le", "utf-16-be"):
         assert decode(text.encode(encoding)) == (text, "it is not UTF-8 and was read as UTF-16")
 
 
 @given(st.binary())
-def test_any_bytes_are_a_text_or_a_reason(data: bytes) -> None:
+def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         text, _ = decode(data)
         assert "\0" not in text or data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:3] == b"\xef\xbb\xbf"
@@ -102,11 +102,11 @@ def test_windows_encodings_are_read_with_a_note() -> None:
         ("007 James", "007 James"),
     ],
 )
-def test_a_name_becomes_words(stem: str, name: str) -> None:
+def test_file_name_becomes_readable_words(stem: str, name: str) -> None:
     assert readable_name(stem) == name
 
 
 @given(ANY)
-def test_a_name_of_words_stays(text: str) -> None:
+def test_readable_name_is_idempotent(text: str) -> None:
     name = readable_name(text)
     assert readable_name(name) == name

@@ -1,4 +1,4 @@
-"""Every reason is told with what was measured and the limit, and nothing is left out without one."""
+"""Curation: every window left out has a reason with the measured value and the limit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LENIENT = CurateSettings(
 
 
 def good(count: int, seed: int = 0) -> Features:
-    """Windows without a fault, unlike each other."""
+    """Return windows without faults that differ from each other."""
     embedding = np.random.default_rng(seed).standard_normal((count, EMBEDDING))
     zeros = np.zeros(count, np.float32)
     return Features(
@@ -51,7 +51,7 @@ def faulty(count: int, where: int, **values: float) -> Features:
 
 
 def judged(features: Features, settings: CurateSettings = LENIENT, songs: int = 1) -> list[Verdict]:
-    """Judge windows of as many songs, one after the other and side by side."""
+    """Judge adjacent windows, divided evenly among a number of songs."""
     each = -(-len(features) // songs)
     number = np.arange(len(features))
     return curate(features, number // each, COLUMNS * (number % each), COLUMNS, settings)
@@ -147,7 +147,7 @@ FAULTS = [
         "rumble",
     ],
 )
-def test_each_fault_has_its_sentence(values: dict[str, float], check: dict[str, float], reason: Reason) -> None:
+def test_each_fault_gives_its_reason(values: dict[str, float], check: dict[str, float], reason: Reason) -> None:
     features = faulty(7, 3, **values)
     verdicts = judged(features, replace(LENIENT, **check))
     assert verdicts[3] == Verdict(False, (reason,))
@@ -167,18 +167,18 @@ def test_each_fault_has_its_sentence(values: dict[str, float], check: dict[str, 
         ("dropout", 0.02, {"broken": True}),
     ],
 )
-def test_values_at_the_limit_pass(name: str, limit: float, setting: dict[str, float]) -> None:
+def test_values_at_the_limit_pass_and_beyond_it_fail(name: str, limit: float, setting: dict[str, float]) -> None:
     assert judged(faulty(3, 1, **{name: limit}), replace(LENIENT, **setting))[1].kept
     worse = limit - 0.5 if name == "level_db" else limit + 0.02
     assert not judged(faulty(3, 1, **{name: worse}), replace(LENIENT, **setting))[1].kept
 
 
-def test_three_columns_without_sound_are_a_drop_out() -> None:
+def test_three_silent_columns_are_a_drop_out() -> None:
     assert not judged(faulty(3, 1, dropout=np.float32(3 * 0.01)), replace(LENIENT, broken=True))[1].kept
     assert not judged(faulty(3, 1, dropout=np.float32(3 * 441 / 44100)), replace(LENIENT, broken=True))[1].kept
 
 
-def test_limits_of_zero_and_one() -> None:
+def test_limit_0_rejects_any_fault_and_limit_1_none() -> None:
     features = faulty(4, 2, clipped=1e-4, transition=1e-4)
     assert kinds(judged(features, replace(LENIENT, clipping=0.0, transition=0.0))[2]) == ["transition", "clipping"]
     assert judged(features, replace(LENIENT, clipping=1.0, transition=1.0))[2].kept
@@ -191,7 +191,7 @@ def test_silent_window_has_one_reason() -> None:
     )
 
 
-def test_all_reasons_are_listed() -> None:
+def test_window_with_several_faults_lists_all_reasons() -> None:
     features = faulty(9, 0, level_db=-70.0, transition=0.9, clipped=0.5, dropout=0.3)
     verdicts = judged(features, CurateSettings())
     assert kinds(verdicts[0]) == ["intro", "silence", "transition", "clipping", "broken"]
@@ -201,7 +201,7 @@ def test_all_reasons_are_listed() -> None:
 # --- beginnings and endings -------------------------------------------------------------------------------------------
 
 
-def test_the_first_and_last_windows_of_long_songs() -> None:
+def test_first_and_last_windows_of_long_songs_are_left_out() -> None:
     settings = replace(LENIENT, first=2, last=1)
     verdicts = judged(good(14), settings, songs=2)
     assert [kinds(verdict) for verdict in verdicts[:7]] == [["intro"], ["intro"], [], [], [], [], ["ending"]]
@@ -211,7 +211,7 @@ def test_the_first_and_last_windows_of_long_songs() -> None:
 
 
 @given(count=st.integers(1, 40), first=st.integers(0, 6), last=st.integers(0, 6))
-def test_short_songs_are_left_whole(count: int, first: int, last: int) -> None:
+def test_short_songs_keep_their_first_and_last_windows(count: int, first: int, last: int) -> None:
     verdicts = judged(good(count), replace(LENIENT, first=first, last=last))
     expected = first + last if count > 2 * (first + last) else 0
     assert sum(not verdict.kept for verdict in verdicts) == expected
@@ -220,7 +220,7 @@ def test_short_songs_are_left_whole(count: int, first: int, last: int) -> None:
         assert all(kinds(verdict) == ["ending"] for verdict in verdicts[count - last :])
 
 
-def test_reasons_name_their_first_column() -> None:
+def test_first_and_last_windows_are_found_by_column_not_by_order() -> None:
     columns = COLUMNS * np.array([3, 1, 4, 0, 5, 2])
     verdicts = curate(good(6), np.full(6, 17), columns, COLUMNS, replace(LENIENT, first=1, last=1))
     assert [kinds(verdict) for verdict in verdicts] == [[], [], [], ["intro"], ["ending"], []]
@@ -230,7 +230,7 @@ def test_reasons_name_their_first_column() -> None:
 
 
 def doubled(distance: float, count: int = 6) -> Features:
-    """Each window, and again, at this distance."""
+    """Return each window twice, the second at this distance."""
     features = good(count)
     other = np.roll(features.embedding, 1, axis=0)
     other -= (other * features.embedding).sum(axis=1, keepdims=True) * features.embedding
@@ -241,7 +241,7 @@ def doubled(distance: float, count: int = 6) -> Features:
     )
 
 
-def test_duplicates_are_told_with_their_likeness() -> None:
+def test_duplicates_give_their_similarity_and_the_kept_window() -> None:
     verdicts = judged(doubled(0.12), replace(LENIENT, duplicate=0.8))
     assert [verdict.kept for verdict in verdicts] == [True] * 6 + [False] * 6
     assert [verdict.reasons for verdict in verdicts[6:]] == [
@@ -250,22 +250,22 @@ def test_duplicates_are_told_with_their_likeness() -> None:
 
 
 @pytest.mark.parametrize(("likeness", "kept"), [(0.8, 6), (0.88, 6), (0.9, 12), (1.0, 12), (0.0, 1), (None, 12)])
-def test_how_alike_is_the_users_choice(likeness: float | None, kept: int) -> None:
+def test_duplicate_setting_determines_how_similar_windows_may_be(likeness: float | None, kept: int) -> None:
     features = doubled(0.1195)
     if likeness == 0.0:
-        features = replace(features, embedding=np.abs(features.embedding))  # all nearer than 1 to each other
+        features = replace(features, embedding=np.abs(features.embedding))  # all closer than 1 to each other
     verdicts = judged(features, replace(LENIENT, duplicate=likeness))
     assert sum(verdict.kept for verdict in verdicts) == kept
 
 
-def test_equal_windows_are_found_at_any_likeness() -> None:
+def test_identical_windows_are_found_at_similarity_1() -> None:
     features = Features.concatenate([good(3), good(3)])
     verdicts = judged(features, replace(LENIENT, duplicate=1.0))
     assert [verdict.kept for verdict in verdicts] == [True] * 3 + [False] * 3
     assert verdicts[3].reasons[0].text == "100% like another window, and 100% count as the same"
 
 
-def test_of_two_the_better_one_is_kept() -> None:
+def test_better_window_of_a_duplicate_pair_is_kept() -> None:
     features = doubled(0.1)
     for name, value in (("transition", 0.3), ("quiet", 0.2), ("clipped", 0.02)):
         array = getattr(features, name).copy()
@@ -275,7 +275,7 @@ def test_of_two_the_better_one_is_kept() -> None:
         assert verdicts[0].reasons[0].other == 6
 
 
-def test_of_a_copy_and_its_original_the_same_one_is_kept_throughout() -> None:
+def test_all_windows_of_a_copied_song_are_the_ones_left_out() -> None:
     features = doubled(0.1)
     features.transition[:] = 0.02 + 0.02 * np.random.default_rng(1).random(12)
     verdicts = judged(features, replace(LENIENT, duplicate=0.8))
@@ -295,7 +295,7 @@ def test_excluded_windows_do_not_exclude_their_duplicates() -> None:
 
 
 def shifted_copy(columns: int, count: int = 3) -> tuple[Features, Features]:
-    """Windows of a song, and of another file of it that begins so many columns earlier in the music."""
+    """Return windows of a song, and of a copy that starts a number of columns earlier in the music."""
     sketch = np.random.default_rng(7).normal(-40, 12, (COLUMNS * count // 16 + 64, 32)).repeat(16, axis=0)
     firsts = COLUMNS * np.arange(count) + columns
     song, copy = (
@@ -304,20 +304,20 @@ def shifted_copy(columns: int, count: int = 3) -> tuple[Features, Features]:
     return song, copy
 
 
-def test_the_same_recording_at_another_moment_is_told_with_what_is_shared() -> None:
+def test_shifted_copies_give_the_shared_part_and_the_offset() -> None:
     settings = replace(LENIENT, duplicate=0.8)
     verdicts = judged(Features.concatenate(shifted_copy(200)), settings, songs=2)
     assert [verdict.kept for verdict in verdicts] == [True] * 3 + [False] * 3
     text = "61% of it is the same recording as another window, which begins 2.00 s later"
     assert [verdict.reasons for verdict in verdicts[3:]] == [(Reason("duplicate", text, n),) for n in range(3)]
     within = judged(Features.concatenate(shifted_copy(200)), settings)
-    assert all(verdict.kept for verdict in within), "in one song it is a repetition"
+    assert all(verdict.kept for verdict in within), "within a song it counts as repetition"
     assert all(verdict.kept for verdict in judged(Features.concatenate(shifted_copy(200)), LENIENT, songs=2))
     exact = judged(Features.concatenate(shifted_copy(203)), replace(LENIENT, duplicate=1.0), songs=2)
-    assert all(verdict.kept for verdict in exact), "with 1 only what is equal"
+    assert all(verdict.kept for verdict in exact), "with 1 only identical windows count"
 
 
-def test_how_far_apart_windows_may_begin_goes_by_the_step() -> None:
+def test_maximum_offset_of_shifted_copies_depends_on_the_step() -> None:
     features, song = Features.concatenate(shifted_copy(200)), np.repeat([0, 1], 3)
     first, settings = np.tile(COLUMNS * np.arange(3), 2), replace(LENIENT, duplicate=0.8)
     for step, kept in ((512, 3), (256, 6)):
@@ -326,7 +326,7 @@ def test_how_far_apart_windows_may_begin_goes_by_the_step() -> None:
         assert kept == 6 or "begins 4.00 s later" in verdicts[3].reasons[0].text
 
 
-def test_windows_that_overlap_by_the_users_wish_are_kept() -> None:
+def test_overlapping_windows_of_a_song_are_no_duplicates() -> None:
     features = Features.concatenate([good(1)] * 8)
     verdicts = curate(
         features, np.repeat([0, 1], 4), np.tile(np.arange(4) * 256, 2), COLUMNS, replace(LENIENT, duplicate=0.8)
@@ -338,7 +338,7 @@ def test_windows_that_overlap_by_the_users_wish_are_kept() -> None:
 # --- target -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_target_is_chosen_from_what_is_good() -> None:
+def test_target_is_chosen_from_the_good_windows() -> None:
     features = Features.concatenate([good(30), good(10)])
     level = features.level_db.copy()
     level[:5] = -90
@@ -361,7 +361,7 @@ def test_all_songs_get_their_share_of_a_target() -> None:
 
 
 @pytest.mark.parametrize("target", [20, 21, 10_000_000])
-def test_a_target_that_is_not_reached_leaves_nothing_out(target: int) -> None:
+def test_target_above_the_number_of_windows_keeps_all(target: int) -> None:
     assert judged(good(20), replace(LENIENT, target=target)) == [Verdict(True)] * 20
 
 
@@ -369,7 +369,7 @@ def test_a_target_that_is_not_reached_leaves_nothing_out(target: int) -> None:
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 80), songs=st.integers(1, 6), target=st.integers(1, 60))
-def test_invariants_hold_for_any_windows(seed: int, count: int, songs: int, target: int) -> None:
+def test_curation_invariants_hold_for_any_windows(seed: int, count: int, songs: int, target: int) -> None:
     rng = np.random.default_rng(seed)
     features = good(count, seed)
     features.embedding[:] = features.embedding[rng.integers(0, max(count, 1), count)]
@@ -390,11 +390,11 @@ def test_invariants_hold_for_any_windows(seed: int, count: int, songs: int, targ
             assert reason.other is None or reason.other in chosen
 
 
-def test_no_windows() -> None:
+def test_no_windows_give_no_verdicts() -> None:
     assert judged(Features.concatenate([]), CurateSettings(target=3)) == []
 
 
-def test_one_window() -> None:
+def test_single_good_window_is_kept() -> None:
     assert judged(good(1), CurateSettings(target=1)) == [Verdict(True)]
 
 
@@ -403,6 +403,6 @@ def test_set_without_good_windows_keeps_none() -> None:
     assert [kinds(verdict)[-1] for verdict in judged(features, CurateSettings(target=2))] == ["silence"] * 5
 
 
-def test_arrays_that_do_not_belong_together() -> None:
+def test_arrays_of_different_lengths_are_refused() -> None:
     with pytest.raises(RiffusionError, match="got 3, 2 and 3 of them"):
         curate(good(3), np.zeros(2, int), np.zeros(3, int), COLUMNS, LENIENT)

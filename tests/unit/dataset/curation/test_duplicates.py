@@ -1,4 +1,4 @@
-"""Near-duplicates are those that comparing all pairs would find, and what is kept stands for them."""
+"""Near-duplicates: the same as by comparing all pairs, each represented by a kept window."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def all_pairs(
     columns: int,
     pairs: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Go from the best to the worst, and compare each with all that are kept."""
+    """Compare each window, from the best to the worst, with all kept ones."""
     representative = np.arange(len(embedding))
     kept: list[int] = []
     given = set(zip(*(part.tolist() for part in pairs), strict=True)) if pairs else set()
@@ -53,7 +53,7 @@ def units(points: np.ndarray) -> np.ndarray:
 
 
 def families(count: int, size: int, seed: int) -> np.ndarray:
-    """Make unit vectors in families whose members lie 0 to 0.6 apart, some of them equal."""
+    """Return unit vectors in groups whose members are 0 to 0.6 apart, some of them equal."""
     rng = np.random.default_rng(seed)
     heads = rng.standard_normal((max(count // 6, 1), size))
     heads /= np.linalg.norm(heads, axis=1, keepdims=True)
@@ -65,7 +65,7 @@ def families(count: int, size: int, seed: int) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def _small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a few windows fill many leaves and batches."""
+    """Use small leaves and batches, so that a few windows fill many of them."""
     for name, value in (("_LEAF", 7), ("_BATCH", 5), ("_PAIRS", 11)):
         monkeypatch.setattr(duplicates, name, value)
 
@@ -100,16 +100,14 @@ def test_duplicates_of_any_input_equal_an_exhaustive_search(
     rng = np.random.default_rng(seed)
     embedding, quality = families(count, size, seed), rng.integers(0, best, count) / 10
     distance = np.linalg.norm(embedding[:, None].astype(float) - embedding, axis=2)
-    assume(limit == 0 or not (np.abs(distance - limit) < 1e-5).any())  # there the last bits decide
+    assume(limit == 0 or not (np.abs(distance - limit) < 1e-5).any())  # rounding decides there
     song_of, first = rng.integers(0, 3, count), rng.integers(0, 1000, count)
     found = find_duplicates(embedding, quality, limit, song=song_of, first_column=first, columns=300)
     np.testing.assert_array_equal(found, all_pairs(embedding, quality, limit, song_of, first, 300))
 
 
 @given(seed=seeds, count=st.integers(2, 60), number=st.integers(0, 80), best=st.integers(1, 60))
-def test_pairs_that_are_given_are_settled_as_those_that_are_found(
-    seed: int, count: int, number: int, best: int
-) -> None:
+def test_given_pairs_are_treated_like_found_pairs(seed: int, count: int, number: int, best: int) -> None:
     rng = np.random.default_rng(seed)
     embedding, quality = families(count, 24, seed), rng.integers(0, best, count) / 10
     one = rng.integers(0, count, number)
@@ -119,25 +117,25 @@ def test_pairs_that_are_given_are_settled_as_those_that_are_found(
     song_of, first = np.arange(count), np.zeros(count, int)
     found = find_duplicates(embedding, quality, 0.2, pairs=given_)
     np.testing.assert_array_equal(found, all_pairs(embedding, quality, 0.2, song_of, first, 0, given_))
-    assert (found[found] == found).all(), "who stands for another is kept"
+    assert (found[found] == found).all(), "representatives are kept"
 
 
 @given(seed=seeds, count=st.integers(1, 80), limit=st.floats(0, 1.5))
-def test_duplicates_keep_their_promises(seed: int, count: int, limit: float) -> None:
+def test_kept_windows_are_apart_and_duplicates_near_a_better_one(seed: int, count: int, limit: float) -> None:
     rng = np.random.default_rng(seed)
     embedding, quality = families(count, 24, seed), rng.random(count)
     found = find_duplicates(embedding, quality, limit)
     distance = np.linalg.norm(embedding[:, None] - embedding, axis=2)
     kept = np.flatnonzero(found == np.arange(count))
     between = distance[np.ix_(kept, kept)] + 9 * np.eye(len(kept))
-    assert (between > limit - 1e-5).all(), "no two that are kept are nearer than the limit"
-    assert np.isin(found, kept).all(), "who stands for another is kept"
+    assert (between > limit - 1e-5).all(), "no two kept windows are closer than the limit"
+    assert np.isin(found, kept).all(), "representatives are kept"
     assert (distance[np.arange(count), found] <= limit + 1e-5).all()
     assert (quality[found] >= quality).all(), "the better one is kept"
 
 
 @given(seed=seeds)
-def test_numbers_do_not_matter_but_for_ties(seed: int) -> None:
+def test_order_of_the_windows_does_not_change_the_result(seed: int) -> None:
     rng = np.random.default_rng(seed)
     embedding, quality = families(50, 12, seed), rng.permutation(50)
     order = rng.permutation(50)
@@ -153,7 +151,7 @@ def test_no_window_and_one_window_have_no_duplicates() -> None:
     assert find_duplicates(units(np.ones((1, 96))), np.zeros(1), 0.2).tolist() == [0]
 
 
-def test_at_limit_0_equal_ones_are_duplicates() -> None:
+def test_identical_windows_are_duplicates_at_limit_0() -> None:
     embedding = np.repeat(families(8, 96, 3), 4, axis=0)
     embedding[1::4] = units(embedding[1::4] + 1e-4)
     found = find_duplicates(embedding, np.zeros(32), 0.0)
@@ -161,17 +159,17 @@ def test_at_limit_0_equal_ones_are_duplicates() -> None:
     np.testing.assert_array_equal(found, all_pairs(embedding, np.zeros(32), 0.0, np.arange(32), np.zeros(32), 0))
 
 
-def test_at_limit_2_one_is_left() -> None:
+def test_only_the_best_window_is_left_at_limit_2() -> None:
     quality = np.array([1, 5, 5, 2])
     assert find_duplicates(units(np.eye(4) - 0.3), quality, 2.0).tolist() == [1, 1, 1, 1]
 
 
-def test_identical_ones_are_one() -> None:
+def test_first_of_the_best_identical_windows_is_kept() -> None:
     found = find_duplicates(np.repeat(units(np.ones((1, 96))), 100, axis=0), np.arange(100) % 10, 0.2)
     assert (found == 9).all(), "the first of the best"
 
 
-def test_likeness_does_not_run_on_from_link_to_link() -> None:
+def test_similarity_is_not_transitive() -> None:
     angle = 0.15 * np.arange(9)
     chain = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
     assert find_duplicates(chain, np.zeros(9), 0.2).tolist() == [0, 0, 2, 2, 4, 4, 6, 6, 8]
@@ -187,10 +185,12 @@ def test_windows_that_share_columns_are_no_duplicates() -> None:
     assert find_duplicates(same, np.zeros(6), 0.2, **options).tolist() == [0, 1, 0, 0, 0, 0]
     options["columns"] = 0
     assert find_duplicates(same, np.zeros(6), 0.2, **options).tolist() == [0] * 6
-    assert find_duplicates(same, np.zeros(6), 0.2, columns=512).tolist() == [0] * 6, "each is a song of its own"
+    assert find_duplicates(same, np.zeros(6), 0.2, columns=512).tolist() == [0] * 6, (
+        "without songs, each window is its own song"
+    )
 
 
-def test_input_is_left_alone() -> None:
+def test_inputs_are_not_changed() -> None:
     embedding, quality = families(60, 24, 1), np.arange(60) % 3
     song_of, first = np.arange(60) // 10, np.arange(60) % 10 * 100
     copies = [values.copy() for values in (embedding, quality, song_of, first)]
@@ -200,7 +200,7 @@ def test_input_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("kind", ["unrelated", "identical"])
-def test_many_need_little_memory(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_use_is_small_for_many_windows(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     count = 6000
     rng = np.random.default_rng(0)
@@ -217,7 +217,7 @@ def test_many_need_little_memory(kind: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def copies_in(folder: Path) -> list[Path]:
-    """Three songs as WAV, and the second one again: elsewhere, softer, 30 ms later, at a low bit rate."""
+    """Write three songs as WAV, and the second one again: softer, 30 ms later, at a low bit rate."""
     paths = []
     for seed in range(3):
         sound = song(seed, 16.2)
@@ -227,7 +227,7 @@ def copies_in(folder: Path) -> list[Path]:
         if seed == 1:
             later = 0.4 * np.concatenate([np.zeros(RATE * 30 // 1000), sound])
     paths.append(folder / "copy.ogg")
-    # In blocks: libsndfile's encoder takes them from the stack.
+    # In blocks, because libsndfile's encoder keeps them on the stack.
     with soundfile.SoundFile(paths[-1], "w", RATE, 1, format="OGG", subtype="VORBIS", compression_level=0.9) as file:
         for start in range(0, len(later), RATE):
             file.write(later[start : start + RATE])
@@ -245,7 +245,7 @@ def test_a_compressed_copy_is_found_and_other_songs_are_kept(tmp_path: Path) -> 
     assert [verdict.kept for verdict in verdicts[:3] + verdicts[6:9]] == [True] * 6
     for one, other in zip(range(3, 6), range(9, 12), strict=True):
         left_out = [n for n in (one, other) if not verdicts[n].kept]
-        assert len(left_out) == 1, "of each pair one is kept"
+        assert len(left_out) == 1, "one of each pair is kept"
         (reason,) = verdicts[left_out[0]].reasons
         assert reason.kind == "duplicate"
         assert {left_out[0], reason.other} == {one, other}

@@ -1,7 +1,7 @@
-"""What the Dreambooth extension would make of a folder, by its own rules: exports are tested against it.
+"""The Dreambooth extension's own rules for a folder, against which exports are tested.
 
-It drops images that it cannot read without a word, scales and crops those of another size, and takes an empty text
-for a caption; none of that shows until the model is heard.
+The extension silently drops images that it cannot read, scales and crops those of another size, and uses an empty text
+as a caption; none of that is visible before the model is trained.
 
 Source: d8ahazard/sd_dreambooth_extension, as it reads lists of concepts, folders, captions and images.
 """
@@ -41,14 +41,14 @@ def dreambooth_problems(folder: Path, expected_images: Iterable[Path] | None = N
     Parameters
     ----------
     folder
-        It holds ``concepts_list.json``.
+        Folder with ``concepts_list.json``.
     expected_images
-        What the extension should find, and nothing else; None: whatever is there.
+        Exactly the images that the extension should find; None: any.
 
     Returns
     -------
     list of str
-        A sentence for each rule that is broken, naming the files; empty if all is well.
+        A sentence for each broken rule, naming the files.
     """
     problems: list[str] = []
     folders = list(_concept_folders(folder, problems))
@@ -83,7 +83,7 @@ def _few(names: list[str]) -> str:
 
 
 def _concept_folders(folder: Path, problems: list[str]) -> Iterator[Path]:
-    """Yield the folders of images that the list names; add what is wrong with it to the problems."""
+    """Yield the image folders that the list names; add faults of the list to the problems."""
     path = folder / CONCEPTS_FILE
     try:
         text = read_regular(path, _LARGEST_TEXT).decode("ascii")
@@ -105,7 +105,7 @@ def _concept_folders(folder: Path, problems: list[str]) -> Iterator[Path]:
         problems.extend(f"{where}: {fault}" for fault in _concept_faults(concept))
         name = concept.get("instance_data_dir")
         if isinstance(name, str) and name:
-            data = folder / name  # an absolute name stays itself
+            data = folder / name  # an absolute name is kept
             if data.is_dir():
                 yield data
             else:
@@ -135,14 +135,14 @@ def _concept_faults(concept: dict[str, Any]) -> Iterator[str]:
 
 
 def _readable_suffixes() -> frozenset[str]:
-    """Suffixes, with their dot, of all that Pillow can open: what is taken for an image."""
+    """Return the suffixes, with their dot, of all formats that Pillow can open."""
     from PIL import Image
 
     return frozenset(suffix for suffix, form in Image.registered_extensions().items() if form in Image.OPEN)
 
 
 def _faults(images: list[Path], files: list[Path], expected: set[Path] | None) -> Iterator[tuple[Path, str]]:
-    """Yield each file with a fault, and what it is."""
+    """Yield each faulty file with its fault."""
     by_text: dict[Path, list[Path]] = defaultdict(list)
     for path in images:
         by_text[path.with_suffix(".txt")].append(path)
@@ -163,7 +163,7 @@ def _image_faults(path: Path) -> Iterator[str]:
 
     try:
         with open_regular(path) as file, Image.open(file) as image:
-            image.verify()  # the checksums of a PNG, so that one that breaks off is seen without decoding it
+            image.verify()  # checks the CRCs of a PNG, which finds truncated files without decoding
         with open_regular(path) as file, Image.open(file) as image:
             size, mode, turned = image.size, image.mode, image.getexif().get(_ORIENTATION, 1)
     except Exception as error:  # Pillow raises many kinds of error on damaged images
@@ -182,7 +182,7 @@ def _image_faults(path: Path) -> Iterator[str]:
 
 
 def _caption_faults(text: Path) -> Iterator[str]:
-    """Yield what is wrong with the caption of an image, which lies in this file."""
+    """Yield the faults of a caption file."""
     try:
         caption = read_regular(text, _LARGEST_TEXT).decode("utf-8")
     except FileNotFoundError:

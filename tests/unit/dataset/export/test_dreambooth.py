@@ -1,4 +1,4 @@
-"""The Dreambooth extension's rules, each broken once. What it makes of each was seen by running its own code."""
+"""The Dreambooth extension's rules, each broken once. Its reaction to each was found by running its code."""
 
 from __future__ import annotations
 
@@ -117,14 +117,14 @@ def test_each_broken_rule_is_reported(folder: Path, damage: Break, problem: str)
     assert all(len(sentence.splitlines()) == 1 for sentence in found)
 
 
-def test_a_stray_image_in_a_hidden_folder_is_seen(folder: Path) -> None:
+def test_stray_image_in_a_hidden_folder_is_reported(folder: Path) -> None:
     images = list((folder / "pictures").glob("*.png"))
     stray(folder)
     assert dreambooth_problems(folder, images) == [".thumbs/x.JPG: would be trained on too"]
     assert dreambooth_problems(folder) == []
 
 
-def test_an_image_that_is_not_found_is_named(folder: Path) -> None:
+def test_image_outside_the_listed_folders_is_reported(folder: Path) -> None:
     images = [*(folder / "pictures").glob("*.png"), folder / "else.png"]
     assert dreambooth_problems(folder, images) == ["else.png: is not found in any folder of the list"]
 
@@ -135,7 +135,7 @@ def test_empty_folder_is_reported(folder: Path) -> None:
     assert dreambooth_problems(folder) == [f"there is no image in {folder / 'pictures'}"]
 
 
-def test_many_files_with_one_fault_are_one_sentence(make_items, tmp_path: Path) -> None:
+def test_many_files_with_the_same_fault_give_one_message(make_items, tmp_path: Path) -> None:
     items = make_items(6)
     export(items, tmp_path / "out", ExportSettings())
     for item in items:
@@ -153,7 +153,7 @@ def test_problem_names_the_number_of_its_concept(folder: Path) -> None:
 
 
 @given(st.integers(1, 4000), st.integers(1, 4000))
-def test_trained_sizes_are_symmetric_and_near(width: int, height: int) -> None:
+def test_trained_size_is_a_multiple_of_8_and_keeps_the_orientation(width: int, height: int) -> None:
     size = trained_size(width, height)
     assert all(side % 8 == 0 for side in size)
     assert (size[0] >= size[1]) or width < height

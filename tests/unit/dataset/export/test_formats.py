@@ -1,4 +1,4 @@
-"""Training sets as trainers read them, the same every time, and without touching what others wrote."""
+"""Exported training sets: readable by trainers, deterministic, and without touching foreign files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,14 +20,14 @@ from riffusion_ext.dataset.export.audio import Chunk, chunks, read_chunk
 from riffusion_ext.dataset.export.formats import FORMATS, ExportItem, check_export_settings, export
 from riffusion_ext.dataset.settings import ExportSettings
 from riffusion_ext.errors import AudioError, RiffusionError
+from tests.unit.dataset.conftest import MakeItems
 from tests.unit.dataset.export.dreambooth import dreambooth_problems
 
-MakeItems = Callable[..., list[ExportItem]]
 ALL = ExportSettings(formats=FORMATS, kohya_repeats=7, kohya_name="my band")
 
 
 def state(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Return content and time of change of every file, by name, without the ledgers."""
+    """Return content and modification time of every file by name, without the ledgers."""
     files = (p for p in folder.rglob("*") if p.is_file() and ".export" not in p.parts)
     return {p.relative_to(folder).as_posix(): (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
 
@@ -37,7 +36,7 @@ def rows(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def test_every_format_at_once(make_items: MakeItems, tmp_path: Path) -> None:
+def test_all_formats_are_exported_at_once(make_items: MakeItems, tmp_path: Path) -> None:
     items = make_items()
     out = tmp_path / "out"
     result = export(items, out, ALL)
@@ -57,10 +56,10 @@ def test_every_format_at_once(make_items: MakeItems, tmp_path: Path) -> None:
     for place in ("pictures", "kohya/7_my band", "audio"):
         for number, stem in enumerate(stems):
             assert (out / place / f"{stem}.txt").read_bytes() == f"rfx, {number}".encode()
-    assert result.written == len(expected) - len(items)  # the images were there
+    assert result.written == len(expected) - len(items)  # the images existed already
 
 
-def test_a_second_time_changes_nothing_and_the_order_does_not_matter(make_items: MakeItems, tmp_path: Path) -> None:
+def test_repeated_export_in_any_order_changes_nothing(make_items: MakeItems, tmp_path: Path) -> None:
     items = make_items(5)
     export(items, tmp_path / "out", ALL)
     before = state(tmp_path / "out")
@@ -89,7 +88,7 @@ def test_unwanted_files_are_removed(make_items: MakeItems, tmp_path: Path) -> No
     assert sorted(path.name for path in out.iterdir()) == ["pictures"]
 
 
-def test_kohya_s_images_are_links_or_else_copies(make_items: MakeItems, tmp_path: Path, monkeypatch) -> None:
+def test_kohya_images_are_links_or_else_copies(make_items: MakeItems, tmp_path: Path, monkeypatch) -> None:
     items = make_items(2)
     settings = ExportSettings(formats=("kohya",))
     export(items, tmp_path / "out", settings)
@@ -111,7 +110,7 @@ def test_kohya_s_images_are_links_or_else_copies(make_items: MakeItems, tmp_path
     assert state(tmp_path / "out") == before
 
 
-def test_an_image_that_changes_is_linked_anew(make_items: MakeItems, tmp_path: Path) -> None:
+def test_changed_image_is_linked_again(make_items: MakeItems, tmp_path: Path) -> None:
     items = make_items(1)
     settings = ExportSettings(formats=("kohya",))
     export(items, tmp_path / "out", settings)
@@ -119,12 +118,12 @@ def test_an_image_that_changes_is_linked_anew(make_items: MakeItems, tmp_path: P
     items[0].image.write_bytes(b"another image")
     export(items, tmp_path / "out", settings)
     assert (tmp_path / "out" / "kohya" / "10_music" / items[0].image.name).read_bytes() == b"another image"
-    os.utime(items[0].image, ns=(1, 1))  # the link is to the same file still
+    os.utime(items[0].image, ns=(1, 1))  # the link still points to the same file
     export(items, tmp_path / "out", settings)
     assert list((tmp_path / "out" / "kohya" / "10_music").glob(".*")) == []
 
 
-def test_images_in_folders(make_items: MakeItems, tmp_path: Path) -> None:
+def test_images_in_subfolders_get_flat_names(make_items: MakeItems, tmp_path: Path) -> None:
     (item,) = make_items(1)
     moved = item.image.parent / "album" / item.image.name
     moved.parent.mkdir()
@@ -139,7 +138,9 @@ def test_images_in_folders(make_items: MakeItems, tmp_path: Path) -> None:
     assert dreambooth_problems(tmp_path / "out", [moved]) == []
 
 
-def test_texts_are_utf_8_without_a_mark_and_the_concepts_ascii(make_items: MakeItems, tmp_path: Path) -> None:
+def test_captions_are_utf_8_without_a_byte_order_mark_and_concepts_are_ascii(
+    make_items: MakeItems, tmp_path: Path
+) -> None:
     items = make_items(1, caption="Þú\u2028ert,, jörðin \ufeff曲 🎵")
     export(items, tmp_path / "out", ALL)
     text = items[0].image.with_suffix(".txt").read_bytes()
@@ -157,14 +158,14 @@ def test_texts_are_utf_8_without_a_mark_and_the_concepts_ascii(make_items: MakeI
 
 
 @pytest.mark.parametrize("caption", ["", " \n,\u200b", "\\"])
-def test_no_caption_is_ever_empty(make_items: MakeItems, tmp_path: Path, caption: str) -> None:
+def test_empty_caption_is_replaced_by_the_song_name(make_items: MakeItems, tmp_path: Path, caption: str) -> None:
     items = make_items(1, caption=caption)
     export(items, tmp_path / "out", ALL)
     for path in (tmp_path / "out").rglob("*.txt"):
         assert path.read_text() == "first"  # the song's name
 
 
-def test_a_caption_edited_by_hand_goes_everywhere_and_stays(make_items: MakeItems, tmp_path: Path) -> None:
+def test_edited_caption_is_exported_to_every_format_and_kept(make_items: MakeItems, tmp_path: Path) -> None:
     items = make_items(2)
     out = tmp_path / "out"
     export(items, out, ALL)
@@ -178,7 +179,7 @@ def test_a_caption_edited_by_hand_goes_everywhere_and_stays(make_items: MakeItem
         assert rows(out / "pictures" / "metadata.jsonl")[0]["text"] == "my own wörds"
         assert items[1].image.with_suffix(".txt").read_text() == template.format(1)
         assert dreambooth_problems(out) == []
-    # Without the file, the caption is ours again; an emptied one never counts.
+    # Without the file, the generated caption applies again; an emptied one is ignored.
     items[0].image.with_suffix(".txt").unlink()
     export(items, out, ALL)
     items[0].image.with_suffix(".txt").write_text(" ")
@@ -186,7 +187,7 @@ def test_a_caption_edited_by_hand_goes_everywhere_and_stays(make_items: MakeItem
     assert dreambooth_problems(out) == []
 
 
-def test_an_edited_caption_outlives_its_image(make_items: MakeItems, tmp_path: Path) -> None:
+def test_edited_caption_is_kept_when_its_image_is_removed(make_items: MakeItems, tmp_path: Path) -> None:
     items = make_items(2)
     export(items, tmp_path / "out", ALL)
     items[1].image.with_suffix(".txt").write_text("mine")
@@ -215,7 +216,7 @@ def test_long_captions_are_kept_and_reported(make_items: MakeItems, tmp_path: Pa
     assert note == f"captions longer than about 75 tokens, of which trainers read no more: {first} and 3 more"
 
 
-def test_progress_goes_up_to_one(make_items: MakeItems, tmp_path: Path) -> None:
+def test_progress_rises_to_1(make_items: MakeItems, tmp_path: Path) -> None:
     parts: list[float] = []
     export(make_items(3), tmp_path / "out", ALL, progress=parts.append)
     assert parts == sorted(parts)
@@ -239,12 +240,12 @@ def test_progress_goes_up_to_one(make_items: MakeItems, tmp_path: Path) -> None:
         ({"audio_seconds": float("nan")}, "got nan"),
     ],
 )
-def test_settings_out_of_range(settings: dict[str, object], problem: str) -> None:
+def test_invalid_export_settings_are_refused(settings: dict[str, object], problem: str) -> None:
     with pytest.raises(RiffusionError, match=problem):
         check_export_settings(ExportSettings(**settings))  # type: ignore[arg-type]
 
 
-def test_images_that_are_missing_or_elsewhere(make_items: MakeItems, tmp_path: Path) -> None:
+def test_missing_images_and_images_elsewhere_are_refused(make_items: MakeItems, tmp_path: Path) -> None:
     (item,) = make_items(1)
     elsewhere = item.image.rename(tmp_path / "elsewhere.png")
     for image, problem in ((item.image, "no such image: "), (elsewhere, "is not in ")):
@@ -252,13 +253,15 @@ def test_images_that_are_missing_or_elsewhere(make_items: MakeItems, tmp_path: P
             export([replace(item, image=image)], tmp_path / "out", ExportSettings())
 
 
-def test_a_relative_folder(make_items: MakeItems, tmp_path: Path, monkeypatch) -> None:
+def test_relative_output_folder_is_accepted(make_items: MakeItems, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     export(make_items(1), Path("out"), ALL)
     assert dreambooth_problems(Path("out")) == []
 
 
-def test_windows_that_share_an_image_are_one(make_items: MakeItems, tmp_path: Path, songs: list[Path]) -> None:
+def test_windows_that_share_an_image_are_exported_once(
+    make_items: MakeItems, tmp_path: Path, songs: list[Path]
+) -> None:
     (item,) = make_items(1)
     export([item, replace(item, start=5.0), replace(item, source=songs[1])], tmp_path / "out", ALL)
     assert len(rows(tmp_path / "out" / "pictures" / "metadata.jsonl")) == 1
@@ -281,13 +284,13 @@ def test_chunks_have_the_chosen_length_and_rate(make_items: MakeItems, tmp_path:
         assert clip.samples.shape[1] == round((seconds or 1.99) * clip.sample_rate)
         assert clip.channels == (2 if row["source"] == "first.wav" else 1)
         assert row["text"] == (tmp_path / "out" / "audio" / str(row["file_name"])).with_suffix(".txt").read_text()
-        # Steady tones stay steady up to both ends: resampling has not faded them.
+        # Steady tones stay steady up to both ends, so resampling does not fade them.
         edge = clip.sample_rate // 50
         levels = [np.sqrt(np.mean(part**2)) for part in (clip.samples[:, :edge], clip.samples[:, -edge:])]
         assert levels == pytest.approx([0.5 / np.sqrt(2)] * 2, rel=0.15)
 
 
-def test_a_chunk_is_the_song_itself(make_items: MakeItems, songs: list[Path]) -> None:
+def test_chunk_has_the_samples_of_the_song(make_items: MakeItems, songs: list[Path]) -> None:
     whole = read_audio(songs[0])
     clip = read_chunk(Chunk("x", "", songs[0], 3.25, 2.0), None)
     np.testing.assert_array_equal(clip.samples, whole.samples[:, 26000:42000])
@@ -301,7 +304,9 @@ def test_a_chunk_is_the_song_itself(make_items: MakeItems, songs: list[Path]) ->
             read_chunk(Chunk("x", "", songs[0], start, 2.0), None)
 
 
-def test_songs_that_cannot_be_read_are_a_line_each(make_items: MakeItems, tmp_path: Path, songs: list[Path]) -> None:
+def test_unreadable_song_gives_one_error_and_the_others_are_exported(
+    make_items: MakeItems, tmp_path: Path, songs: list[Path]
+) -> None:
     items = make_items(6)
     songs[1].write_text("no music")
     result = export(items, tmp_path / "out", ALL)
@@ -313,7 +318,7 @@ def test_songs_that_cannot_be_read_are_a_line_each(make_items: MakeItems, tmp_pa
     assert len(list((tmp_path / "out" / "pictures").glob("*.txt"))) == 6
 
 
-def test_sound_is_cut_again_only_where_something_changed(make_items: MakeItems, tmp_path: Path, monkeypatch) -> None:
+def test_audio_chunks_are_written_again_only_when_changed(make_items: MakeItems, tmp_path: Path, monkeypatch) -> None:
     items = make_items(2)
     export(items, tmp_path / "out", ALL)
     monkeypatch.setattr("riffusion_ext.dataset.export.audio.read_audio", lambda *_, **__: pytest.fail("read again"))
@@ -325,7 +330,7 @@ def test_sound_is_cut_again_only_where_something_changed(make_items: MakeItems, 
     assert wav.read_bytes() != before
 
 
-def test_stretches_shorter_than_a_chunk_are_said(make_items: MakeItems, tmp_path: Path) -> None:
+def test_stretches_shorter_than_a_chunk_are_noted(make_items: MakeItems, tmp_path: Path) -> None:
     settings = ExportSettings(formats=("audio",), audio_seconds=3.0)
     result = export(make_items(3), tmp_path / "out", settings)
     assert result.notes == ("1 stretch of sound is shorter than 3 s and left out",)
@@ -335,8 +340,8 @@ PARTS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 60)), min_size=1, m
 
 
 @given(PARTS, st.sampled_from([0.01, 0.0]), st.floats(0.5, 20))
-def test_chunks_lie_in_what_was_kept(parts: list[tuple[int, int]], gap: float, seconds: float) -> None:
-    """Each chunk has the length, lies within kept windows of one song, and overlaps its neighbour by half at most."""
+def test_chunks_lie_within_kept_windows(parts: list[tuple[int, int]], gap: float, seconds: float) -> None:
+    """Each chunk has the length, lies within kept windows of one song, and overlaps its neighbour by at most half."""
     window = 2.0
     named = {
         f"{song}-{number}.png": ExportItem(Path(), f"{song}", Path(f"{song}"), number * window, window - gap)
@@ -359,7 +364,7 @@ def test_chunks_lie_in_what_was_kept(parts: list[tuple[int, int]], gap: float, s
 
 
 @given(PARTS)
-def test_without_a_length_each_window_is_a_chunk(parts: list[tuple[int, int]]) -> None:
+def test_each_window_is_a_chunk_without_a_chunk_length(parts: list[tuple[int, int]]) -> None:
     named = {f"{a}-{b}.png": ExportItem(Path(), "c", Path(f"{a}"), b * 2.0, 1.99) for a, b in parts}
     cut, left_out = chunks(named, None)
     assert left_out == 0

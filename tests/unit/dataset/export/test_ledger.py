@@ -1,4 +1,4 @@
-"""A folder is made to hold certain files; what others put there stays, whatever happens on the way."""
+"""Synchronising a folder with a set of files: foreign files are kept, even if a run is killed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def texts(**files: str) -> list[OutFile]:
 
 
 def made(name: str, recipe: str, made_now: list[str] | None = None) -> OutFile:
-    """Return a file whose bytes are not known beforehand; as long as its recipe."""
+    """Return a file that is made by a function, with its recipe as content."""
 
     def write(path: Path) -> None:
         if made_now is not None:
@@ -34,7 +34,7 @@ def names(folder: Path) -> set[str]:
     return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and ledger.FOLDER not in p.parts}
 
 
-def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
+def test_repeated_sync_changes_nothing(tmp_path: Path) -> None:
     wanted = [*texts(a="1", b="2"), made("sub/c.wav", "r")]
     first = sync(tmp_path, "test", wanted)
     assert (first.written, first.unchanged) == (["a.txt", "b.txt", "sub/c.wav"], [])
@@ -78,7 +78,7 @@ def test_identical_existing_file_is_adopted(tmp_path: Path) -> None:
     assert sync(tmp_path, "test", []).removed == ["a.txt"]
 
 
-def test_a_new_recipe_is_made_and_an_old_one_is_not(tmp_path: Path) -> None:
+def test_file_is_made_again_only_for_a_new_recipe_or_when_missing(tmp_path: Path) -> None:
     now: list[str] = []
     sync(tmp_path, "test", [made("a.wav", "one", now), made("b.wav", "one", now)])
     sync(tmp_path, "test", [made("a.wav", "two", now), made("b.wav", "one", now)])
@@ -88,7 +88,7 @@ def test_a_new_recipe_is_made_and_an_old_one_is_not(tmp_path: Path) -> None:
     assert now == ["a.wav", "b.wav", "a.wav", "b.wav"]
 
 
-def test_an_adopted_text_stays_edited(tmp_path: Path) -> None:
+def test_adopted_text_counts_as_edited(tmp_path: Path) -> None:
     sync(tmp_path, "test", texts(a="ours"))
     (tmp_path / "a.txt").write_text("edited\n")
     for _ in range(3):
@@ -98,7 +98,7 @@ def test_an_adopted_text_stays_edited(tmp_path: Path) -> None:
     assert sync(tmp_path, "test", []).kept == ["a.txt"]
 
 
-def test_an_adopted_text_is_not_ours_after_a_killed_run_either(tmp_path: Path) -> None:
+def test_adopted_text_counts_as_edited_after_a_killed_run(tmp_path: Path) -> None:
     sync(tmp_path, "test", texts(a="ours"))
     (tmp_path / "a.txt").write_text("edited\n")
 
@@ -119,14 +119,14 @@ def test_failed_file_is_skipped_and_the_others_are_written(tmp_path: Path) -> No
     assert sync(tmp_path, "test", [made("a.wav", "r"), made("b.wav", "r")]).written == ["a.wav"]
 
 
-def test_one_name_twice_is_an_error(tmp_path: Path) -> None:
+def test_duplicate_file_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RiffusionError, match=r"two files would be called a\.txt"):
         sync(tmp_path, "test", [*texts(a="1"), *texts(a="2")])
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "7", '{"files": 3}', '{"files": {"a.txt": 7}}', "{}"])
-def test_a_ledger_that_cannot_be_read_owns_nothing(tmp_path: Path, content: str) -> None:
+def test_unreadable_ledger_owns_no_files(tmp_path: Path, content: str) -> None:
     sync(tmp_path, "test", texts(a="1", b="1"))
     (tmp_path / ledger.FOLDER / "test.json").write_text(content)
     assert sync(tmp_path, "test", texts(a="2")).kept == ["a.txt"]
@@ -136,7 +136,7 @@ def test_a_ledger_that_cannot_be_read_owns_nothing(tmp_path: Path, content: str)
 @pytest.mark.parametrize(
     "name", ["../victim.txt", "/victim.txt", "sub/../../victim.txt", "..\\victim.txt", "C:/victim.txt"]
 )
-def test_a_ledger_cannot_lead_out_of_the_folder(tmp_path: Path, name: str) -> None:
+def test_ledger_names_cannot_lead_out_of_the_folder(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "out"
     (tmp_path / "victim.txt").write_text("x")
     (folder / ledger.FOLDER).mkdir(parents=True)
@@ -149,14 +149,14 @@ def test_a_ledger_cannot_lead_out_of_the_folder(tmp_path: Path, name: str) -> No
 
 
 class StopHereError(Exception):
-    """Stands for a program that is killed."""
+    """Stands for killing the program."""
 
 
 SETS = st.dictionaries(st.sampled_from(["a.txt", "b.wav", "s/c.wav", "s/d.txt"]), st.sampled_from(["1", "22"]))
 
 
 def as_files(wanted: dict[str, str], made_now: list[str], stop_at: int = -1) -> list[OutFile]:
-    """Return the files; writing the one of number ``stop_at`` ends the program, just before or just after."""
+    """Return the files; writing number ``stop_at`` of them ends the program just before or after it."""
     files = []
     for number, (name, content) in enumerate(wanted.items()):
         file = text_file(name, content) if name.endswith(".txt") else made(name, content, made_now)
@@ -175,7 +175,7 @@ def as_files(wanted: dict[str, str], made_now: list[str], stop_at: int = -1) -> 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.tuples(SETS, st.integers(-1, 3) | st.integers(100, 103)), max_size=4), SETS)
 def test_run_after_a_kill_at_any_step_reaches_the_same_result(tmp_path_factory, runs, last) -> None:
-    """Whatever ran and died before, a run that ends leaves exactly what is wanted, and foreign files as they were."""
+    """After any killed run, a complete run leaves exactly the wanted files and keeps foreign ones."""
     folder = tmp_path_factory.mktemp("killed")
     (folder / "foreign.txt").write_text("theirs")
     for wanted, stop_at in runs:
@@ -205,7 +205,7 @@ def test_files_made_by_a_killed_run_are_not_made_again(tmp_path: Path) -> None:
     assert sorted(now) == sorted(wanted)
 
 
-def test_progress_goes_up_to_one_and_can_stop_it(tmp_path: Path) -> None:
+def test_progress_rises_to_1_and_its_callback_can_stop_the_sync(tmp_path: Path) -> None:
     parts: list[float] = []
     sync(tmp_path, "test", texts(a="1", b="2"), progress=parts.append)
     assert parts == [0.5, 1.0]
@@ -218,7 +218,7 @@ def test_progress_goes_up_to_one_and_can_stop_it(tmp_path: Path) -> None:
     assert sync(tmp_path, "test", []).removed == ["a.txt", "b.txt", "c.txt"]
 
 
-def test_a_folder_in_the_way_is_a_sentence(tmp_path: Path) -> None:
+def test_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").mkdir()
     with pytest.raises(RiffusionError, match="is a folder, a file cannot take its place"):
         sync(tmp_path, "test", [text_file("a.txt", "1")])

@@ -1,4 +1,4 @@
-"""Windows begin on beats that are sure, and where they do not it is said."""
+"""Windows start on beats of high confidence; otherwise a note says why not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMES = np.arange(0, 10, 0.5)
         ("bar", 0.1, 0.1, None, "do not begin on a bar"),
     ],
 )
-def test_beats_that_are_not_sure_are_not_cut_at(
+def test_uncertain_beats_are_not_used_as_cut_marks(
     align: str, confidence: float, on_beats: float, marks: int | None, said: str
 ) -> None:
     beats = Beats(120.0, TIMES, confidence, TIMES[::4], on_beats)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,9 +19,9 @@ from riffusion_ext.errors import AudioError
 from riffusion_ext.metadata import read_record
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.codec import audio_to_image
+from tests.unit.dataset.conftest import MakeSong
 
-MakeSong = Callable[..., Path]
-EDGE = 6  # columns at both ends, in which the window reaches over the end of an excerpt
+EDGE = 6  # columns at both ends where the STFT window extends past the excerpt
 
 
 def cut(path: Path, folder: Path, settings: SliceSettings, max_value: float | None = None) -> SongRecord:
@@ -36,7 +35,7 @@ def pixels(path: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("rate", [44100, 48000, 8000])
 @pytest.mark.parametrize(("params", "columns"), [(PRESETS["riffusion-v1"], 512), (PRESETS["20khz-stereo"], 100)])
-def test_images_are_those_of_the_same_parts_of_the_song(
+def test_images_equal_those_of_the_same_parts_encoded_alone(
     rate: int, params: SpectrogramParams, columns: int, make_song: MakeSong, tmp_path: Path
 ) -> None:
     song = make_song(tmp_path / "a.wav", 1.1 + 0.02 * columns, channels=2, rate=rate)
@@ -57,7 +56,7 @@ def test_images_are_those_of_the_same_parts_of_the_song(
         assert difference[:, EDGE:-EDGE].max() <= (0 if rate == 44100 else 1)
 
 
-def test_the_record_tells_the_song(make_song: MakeSong, tmp_path: Path) -> None:
+def test_record_describes_the_song(make_song: MakeSong, tmp_path: Path) -> None:
     song = make_song(tmp_path / "a.wav", 3.0, channels=2, rate=22050)
     record = cut(song, tmp_path / "out", SliceSettings(columns=64))
     assert (record.name, record.digest, record.sample_rate, record.channels) == ("a.wav", "digest", 22050, 2)
@@ -67,7 +66,7 @@ def test_the_record_tells_the_song(make_song: MakeSong, tmp_path: Path) -> None:
     assert sorted(record.files) == sorted(path.name for path in (tmp_path / "out").iterdir())
 
 
-def test_names_tell_song_and_time_and_differ(make_song: MakeSong, tmp_path: Path) -> None:
+def test_file_names_contain_song_and_time_and_are_unique(make_song: MakeSong, tmp_path: Path) -> None:
     song = make_song(tmp_path / "01 - Ärger? & (Co)  名.wav", 2.0)
     files = cut(song, tmp_path / "out", SliceSettings(columns=64)).files
     assert [file[:21] for file in files] == [f"01-Arger-Co_{ms:08d}_" for ms in (0, 640, 1280)]
@@ -76,7 +75,7 @@ def test_names_tell_song_and_time_and_differ(make_song: MakeSong, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["名前", "😀", "...", "x" * 240, "CON", "-rf"])
-def test_odd_names_make_plain_ones(name: str, make_song: MakeSong, tmp_path: Path) -> None:
+def test_odd_song_names_give_plain_file_names(name: str, make_song: MakeSong, tmp_path: Path) -> None:
     plain = make_song(tmp_path / "plain.wav", 0.7)
     song = Song(plain, f"{name}.wav")
     (tmp_path / "out").mkdir()
@@ -98,7 +97,7 @@ def test_songs_of_the_same_sound_and_stem_do_not_share_images(make_song: MakeSon
     assert len(list((tmp_path / "out").iterdir())) == len(files[0]) + len(files[1])
 
 
-def test_overlapping_windows_repeat_each_other(make_song: MakeSong, tmp_path: Path) -> None:
+def test_overlapping_windows_share_columns(make_song: MakeSong, tmp_path: Path) -> None:
     song = make_song(tmp_path / "a.wav", 2.0)
     record = cut(song, tmp_path / "out", SliceSettings(columns=64, overlap=0.5, scale="song"))
     assert record.starts == [0, 32, 64, 96, 128]
@@ -107,7 +106,7 @@ def test_overlapping_windows_repeat_each_other(make_song: MakeSong, tmp_path: Pa
         assert np.array_equal(before[:, 32:], after[:, :32])
 
 
-def test_scales(make_song: MakeSong, tmp_path: Path) -> None:
+def test_scale_sets_the_level_per_window_song_or_set(make_song: MakeSong, tmp_path: Path) -> None:
     song = make_song(tmp_path / "a.wav", 2.0)
     settings = SliceSettings(columns=64)
     window = cut(song, tmp_path / "window", settings)
@@ -132,7 +131,9 @@ def _nothing() -> None:
 @pytest.mark.parametrize(
     ("last", "starts"), [("drop", [0, 64, 128]), ("pad", [0, 64, 128, 192]), ("back", [0, 64, 128, 137])]
 )
-def test_the_end(last: str, starts: list[int], make_song: MakeSong, tmp_path: Path) -> None:
+def test_end_of_the_song_is_dropped_padded_or_shifted_back(
+    last: str, starts: list[int], make_song: MakeSong, tmp_path: Path
+) -> None:
     song = make_song(tmp_path / "a.wav", 2.0)  # 201 columns
     record = cut(song, tmp_path / "out", SliceSettings(columns=64, last=last))
     assert record.starts == starts
@@ -142,7 +143,7 @@ def test_the_end(last: str, starts: list[int], make_song: MakeSong, tmp_path: Pa
     assert silent.sum() == (55 if last == "pad" else 0)
 
 
-def test_a_song_shorter_than_a_window(make_song: MakeSong, tmp_path: Path) -> None:
+def test_song_shorter_than_a_window_gives_one_window_or_none(make_song: MakeSong, tmp_path: Path) -> None:
     song = make_song(tmp_path / "a.wav", 0.3)
     assert cut(song, tmp_path / "out", SliceSettings(columns=64)).files == []
     for last in ("pad", "back"):
@@ -170,12 +171,14 @@ def test_windows_begin_on_beats_and_bars(align: str, marks: float, tmp_path: Pat
     assert len(record.starts) >= 8
     assert np.abs(away - away.round()).max() * marks < 0.06
     if align == "beat":
-        assert np.diff(record.starts) == pytest.approx(150, abs=6), "the first beat a window later"
+        assert np.diff(record.starts) == pytest.approx(150, abs=6), (
+            "each window starts at the first beat after the previous one"
+        )
     loud = [255 - pixels(tmp_path / "out" / file).mean(axis=(0, 2)) for file in record.files]
     assert np.mean([image[:10].max() - image[20:40].max() for image in loud]) > 10, "each begins with its beat"
 
 
-def test_silence_can_be_drawn_and_read_back(tmp_path: Path) -> None:
+def test_silence_gives_white_images(tmp_path: Path) -> None:
     song = write_audio(AudioClip(np.zeros((1, 44100), np.float32), 44100), tmp_path / "a.wav")
     for scale in ("window", "song"):
         record = cut(song, tmp_path / scale, SliceSettings(columns=64, scale=scale))
@@ -187,7 +190,7 @@ def test_silence_can_be_drawn_and_read_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("last", ["drop", "pad", "back"])
 @pytest.mark.parametrize("overlap", [0.0, 0.6])
-def test_a_long_song_is_read_twice_and_gives_the_same(
+def test_long_song_read_twice_gives_the_same_images(
     last: str, overlap: float, make_song: MakeSong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     song = make_song(tmp_path / "a.wav", 21.5, rate=8000)  # more than a piece
@@ -200,7 +203,7 @@ def test_a_long_song_is_read_twice_and_gives_the_same(
     assert all((tmp_path / "kept" / f).read_bytes() == (tmp_path / "again" / f).read_bytes() for f in first.files)
 
 
-def test_images_that_are_there_are_not_drawn_again(make_song: MakeSong, tmp_path: Path) -> None:
+def test_existing_images_are_not_drawn_again(make_song: MakeSong, tmp_path: Path) -> None:
     song = make_song(tmp_path / "a.wav", 1.0)
     (file,) = cut(song, tmp_path / "out", SliceSettings(columns=64)).files
     before = (tmp_path / "out" / file).stat()
@@ -208,7 +211,7 @@ def test_images_that_are_there_are_not_drawn_again(make_song: MakeSong, tmp_path
     assert (tmp_path / "out" / file).stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_error_in_the_progress_callback_leaves_whole_images(make_song: MakeSong, tmp_path: Path) -> None:
+def test_error_in_the_progress_callback_leaves_complete_images(make_song: MakeSong, tmp_path: Path) -> None:
     song = make_song(tmp_path / "a.wav", 3.0)
     calls = iter(range(100))
 
@@ -224,7 +227,7 @@ def test_error_in_the_progress_callback_leaves_whole_images(make_song: MakeSong,
     assert all(pixels(path).shape == (512, 64, 3) for path in images)
 
 
-def test_a_few_bad_samples_are_repaired_and_told(tmp_path: Path) -> None:
+def test_few_bad_samples_are_repaired_with_a_note(tmp_path: Path) -> None:
     samples = np.full((1, 44100), 0.1, np.float32)
     song = write_audio(AudioClip(samples, 44100), tmp_path / "a.wav", subtype="float")
     data = bytearray(song.read_bytes())
@@ -237,7 +240,7 @@ def test_a_few_bad_samples_are_repaired_and_told(tmp_path: Path) -> None:
     assert np.isfinite(record.loudness)
 
 
-def test_a_song_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+def test_song_with_too_many_bad_samples_leaves_no_images(tmp_path: Path) -> None:
     song = write_audio(AudioClip(np.full((1, 44100), 0.1, np.float32), 44100), tmp_path / "a.wav", subtype="float")
     data = bytearray(song.read_bytes())
     data[-4000:] = np.full(1000, np.nan, np.float32).tobytes()

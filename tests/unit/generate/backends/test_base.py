@@ -1,4 +1,4 @@
-"""Requests that no host could generate are refused where they are made."""
+"""Requests: impossible ones are refused on creation, and batch keys tell which can share a batch."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ REGENERATED = Request(("a", "b"), init=WHITE, denoise=0.5, mask=MASK)
         ({"init": WHITE, "denoise": 0.5, "mask": MASK.resize((64, 64))}, "got L of 64 x 64"),
     ],
 )
-def test_impossible_requests(values: dict[str, object], words: str) -> None:
+def test_invalid_requests_are_refused(values: dict[str, object], words: str) -> None:
     with pytest.raises(RiffusionError, match=words):
         replace(PLAIN, **values)
 
 
-def test_prompts_and_seeds_do_not_keep_requests_apart() -> None:
+def test_requests_with_different_prompts_and_seeds_share_a_batch_key() -> None:
     assert replace(PLAIN, prompts=("c", "d"), alpha=1.0, seeds=(1, 2)).batch_key == PLAIN.batch_key
     other_init = replace(REGENERATED, init=Image.new("RGB", (512, 512)), mask=MASK.copy())
     assert other_init.batch_key == REGENERATED.batch_key
@@ -51,7 +51,7 @@ def test_requests_with_different_settings_per_batch_have_different_batch_keys(va
     assert replace(REGENERATED, **values).batch_key != REGENERATED.batch_key
 
 
-def test_a_stand_in_is_a_backend() -> None:
+def test_fake_backend_satisfies_the_protocol() -> None:
     backend: Backend = FakeBackend(flat(9))
     images = backend.generate([PLAIN], lambda index, image: None)
     assert [image.size for image in images] == [(512, 512)]

@@ -1,4 +1,4 @@
-"""Several backends as one: whatever fails, each image is there once, as long as one of them lives."""
+"""The pool of backends: whatever fails, each image is returned once while one backend works."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = 3
 
 
 def asked(count: int) -> list[Request]:
-    """Return requests of two kinds, in turn."""
+    """Return requests with two alternating batch keys."""
     kinds = [7.0 + number // 2 % 2 for number in range(count)]
     return [Request(("a", "b"), seeds=(number, 0), cfg=cfg, width=64, height=64) for number, cfg in enumerate(kinds)]
 
@@ -30,9 +30,9 @@ def generated(request: Request) -> Image.Image:
 
 
 class Actor:
-    """Follows a script, a word for each call: ``generate``, ``lose``, ``part``, ``fail`` or ``stop``.
+    """A backend that follows a script, one word per call: ``generate``, ``lose``, ``part``, ``fail`` or ``stop``.
 
-    ``part`` loses the connection after the first image. ``down`` is how often it is not there when it is asked again.
+    ``part`` loses the connection after the first image. ``down`` is how often it is unavailable when checked again.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Actor:
         self.activity: Activity | None = None
         self.got: list[list[int]] = []
         self.checks = 0
-        self.wish = threading.Event()
+        self.interrupt_requested = threading.Event()
         self.at_work = threading.Lock()
 
     def check(self) -> None:
@@ -54,12 +54,12 @@ class Actor:
             raise BackendUnavailableError("still away")
 
     def interrupt(self) -> None:
-        self.wish.set()
+        self.interrupt_requested.set()
 
     def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         assert 1 <= len(requests) <= self.max_batch
         assert len({request.batch_key for request in requests}) == 1
-        assert self.at_work.acquire(blocking=False), "two things at once"
+        assert self.at_work.acquire(blocking=False), "two calls at the same time"
         try:
             return self._play(self.script.pop(0) if self.script else self.then, requests, on_image)
         finally:
@@ -67,7 +67,7 @@ class Actor:
 
     def _play(self, word: str, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         self.interrupted = False
-        self.wish.clear()
+        self.interrupt_requested.clear()
         self.got.append([request.seeds[0] for request in requests])
         if word == "lose":
             raise BackendUnavailableError("the connection broke off")
@@ -81,7 +81,7 @@ class Actor:
             return []
         images = []
         for index, request in enumerate(requests):
-            if self.wish.wait(self.seconds) if word != "hang" else self.wish.wait(120):
+            if self.interrupt_requested.wait(self.seconds) if word != "hang" else self.interrupt_requested.wait(120):
                 self.interrupted = True
                 break
             if word == "part" and index:
@@ -98,7 +98,7 @@ def pool_of(
 
 
 def all_generated(pool: BackendPool, count: int) -> list[int]:
-    """Generate so many; returns the order in which they came, each once, in the thread that asked."""
+    """Generate a number of images; check that each comes once, in the calling thread, and return their order."""
     came: list[int] = []
     here = threading.get_ident()
 
@@ -123,7 +123,7 @@ WORDS = st.lists(st.sampled_from(["generate", "lose", "part", "fail", "stop"]), 
     steady=st.integers(0, 3),
     count=st.integers(1, 12),
 )
-def test_whatever_fails_each_image_is_there_once_while_one_lives(
+def test_pool_returns_each_image_once_while_any_backend_works(
     scripts: list[tuple[list[str], str, int]], steady: int, count: int
 ) -> None:
     actors = [Actor(*words, then=then, down=down) for words, then, down in scripts]
@@ -135,7 +135,7 @@ def test_whatever_fails_each_image_is_there_once_while_one_lives(
 
 @settings(max_examples=40, deadline=None)
 @given(scripts=st.lists(WORDS, min_size=1, max_size=3), count=st.integers(1, 9))
-def test_pool_raises_when_every_backend_is_down_and_has_handed_out_finished_images(
+def test_pool_delivers_finished_images_once_before_it_raises_when_every_backend_is_down(
     scripts: list[list[str]], count: int
 ) -> None:
     pool = pool_of(*(Actor(*words, then="lose", down=99) for words in scripts))
@@ -147,22 +147,22 @@ def test_pool_raises_when_every_backend_is_down_and_has_handed_out_finished_imag
     assert len(came) == len(set(came))
 
 
-def test_all_take_part() -> None:
+def test_pool_uses_every_backend() -> None:
     actors = [Actor(seconds=0.02) for _ in range(3)]
     all_generated(pool_of(*actors), 9)
     assert all(actor.got for actor in actors)
 
 
-def test_a_slow_one_gets_fewer() -> None:
+def test_slow_backend_gets_fewer_requests() -> None:
     slow, fast = Actor(seconds=0.12), Actor(seconds=0.01)
     pool = pool_of(slow, fast)
-    all_generated(pool, 6)  # to know each other
+    all_generated(pool, 6)  # measures the speeds
     slow.got, fast.got = [], []
     all_generated(pool, 12)
     assert sum(map(len, fast.got)) >= 10
 
 
-def test_the_end_is_not_left_to_the_slowest() -> None:
+def test_last_requests_are_not_given_to_the_slowest_backend() -> None:
     slow, fast = Actor(seconds=0.5), Actor(seconds=0.01)
     pool = pool_of(slow, fast)
     all_generated(pool, 2)
@@ -171,7 +171,7 @@ def test_the_end_is_not_left_to_the_slowest() -> None:
     assert slow.got == []
 
 
-def test_one_that_was_slow_once_is_tried_again() -> None:
+def test_backend_that_was_slow_once_is_used_again() -> None:
     late, steady = Actor(seconds=0.6), Actor(seconds=0.02)
     pool = pool_of(late, steady)
     all_generated(pool, 2)
@@ -181,7 +181,7 @@ def test_one_that_was_slow_once_is_tried_again() -> None:
     assert sum(map(len, late.got)) >= 4
 
 
-def test_one_that_was_lost_comes_back() -> None:
+def test_lost_backend_rejoins_the_pool() -> None:
     told: list[str] = []
     back, steady = Actor("lose", down=2, seconds=0.02), Actor(seconds=0.02)
     pool = pool_of(back, steady, log=told.append)
@@ -198,7 +198,7 @@ def test_pool_retries_its_only_backend_once_before_it_raises() -> None:
     with pytest.raises(BackendUnavailableError, match=r"^still away$"):
         pool_of(gone, retry_after=60).generate(asked(2), lambda number, image: None)
     assert gone.checks == 1
-    flapping = Actor(then="lose")  # it is there whenever it is asked, and never generates
+    flapping = Actor(then="lose")  # always available when checked, and never generates
     with pytest.raises(BackendUnavailableError, match="broke off"):
         pool_of(flapping, retry_after=60).generate(asked(2), lambda number, image: None)
     assert len(flapping.got) == 3
@@ -221,14 +221,14 @@ def test_pool_does_not_retry_a_request_that_a_backend_refused() -> None:
     assert [len(actor.got) for actor in (picky, other)] == [1, 1]
 
 
-def test_an_error_that_all_have_is_everybody_s() -> None:
+def test_pool_raises_when_every_backend_failed() -> None:
     actors = [Actor(then="fail"), Actor(then="fail")]
     with pytest.raises(MemoryError):
         pool_of(*actors).generate(asked(1), lambda number, image: None)
     assert [actor.got for actor in actors] == [[[0]], [[0]]]
 
 
-def test_another_model_does_not_come_back() -> None:
+def test_backend_with_another_model_does_not_rejoin_the_pool() -> None:
     told: list[str] = []
     other = Actor(name="other")
     pool = pool_of(other, Actor(), lost={0: "not there"}, log=told.append)
@@ -253,7 +253,7 @@ def test_interrupt_reaches_all_backends_and_keeps_finished_images() -> None:
     assert 0 < len(came) < 9
 
 
-def test_an_error_of_the_caller_ends_all() -> None:
+def test_error_in_the_callback_interrupts_every_backend() -> None:
     hanging = Actor(then="hang")
 
     def full(number: int, image: Image.Image) -> None:
@@ -261,16 +261,16 @@ def test_an_error_of_the_caller_ends_all() -> None:
 
     with pytest.raises(RiffusionError, match="disk"):
         pool_of(Actor(seconds=0.2), hanging).generate(asked(6), full)
-    assert hanging.wish.wait(60)
+    assert hanging.interrupt_requested.wait(60)
 
 
-def test_one_that_its_own_user_stopped_is_left_alone() -> None:
+def test_backend_interrupted_by_its_own_user_is_not_retried() -> None:
     with pytest.raises(BackendUnavailableError, match="interrupted by its own user"):
         pool_of(stopped := Actor(then="stop"), retry_after=60).generate(asked(2), lambda number, image: None)
     assert len(stopped.got) == 1
 
 
-def test_each_takes_its_own_number_at_once() -> None:
+def test_each_backend_keeps_to_its_own_batch_size() -> None:
     one, two = Actor(), Actor()
     pool = BatchLimit(pool_of(one, two), 2, lambda activity: None, lambda: False)
     assert pool.max_batch == 4

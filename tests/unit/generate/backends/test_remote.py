@@ -1,4 +1,4 @@
-"""Webuis somewhere else as a backend, over real connections."""
+"""Remote webuis as a backend, over real connections."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Serve = Callable[..., str]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Return what serves a model, or an application."""
+    """Return a function that serves a model or an application."""
     with ExitStack() as stack:
 
         def start(what: Model | FastAPI | None, credentials: str = "", **more) -> str:
@@ -57,7 +57,7 @@ def windows(piece: Song) -> list[bytes]:
 
 @pytest.fixture
 def local(tmp_path: Path) -> list[bytes]:
-    """Return the windows of the song as they are generated without any HTTP."""
+    """Return the windows of the song generated without HTTP."""
     piece = song(tmp_path / "local")
     list(piece.generate(Model()))
     assert len(windows(piece)) == 6
@@ -73,7 +73,7 @@ def text_of(call: Callable[[], object], kind: type[RiffusionError] = BackendUnav
     return text
 
 
-def test_a_remote_song_is_the_local_one_byte_for_byte(serve: Serve, local: list[bytes], tmp_path: Path) -> None:
+def test_remote_song_equals_the_local_one_byte_for_byte(serve: Serve, local: list[bytes], tmp_path: Path) -> None:
     models = [Model(delay=0.1), Model(delay=0.1)]
     backend = Webuis([serve(model) for model in models]).backend()
     assert (backend.name, backend.max_batch) == ("tiny", 4)
@@ -85,7 +85,7 @@ def test_a_remote_song_is_the_local_one_byte_for_byte(serve: Serve, local: list[
     assert sum(len(model.requests) for model in models) == 6
 
 
-def test_images_to_start_from_travel_unharmed_and_each_once(serve: Serve) -> None:
+def test_init_images_are_transferred_unchanged_and_once_each(serve: Serve) -> None:
     model = Model(max_batch=3)
     init, mask = Image.radial_gradient("L").resize((64, 64)), Image.linear_gradient("L").resize((64, 64))
     other = Image.merge("RGB", [init, mask, init])
@@ -117,7 +117,7 @@ def test_remote_reports_steps_and_interrupt_stops_the_server(serve: Serve) -> No
             time.sleep(0.02)
     remote.interrupt()
     thread.join(20)
-    assert model.wish.is_set()
+    assert model.interrupt_requested.is_set()
     assert generated == [[]]
     assert remote.interrupted
     model.go_on.set()
@@ -139,10 +139,12 @@ def test_remote_work_stops_when_the_caller_disconnects(serve: Serve) -> None:
     remote._wait_for_end = broken  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         remote.generate([PLAIN], lambda *_: None)
-    assert model.wish.wait(20)
+    assert model.interrupt_requested.wait(20)
 
 
-def test_passwords(serve: Serve, local: list[bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_passwords_are_checked_and_never_shown(
+    serve: Serve, local: list[bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     url = serve(Model(), "ann:se cret/@,bob:two")
     here = url.removeprefix("http://")
     piece = song(tmp_path / "remote")
@@ -175,9 +177,7 @@ def test_addresses_are_accepted_in_the_forms_that_users_type(address: str, url: 
     assert RemoteWebui(address).url == url
 
 
-def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxy_of_the_environment_is_not_used_for_loopback(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
@@ -222,19 +222,19 @@ def test_error_names_what_answered_at_the_address(serve: Serve, tmp_path: Path) 
     assert "no machine called" in text_of(lambda: RemoteWebui("http://no.such.name.invalid:1").check())
 
 
-def test_an_https_address_of_an_http_server(serve: Serve) -> None:
+def test_https_address_of_an_http_server_is_reported(serve: Serve) -> None:
     url = serve(Model()).replace("http:", "https:")
     assert "it may be an http:// address" in text_of(lambda: RemoteWebui(url).check())
 
 
 @contextmanager
 def dumb() -> Iterator[str]:
-    """Accept connections, and never answer."""
+    """Accept connections and never answer."""
     with socket.create_server(("127.0.0.1", 0), backlog=50) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_one_that_never_answers_is_lost(serve: Serve, local: list[bytes], tmp_path: Path) -> None:
+def test_webui_that_never_answers_is_lost(serve: Serve, local: list[bytes], tmp_path: Path) -> None:
     with dumb() as url:
         assert text_of(lambda: RemoteWebui(url, timeout=0.3).check()) == f"{url} does not answer"
         told: list[str] = []
@@ -245,8 +245,8 @@ def test_one_that_never_answers_is_lost(serve: Serve, local: list[bytes], tmp_pa
     assert told == [f"{url} does not answer; the others go on without it"]
 
 
-def test_one_that_falls_silent_in_its_work_is_lost(serve: Serve, local: list[bytes], tmp_path: Path) -> None:
-    """The server's loop hangs, as when its machine goes to sleep: connections are made, and nothing comes."""
+def test_webui_that_stops_answering_during_a_job_is_lost(serve: Serve, local: list[bytes], tmp_path: Path) -> None:
+    """The server hangs, as when its machine is suspended: connections are accepted and nothing is sent."""
     hanging = Model()
     asleep = threading.Event()
 
@@ -286,7 +286,7 @@ def test_changed_checkpoint_stops_the_request(serve: Serve) -> None:
     assert len(model.requests) == 1
 
 
-def test_only_samplers_that_all_have_are_offered_and_twice_the_same_is_once(serve: Serve) -> None:
+def test_only_common_samplers_are_offered_and_repeated_addresses_count_once(serve: Serve) -> None:
     one, two = serve(Model()), serve(Model(), samplers=["Heun", "DPM++ 2M"])
     webuis = Webuis([one, two, f"{one}/"])
     assert webuis.backend().max_batch == 4
@@ -312,7 +312,9 @@ def test_errors_of_the_remote_model_are_raised(serve: Serve) -> None:
 
 
 @pytest.mark.slow
-def test_one_that_is_killed_is_done_without_and_both_are_resumed(local: list[bytes], tmp_path: Path) -> None:
+def test_song_continues_without_a_killed_webui_and_is_resumed_after_both_are_killed(
+    local: list[bytes], tmp_path: Path
+) -> None:
     servers = [Process(0.4), Process(0.4)]
     try:
         urls = [server.ready() for server in servers]

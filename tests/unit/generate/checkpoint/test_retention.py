@@ -1,4 +1,4 @@
-"""The disk does not fill up with windows of finished songs, and nothing unfinished goes."""
+"""Retention: windows of old finished songs are removed, and unfinished ones are kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from riffusion_ext.params import SpectrogramParams
 from tests.unit.generate.fake_backends import FakeBackend, flat
 
 
-def test_marked_folders_go_oldest_first(tmp_path: Path) -> None:
+def test_oldest_finished_folders_are_removed_first(tmp_path: Path) -> None:
     for number in range(6):
         folder = tmp_path / str(number)
         (folder / "windows").mkdir(parents=True)
@@ -28,7 +28,7 @@ def test_marked_folders_go_oldest_first(tmp_path: Path) -> None:
     mark(tmp_path / "nowhere")
 
 
-def test_songs_leave_the_windows_of_the_last_ones(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_only_the_windows_of_the_latest_songs_are_kept(tmp_path: Path, small: SpectrogramParams) -> None:
     songs = []
     for number in range(KEPT + 3):
         settings = SongSettings(parse_score(f"0:03 | {number} | seed 1"), width=128, overlap=32, params=small)
@@ -44,7 +44,7 @@ def test_songs_leave_the_windows_of_the_last_ones(tmp_path: Path, small: Spectro
     assert songs[-1].sound() is not None
 
 
-def test_loops_leave_the_images_of_the_last_ones(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_only_the_images_of_the_latest_loops_are_kept(tmp_path: Path, small: SpectrogramParams) -> None:
     for number in range(KEPT + 2):
         list(Loop(LoopSettings(str(number), bars=1, params=small), tmp_path).generate(FakeBackend(flat(90))))
     assert len(list(tmp_path.iterdir())) == KEPT

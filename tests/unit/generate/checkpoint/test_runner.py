@@ -1,4 +1,4 @@
-"""Nothing that is generated is lost, or generated twice."""
+"""Checkpointed runs: no window is lost or generated twice."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def job_of(seconds: float = 6.0, **record: object) -> RenderJob:
     plan = plan_song(Score((Keyframe("a", seed=3, seconds=seconds),)), SMALL, width=128, overlap=32)
 
     def request(window: Window, read_image: ReadImage) -> Request:
-        for number in plan.needs(window):  # what it needs is really there
+        for number in plan.needs(window):  # its inputs exist
             assert read_image(number).size == (128, 64)
         return Request(("a", "a"), seeds=window.seeds, width=window.width, height=64)
 
@@ -57,7 +57,7 @@ def test_every_window_is_generated_once(tmp_path: Path, max_batch: int) -> None:
     assert progress[-1].seconds_left == 0
 
 
-def test_beginning_comes_early(tmp_path: Path) -> None:
+def test_windows_are_generated_roughly_in_order(tmp_path: Path) -> None:
     job = job_of(30.0)
     generated: list[int] = []
     for event in run(RenderFolder(tmp_path, job), FakeBackend(by_seed, max_batch=2)):
@@ -67,7 +67,7 @@ def test_beginning_comes_early(tmp_path: Path) -> None:
     assert len(generated) > 20
 
 
-def test_batches_are_full_where_they_can_be(tmp_path: Path) -> None:
+def test_batches_are_full_where_possible(tmp_path: Path) -> None:
     backend = FakeBackend(by_seed, max_batch=4)
     list(run(RenderFolder(tmp_path, job_of(30.0)), backend))
     assert sum(len(batch) < 4 for batch in backend.batches) <= 4
@@ -75,7 +75,7 @@ def test_batches_are_full_where_they_can_be(tmp_path: Path) -> None:
 
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 7), st.integers(1, 4), st.booleans())
-def test_after_a_kill_the_rest_is_generated_and_the_whole_is_the_same(
+def test_killed_run_is_completed_with_the_same_images(
     tmp_path_factory: pytest.TempPathFactory, after: int, max_batch: int, stop: bool
 ) -> None:
     straight, broken = tmp_path_factory.mktemp("straight"), tmp_path_factory.mktemp("broken")
@@ -113,7 +113,7 @@ def test_temporary_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
 
 
 def test_damaged_window_images_are_generated_again(tmp_path: Path) -> None:
-    """Also where the header of an image is whole, so that its size can be read."""
+    """Including images whose header is intact, so that their size can be read."""
     straight = RenderFolder(tmp_path / "straight", job_of())
     list(run(straight, FakeBackend(by_seed)))
     work = RenderFolder(tmp_path / "cut", job_of())
@@ -133,7 +133,7 @@ def test_damaged_window_images_are_generated_again(tmp_path: Path) -> None:
 
 
 def test_playable_length_is_known_without_reading_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked after each batch: to look at all images again each time would take ever longer."""
+    """It is called after each batch, so reading all images each time would take longer and longer."""
     work = RenderFolder(tmp_path, job_of())
     counts = []
     for _ in run(work, FakeBackend(by_seed)):
@@ -165,7 +165,7 @@ def test_full_disk_ends_the_run_and_keeps_finished_windows(tmp_path: Path, monke
     assert rest.generated == len(work.job.plan.windows) - 3
 
 
-def test_images_carry_their_records(tmp_path: Path) -> None:
+def test_window_images_store_their_parameters_and_level(tmp_path: Path) -> None:
     work = RenderFolder(tmp_path, job_of())
     list(run(work, FakeBackend(by_seed)))
     record = read_record(work.image(3))
@@ -173,7 +173,7 @@ def test_images_carry_their_records(tmp_path: Path) -> None:
     assert record.max_value == pytest.approx(1e6 + 3)
 
 
-def test_first_windows_only(tmp_path: Path) -> None:
+def test_limit_generates_the_first_windows_only(tmp_path: Path) -> None:
     work = RenderFolder(tmp_path, job_of())
     backend = FakeBackend(by_seed)
     events = list(run(work, backend, limit=1))
@@ -185,7 +185,7 @@ def test_first_windows_only(tmp_path: Path) -> None:
     assert backend.generated == len(work.job.plan.windows)
 
 
-def test_beginning_is_what_can_be_heard(tmp_path: Path) -> None:
+def test_beginning_covers_the_windows_finished_without_a_gap(tmp_path: Path) -> None:
     work = RenderFolder(tmp_path, job_of())
     assert work.playable() is None
     list(run(work, FakeBackend(by_seed, stop_after=4, max_batch=2)))
@@ -199,7 +199,7 @@ def test_beginning_is_what_can_be_heard(tmp_path: Path) -> None:
     assert work.playable() == work.job.plan
 
 
-def test_stop_after_the_last_window_is_no_stop(tmp_path: Path) -> None:
+def test_interrupt_after_the_last_window_is_not_reported_as_stopped(tmp_path: Path) -> None:
     class Late(FakeBackend):
         def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
             images = super().generate(requests, on_image)
@@ -209,7 +209,7 @@ def test_stop_after_the_last_window_is_no_stop(tmp_path: Path) -> None:
     assert isinstance(list(run(RenderFolder(tmp_path, job_of()), Late(by_seed)))[-1], Progress)
 
 
-def test_another_song_does_not_get_in(tmp_path: Path) -> None:
+def test_folder_with_windows_of_another_song_is_refused(tmp_path: Path) -> None:
     RenderFolder(tmp_path, job_of(model="one"))
     RenderFolder(tmp_path, job_of(model="one"))
     for other in (job_of(model="two"), job_of(7.0, model="one")):
@@ -230,7 +230,7 @@ def test_backend_returning_wrong_images_is_refused(tmp_path: Path) -> None:
         list(run(RenderFolder(tmp_path, job_of()), Silent(by_seed)))
 
 
-def test_requests_that_differ_in_the_end_are_generated_apart(tmp_path: Path) -> None:
+def test_requests_with_different_batch_keys_are_generated_separately(tmp_path: Path) -> None:
     plan = job_of().plan
     job = RenderJob(
         plan, lambda w, _: Request(("a", "a"), steps=10 + w.number, width=128, height=64), lambda number: 1e6

@@ -1,4 +1,4 @@
-"""What was played, in pieces on disk."""
+"""The chunks of a live session on disk."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> ChunkStore:
 
 
 @pytest.mark.parametrize(("rate", "grid"), [(44100, 11025), (48000, 375), (8000, 125), (22050, 11025), (16384, 1)])
-def test_chunks_begin_at_times_that_are_exact(tmp_path: Path, rate: int, grid: int):
+def test_chunks_start_at_exactly_representable_times(tmp_path: Path, rate: int, grid: int):
     assert grid_of(rate) == grid
     store = ChunkStore(tmp_path, rate, 1, 80)
     rng = np.random.default_rng(1)
@@ -67,7 +67,7 @@ def test_chunks_are_contiguous_and_empty_ones_are_dropped(store: ChunkStore):
 
 
 @pytest.mark.parametrize(("first", "stop"), [(0, 1501), (0, 1), (999, 1002), (1000, 1001), (1200, 1400)])
-def test_any_part_can_be_taken_to_the_sample(store: ChunkStore, first: int, stop: int):
+def test_any_part_can_be_read_to_the_sample(store: ChunkStore, first: int, stop: int):
     whole = np.concatenate([noise(1000, 0), noise(1, 1), noise(500, 3)], axis=1)
     np.testing.assert_array_equal(
         used(store, first, stop), np.clip(np.rint(whole * 32768), None, 32767)[:, first:stop] / 32768
@@ -75,7 +75,7 @@ def test_any_part_can_be_taken_to_the_sample(store: ChunkStore, first: int, stop
     assert not list(store.folder.glob("recording*"))
 
 
-def test_the_past_is_forgotten_piece_by_piece(store: ChunkStore):
+def test_old_chunks_and_strips_are_removed_one_by_one(store: ChunkStore):
     store.add_image(0, Image.new("RGB", (10, 64)))
     store.add_image(10, Image.new("RGB", (10, 64)))
     store.forget(999)
@@ -92,10 +92,10 @@ def test_the_past_is_forgotten_piece_by_piece(store: ChunkStore):
     store.forget(10**9)
     assert list(store.folder.iterdir()) == []
     store.add(noise(10))
-    assert store.chunks()[0].start == 1501, "the count goes on"
+    assert store.chunks()[0].start == 1501, "the sample count continues"
 
 
 @pytest.mark.parametrize(("first", "stop"), [(0, 1502), (5, 5), (7, 3)])
-def test_parts_that_are_not_there(store: ChunkStore, first: int, stop: int):
+def test_missing_parts_are_refused(store: ChunkStore, first: int, stop: int):
     with pytest.raises(RiffusionError, match="are not there"):
         used(store, first, stop)

@@ -1,4 +1,4 @@
-"""An endless jam: what is asked of the backend, and what is heard of it."""
+"""Live sessions: the requests to the backend, and the audio."""
 
 from __future__ import annotations
 
@@ -26,19 +26,17 @@ from riffusion_ext.generate.live.settings import JamSettings
 from riffusion_ext.generate.score.keyframes import Keyframe, Moment
 from riffusion_ext.generate.windows.masks import soft_mask
 from riffusion_ext.generate.windows.rolling_blend import HOLD, RollingBlend
-from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from tests.unit.generate.fake_backends import FakeBackend, as_it_is, by_seed
-from tests.unit.ui.studio import Studio
+from tests.unit.generate.fake_backends import FakeBackend, InterruptibleBackend, as_it_is, by_seed
+from tests.unit.small import LOW
 from tests.unit.waiting import until
 
-TINY = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_duration_ms=100)
 CPU = DecodeSettings(device="cpu")
-STEP = 192 - 64  # columns that each window adds
+STEP = 192 - 64  # new columns per window
 
 
 def settings_of(**more: Any) -> JamSettings:
-    values: dict[str, Any] = {"prompt": "funk", "seed": 3, "ahead": 6.0, "width": 192, "overlap": 64, "params": TINY}
+    values: dict[str, Any] = {"prompt": "funk", "seed": 3, "ahead": 6.0, "width": 192, "overlap": 64, "params": LOW}
     return JamSettings(**values | more)
 
 
@@ -74,7 +72,7 @@ def samples_of(jam: Jam) -> np.ndarray:
 # --- generation ----------------------------------------------------------------------------------------------------
 
 
-def test_windows_go_on_from_each_other(start: Callable[..., Jam]):
+def test_each_window_continues_the_previous_one(start: Callable[..., Jam]):
     backend = FakeBackend(by_seed)
     jam = start(backend)
     until(lambda: jam.resting)
@@ -91,9 +89,9 @@ def test_windows_go_on_from_each_other(start: Callable[..., Jam]):
     assert [request.seeds for request in backend.requests[:3]] == [(3, 3), (4, 4), (5, 5)]
 
 
-def test_a_beat_goes_on_under_all_windows(start: Callable[..., Jam]):
+def test_beat_image_continues_through_all_windows(start: Callable[..., Jam]):
     backend = FakeBackend(by_seed)
-    jam = start(backend, beat="four on the floor", denoise=0.6, params=TINY.replace(max_frequency=3500))
+    jam = start(backend, beat="four on the floor", denoise=0.6, params=LOW.replace(max_frequency=3500))
     until(lambda: jam.resting)
     first, second = backend.requests[:2]
     assert (first.denoise, second.denoise) == (0.6, 0.6)
@@ -104,9 +102,9 @@ def test_a_beat_goes_on_under_all_windows(start: Callable[..., Jam]):
     np.testing.assert_array_equal(np.asarray(second.init)[:, 64:], beat[:, 64:])
 
 
-def test_queued_prompts_are_travelled_to_in_their_order(start: Callable[..., Jam]):
+def test_queued_prompts_are_reached_in_order(start: Callable[..., Jam]):
     backend = FakeBackend(by_seed)
-    studio = Studio(max_batch=1)
+    studio = InterruptibleBackend(max_batch=1)
     studio.draw = backend.draw
     studio.go_on.clear()
     jam = start(studio, travel=2, ahead=12)
@@ -133,7 +131,9 @@ def test_session_pauses_when_far_enough_ahead_and_resumes_as_playback_advances(s
     until(lambda: jam.resting)
     window = STEP * 80 / 8000
     assert 5 <= jam.store.samples / 8000 < 5 + window
-    assert jam._blend.settled * 80 - jam.store.samples < 500, "what later windows leave as it is sounds at once"
+    assert jam._blend.settled * 80 - jam.store.samples < 500, (
+        "columns that later windows do not change are decoded at once"
+    )
     count = backend.generated
     time.sleep(0.4)
     assert backend.generated == count
@@ -149,10 +149,10 @@ def test_playback_position_is_limited_to_the_generated_audio(start: Callable[...
     assert jam.position <= jam.store.samples
     heard = jam.position
     jam.report_position(3)
-    assert jam.position == heard, "time does not run backwards"
+    assert jam.position == heard, "the playback position never decreases"
 
 
-def test_a_window_that_fails_is_tried_once_more_with_other_noise(start: Callable[..., Jam]):
+def test_failed_window_is_retried_once_with_another_seed(start: Callable[..., Jam]):
     def overflowing(request: Request) -> Image.Image:
         seeds.append(request.seeds[0])
         if len(seeds) == 3:
@@ -170,8 +170,8 @@ def test_a_window_that_fails_is_tried_once_more_with_other_noise(start: Callable
 # --- sound ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_sound_is_whole_to_the_sample(start: Callable[..., Jam]):
-    """An error ends it after five windows: then all five sound to their ends."""
+def test_audio_of_all_windows_is_complete_to_the_sample(start: Callable[..., Jam]):
+    """An error ends the session after five windows, which are then complete."""
 
     def five(request: Request) -> Image.Image:
         if backend.generated == 5:
@@ -189,8 +189,8 @@ def test_the_sound_is_whole_to_the_sample(start: Callable[..., Jam]):
     assert [chunk.start for chunk in chunks[1:]] == [chunk.stop for chunk in chunks[:-1]]
 
 
-def test_seams_are_as_loud_as_the_rest_and_without_a_click(start: Callable[..., Jam]):
-    """Steady noise: neither a dip nor a jump where chunks meet."""
+def test_seams_have_the_level_of_the_rest_and_no_click(start: Callable[..., Jam]):
+    """Steady noise has neither a dip nor a jump between chunks."""
 
     def steady(request: Request) -> Image.Image:
         rng = np.random.default_rng(request.seeds[0])
@@ -213,13 +213,13 @@ def test_seams_are_as_loud_as_the_rest_and_without_a_click(start: Callable[..., 
     assert at_borders.max() <= np.quantile(jumps, 0.9999)
 
 
-def test_a_louder_image_is_brought_to_the_level_of_the_one_before():
+def test_louder_image_is_matched_to_the_level_of_the_previous_one():
     moment = Moment(Keyframe("a", seed=1, seconds=1), Keyframe("a", seed=1, seconds=1), 0.0, 0.7, 7.0)
-    ribbon = RollingBlend(TINY, 192, 64)
+    ribbon = RollingBlend(LOW, 192, 64)
     for grey in (100, 115):
         ribbon.add(Image.new("RGB", (192, 64), (grey,) * 3), moment)
     levels = [20 * np.log10(ribbon.mel(column, column + 1).mean()) for column in (10, 300)]
-    plain = RollingBlend(TINY, 192, 64)
+    plain = RollingBlend(LOW, 192, 64)
     plain.add(Image.new("RGB", (192, 64), (115, 115, 115)), moment)
     before = 20 * np.log10(plain.mel(10, 11).mean())
     assert levels[0] - before > 2
@@ -228,9 +228,9 @@ def test_a_louder_image_is_brought_to_the_level_of_the_one_before():
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 4), st.integers(3, 8))
-def test_the_ribbon_is_the_same_however_much_is_forgotten(part: int, count: int):
+def test_forgetting_columns_does_not_change_the_rolling_blend(part: int, count: int):
     moment = Moment(Keyframe("a", seed=1, seconds=1), Keyframe("a", seed=1, seconds=1), 0.0, 0.7, 7.0)
-    long, short = (RollingBlend(TINY, 128, 16 * part) for _ in range(2))
+    long, short = (RollingBlend(LOW, 128, 16 * part) for _ in range(2))
     rng = np.random.default_rng(count)
     for number in range(count):
         image = Image.fromarray(rng.integers(0, 255, (64, 128, 3), np.uint8))
@@ -253,8 +253,8 @@ def test_an_image_of_another_size_is_refused(start: Callable[..., Jam]):
 # --- ends ----------------------------------------------------------------------------------------------------------
 
 
-def test_stop_takes_effect_within_an_image(start: Callable[..., Jam]):
-    studio = Studio(max_batch=1, delay=60)
+def test_stop_takes_effect_during_an_image(start: Callable[..., Jam]):
+    studio = InterruptibleBackend(max_batch=1, delay=60)
     jam = start(studio)
     until(studio.at_work.is_set)
     began = time.monotonic()
@@ -271,7 +271,7 @@ def test_closing_the_page_ends_the_session(start: Callable[..., Jam], monkeypatc
     assert jam.error is None
 
 
-def test_the_past_is_forgotten(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
+def test_played_chunks_are_removed(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_HISTORY_S", 2.0)
     jam = start()
     for _ in range(12):
@@ -293,16 +293,16 @@ def test_external_interrupt_is_reported(start: Callable[..., Jam]):
     assert jam.store.samples == (STEP + 192 - 1) * 80
 
 
-def test_a_slow_backend_is_measured(start: Callable[..., Jam]):
-    jam = start(Studio(max_batch=1, delay=2.0), ahead=20)
+def test_speed_of_a_slow_backend_is_measured(start: Callable[..., Jam]):
+    jam = start(InterruptibleBackend(max_batch=1, delay=2.0), ahead=20)
     until(lambda: jam.throughput.speed is not None, 30)
     assert jam.throughput.speed is not None
     assert jam.throughput.speed < 1
     assert 5 < jam.throughput.needed <= 20
 
 
-def test_waiting_for_the_webui_is_known(start: Callable[..., Jam]):
-    studio = Studio(max_batch=1, delay=1.0)
+def test_activity_shows_waiting_for_the_webui(start: Callable[..., Jam]):
+    studio = InterruptibleBackend(max_batch=1, delay=1.0)
     studio.activity = Activity(waiting=True)
     jam = start(studio)
     until(lambda: jam.activity is not None and jam.activity.waiting)
@@ -345,7 +345,7 @@ def test_recording_equals_the_played_audio(start: Callable[..., Jam], tmp_path: 
     assert "Riffusion jam: " in read_tags(tmp_path / "take.wav")["comment"]
 
 
-def test_a_recording_keeps_its_beginning(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
+def test_recording_keeps_the_chunks_from_its_start(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_HISTORY_S", 0.0)
     jam = start()
     until(lambda: jam.resting)
@@ -359,10 +359,10 @@ def test_a_recording_keeps_its_beginning(start: Callable[..., Jam], monkeypatch:
     jam.store.with_samples(8000, jam.position, lambda clip: None)
 
 
-def test_the_page_is_told_of_the_present_while_a_long_recording_goes_on(
+def test_page_gets_recent_prompt_changes_only_during_a_long_recording(
     start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch
 ):
-    """Else each of the page's questions, more than two a second, is answered with hours of prompts."""
+    """Otherwise each poll of the page, more than twice a second, would return hours of prompt changes."""
     monkeypatch.setattr(module, "_HISTORY_S", 2.0)
     jam = start()
     jam.record()
@@ -372,14 +372,14 @@ def test_the_page_is_told_of_the_present_while_a_long_recording_goes_on(
         jam.resting = False
     until(lambda: jam.resting)
     told = jam.changes()
-    assert told[0].start <= jam.position - 2 * 8000, "what is heard at the left end of the image"
+    assert told[0].start <= jam.position - 2 * 8000, "includes the prompt at the left edge of the image"
     assert len(told) < 16
-    assert jam._changes[0].start == 0, "all of it is written into the recording"
+    assert jam._changes[0].start == 0, "the recording contains all prompts"
     assert len(jam._changes) > 40
 
 
 @pytest.mark.parametrize("how", ["stop", "error", "left"])
-def test_a_recording_is_kept_whatever_ends_the_jam(
+def test_recording_is_saved_however_the_session_ends(
     start: Callable[..., Jam], how: str, monkeypatch: pytest.MonkeyPatch
 ):
     takes: list[Recording] = []
@@ -406,7 +406,7 @@ def test_a_recording_is_kept_whatever_ends_the_jam(
     else:
         until(lambda: jam.error is not None)
         time.sleep(0.3)
-        assert not takes, "what is painted is still being played"
+        assert not takes, "generated audio is still being played"
         until(lambda: jam.store.samples == (3 * STEP + 192 - 1) * 80)
         jam.report_position(jam.store.samples)
     until(lambda: jam.ended)
@@ -441,22 +441,22 @@ def test_recording_of_an_ended_session_is_refused(start: Callable[..., Jam]):
         ({"bridge_denoise": 2}, "bridges"),
     ],
 )
-def test_settings_that_cannot_be_are_sentences(change: dict[str, Any], text: str):
+def test_invalid_settings_are_refused(change: dict[str, Any], text: str):
     with pytest.raises(RiffusionError, match=text):
         settings_of(**change)
 
 
-def test_a_seed_is_chosen_once(start: Callable[..., Jam]):
+def test_random_seed_is_chosen_once(start: Callable[..., Jam]):
     jam = start(seed=-1)
     assert jam.settings.seed >= 0
 
 
-def test_the_reference_engine_has_no_stream(tmp_path: Path):
+def test_reference_engine_is_refused(tmp_path: Path):
     with pytest.raises(RiffusionError, match="fast, best"):
         Jam(settings_of(), FakeBackend(by_seed), tmp_path, DecodeSettings(engine="reference"))
 
 
-def test_only_so_many_play_at_once(tmp_path: Path):
+def test_number_of_sessions_is_limited(tmp_path: Path):
     jams = JamRegistry(max_jams=2)
     made = [Jam(settings_of(), FakeBackend(by_seed), tmp_path / str(number), CPU) for number in range(4)]
     ids = [jams.start(jam) for jam in made[:2]]
@@ -476,10 +476,10 @@ def test_only_so_many_play_at_once(tmp_path: Path):
     assert jams.get(ids[0]) is None
 
 
-def test_one_that_is_to_end_makes_room_at_once(tmp_path: Path):
-    """Start stops the page's own jam and starts another: the one may still be in the middle of an image."""
+def test_stopping_session_does_not_count_towards_the_limit(tmp_path: Path):
+    """Start stops the page's own session and starts another while the first may still be generating an image."""
     jams = JamRegistry(max_jams=1)
-    studio = Studio(max_batch=1)
+    studio = InterruptibleBackend(max_batch=1)
     studio.go_on.clear()
     studio.interrupt = lambda: None  # type: ignore[method-assign]
     made = [
@@ -496,7 +496,7 @@ def test_one_that_is_to_end_makes_room_at_once(tmp_path: Path):
     assert all(jam.gone for jam in made)
 
 
-def test_recordings_are_saved_where_the_program_ends(tmp_path: Path):
+def test_recordings_are_saved_when_the_program_ends(tmp_path: Path):
     takes: list[Recording] = []
 
     def keep(jam: Jam, take: Recording) -> str:
@@ -518,7 +518,7 @@ def test_recordings_are_saved_where_the_program_ends(tmp_path: Path):
     assert not jam.store.folder.exists()
 
 
-def test_identity_backend_keeps_noise_and_beat(start: Callable[..., Jam]):
+def test_session_with_an_identity_backend_is_audible(start: Callable[..., Jam]):
     jam = start(FakeBackend(lambda r: as_it_is(r) if r.init else by_seed(r)), bridge_denoise=0.0)
     until(lambda: jam.resting)
     assert AudioClip(samples_of(jam).astype(np.float32), 8000).peak > 0.05

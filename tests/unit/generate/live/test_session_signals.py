@@ -1,4 +1,4 @@
-"""Jams of a server that is ended by a signal."""
+"""Live sessions of a server that is ended by a signal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ with stopping_signals():
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
-def test_a_recording_is_kept_and_the_rest_goes(name: str, tmp_path: Path) -> None:
+def test_signal_saves_the_recording_and_removes_the_rest(name: str, tmp_path: Path) -> None:
     number = getattr(signal, name)
     with Program("-c", SERVER, folder=tmp_path) as program:
         assert program.process.stdout is not None
@@ -53,7 +53,7 @@ def test_a_recording_is_kept_and_the_rest_goes(name: str, tmp_path: Path) -> Non
             assert code == 128 + number, said
             assert read_audio(tmp_path / "kept.wav").samples.shape[1] == 8000
             assert list((tmp_path / "playing").iterdir()) == []
-    if name == "SIGKILL":  # the next server's first jam sweeps
+    if name == "SIGKILL":  # the first session of the next server removes leftovers
         with Program("-c", SERVER.replace("playing/1", "playing/2"), folder=tmp_path) as program:
             assert program.process.stdout is not None
             assert program.process.stdout.readline() == "recording\n"

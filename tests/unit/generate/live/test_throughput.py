@@ -1,4 +1,4 @@
-"""How much of a jam must be there before it plays."""
+"""How much of a live session must be buffered before it plays."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def test_playback_waits_until_the_throughput_is_known():
 
 
 @given(WINDOWS, st.floats(0.05, 50.0), st.floats(0.0, 1.0))
-def test_the_next_window_is_there_in_time(window, speed, late):
-    """Even where it takes a quarter longer than the ones before, and a second to be loaded."""
+def test_next_window_is_ready_in_time(window, speed, late):
+    """Even if it takes a quarter longer than the previous ones, and a second to load."""
     pace = Throughput(1e6)
     pace.add(window, window / speed)
     loaded = 1
@@ -29,27 +29,27 @@ def test_the_next_window_is_there_in_time(window, speed, late):
 
 
 @given(WINDOWS, st.floats(0.02, 0.98), st.floats(40.0, 200.0))
-def test_a_slow_backend_is_played_for_a_while_without_a_pause(window, speed, ahead):
+def test_slow_backend_plays_for_a_minimum_time_without_a_pause(window, speed, ahead):
     pace = Throughput(ahead)
     for _ in range(4):
         pace.add(window, window / speed)
     assume(pace.needed < ahead)
     assert (
         pace.needed / (1.0 - speed) >= MIN_PLAY_S * 0.999
-    )  # until what is there and what is generated meanwhile is played
+    )  # until the buffer, and what is generated meanwhile, has been played
 
 
 @given(WINDOWS, st.floats(0.001, 50.0), st.floats(5.0, 60.0))
-def test_no_more_is_waited_for_than_is_generated_ahead(window, speed, ahead):
+def test_buffer_never_exceeds_the_time_generated_ahead(window, speed, ahead):
     pace = Throughput(ahead)
     pace.add(window, window / speed)
     assert 0 < pace.needed <= ahead
 
 
-def test_only_the_last_windows_count():
+def test_speed_is_measured_over_the_latest_windows_only():
     pace = Throughput(60.0)
     pace.add(5.0, 500.0)  # the model was loaded
     for _ in range(4):
         pace.add(5.0, 1.0)
     assert pace.speed == 5.0
-    assert pace.needed < 5.0  # it begins with the first window
+    assert pace.needed < 5.0  # playback starts with the first window

@@ -1,4 +1,4 @@
-"""Curves go through their points, and are read as they are written."""
+"""Automation curves: interpolation, parsing and formatting."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def read(text: str) -> Curve:
 
 @settings(deadline=None)
 @given(curves())
-def test_curves_survive_being_written(curve: Curve) -> None:
+def test_curve_text_round_trips(curve: Curve) -> None:
     assert read(curve.text()) == curve
 
 
 @settings(deadline=None)
 @given(curves(), st.floats(-100, 6000))
-def test_values_stay_between_the_points(curve: Curve, time: float) -> None:
+def test_curve_values_stay_between_the_points(curve: Curve, time: float) -> None:
     values = [value for _, value in curve.points]
     assert min(values) - 1e-12 <= curve.at(time) <= max(values) + 1e-12
     assert curve.over(np.array([time]))[0] == curve.at(time)
@@ -70,6 +70,6 @@ def test_curves_are_parsed_in_the_forms_that_users_type() -> None:
         ("soon 0.1", "'soon' is no time"),
     ],
 )
-def test_curves_that_are_not_understood(text: str, words: str) -> None:
+def test_invalid_curves_are_refused(text: str, words: str) -> None:
     with pytest.raises(RiffusionError, match=words):
         read(text)

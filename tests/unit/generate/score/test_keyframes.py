@@ -1,4 +1,4 @@
-"""Scores: what is wanted at each moment, and as people type it."""
+"""Scores: interpolation between keyframes, and parsing of their text."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ scores = st.lists(keyframes, min_size=1, max_size=5).map(lambda items: Score(tup
 
 @settings(deadline=None)
 @given(scores)
-def test_text_says_the_same_as_the_score(score: Score) -> None:
+def test_score_text_round_trips(score: Score) -> None:
     assert parse_score(format_score(score), bpm=120.0) == score
 
 
 @settings(deadline=None)
 @given(scores, st.floats(-10.0, 3000.0), st.floats(0.1, 5.0))
-def test_every_moment_lies_between_its_keyframes(score: Score, time: float, power: float) -> None:
+def test_interpolated_values_lie_between_the_keyframes(score: Score, time: float, power: float) -> None:
     score = Score(score.keyframes, score.bpm, power=power)
     moment = score.at(time)
     assert 0.0 <= moment.alpha <= 1.0
@@ -45,7 +45,7 @@ def test_every_moment_lies_between_its_keyframes(score: Score, time: float, powe
 
 @settings(deadline=None)
 @given(scores)
-def test_keyframes_are_reached_where_they_begin(score: Score) -> None:
+def test_keyframes_are_reached_at_their_start(score: Score) -> None:
     for start, keyframe in zip(score.starts, score.keyframes, strict=False):
         moment = score.at(start)
         assert moment.a is keyframe
@@ -69,7 +69,7 @@ def test_last_keyframe_of_zero_length_is_the_end_of_the_transition() -> None:
         assert (moment.a.prompt, moment.b.prompt, moment.alpha, moment.cfg) == ("a", "b", 1.0, 9.0)
 
 
-def test_loop_moves_back_to_the_first() -> None:
+def test_looped_score_returns_to_the_first_keyframe() -> None:
     score = Score((Keyframe("a", seconds=10.0), Keyframe("b", seconds=10.0)), loop=True)
     moment = score.at(15.0)
     assert (moment.a.prompt, moment.b.prompt, moment.alpha) == ("b", "a", 0.5)
@@ -83,7 +83,7 @@ def test_bars_are_counted_by_the_tempo() -> None:
 
 @settings(deadline=None)
 @given(scores, st.integers(0, 2**32 - 1))
-def test_settled_score_has_every_seed_decided_and_keeps_given_seeds(score: Score, seed: int) -> None:
+def test_settled_score_has_all_seeds_and_keeps_given_ones(score: Score, seed: int) -> None:
     settled = score.resolve_seeds(seed)
     assert all(keyframe.seed >= 0 for keyframe in settled.keyframes)
     assert settled.resolve_seeds() == settled
@@ -124,7 +124,7 @@ def test_score_lines_are_parsed_in_the_forms_that_users_type() -> None:
         ("0:10 | jazz | cfg nan", "line 2: cfg must be a number from 1 to 30, got 'nan'"),
     ],
 )
-def test_lines_that_are_not_understood_are_named(line: str, words: str) -> None:
+def test_invalid_lines_are_named(line: str, words: str) -> None:
     with pytest.raises(RiffusionError, match=words):
         parse_score(f"0:10 | fine\n{line}")
 
@@ -139,14 +139,14 @@ def test_lines_that_are_not_understood_are_named(line: str, words: str) -> None:
         ("4:00:00 | a", "duration in seconds"),
     ],
 )
-def test_scores_that_cannot_be_played(text: str, words: str) -> None:
+def test_invalid_scores_are_refused(text: str, words: str) -> None:
     with pytest.raises(RiffusionError, match=words):
         parse_score(text)
 
 
 @settings(deadline=None)
 @given(st.floats(0.0, 20000.0, allow_subnormal=False))
-def test_times_survive_being_written(time: float) -> None:
+def test_time_text_round_trips(time: float) -> None:
     assert parse_time(format_time(time)) == time
 
 

@@ -1,4 +1,4 @@
-"""The way from prompt to prompt, which has no end."""
+"""The queue of prompts of a live session."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_without_queued_prompts_only_the_seed_changes():
 
 
 @given(st.integers(1, 64), st.integers(1, 5))
-def test_each_transition_takes_its_windows_and_ends_at_the_prompt(travel: int, count: int):
+def test_transition_takes_its_number_of_windows_and_ends_at_the_prompt(travel: int, count: int):
     way = journey(travel)
     way.next()
     for number in range(count):
@@ -39,7 +39,7 @@ def test_each_transition_takes_its_windows_and_ends_at_the_prompt(travel: int, c
         leg = [way.next() for _ in range(travel)]
         assert [told(moment)[:2] for moment in leg] == [(before, f"P{number}")] * travel
         assert [moment.alpha for moment in leg] == [(step + 1) / travel for step in range(travel)]
-        assert len({(moment.a.seed, moment.b.seed) for moment in leg}) == 1, "the noise travels, too"
+        assert len({(moment.a.seed, moment.b.seed) for moment in leg}) == 1, "the seeds are interpolated too"
         assert leg[0].a.seed != leg[0].b.seed
         before = f"P{number}"
     after = way.next()
@@ -66,7 +66,7 @@ def test_first_window_has_the_first_prompt():
     assert told(way.next()) == ("A", "B", 0.25)
 
 
-def test_a_dropped_prompt_is_passed_over():
+def test_dropped_prompt_is_skipped():
     way = journey(1)
     way.next()
     first, second, third = way.add("same"), way.add("same"), way.add(" other ")

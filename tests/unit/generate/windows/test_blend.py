@@ -1,4 +1,4 @@
-"""Windows become one spectrogram, equally loud everywhere, and piece by piece the same."""
+"""Blending windows into one spectrogram of constant level, as a whole and in pieces."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def with_record(image: Image.Image, max_value: float) -> Image.Image:
 
 
 def noise_mel(columns: int, seed: int = 0) -> np.ndarray:
-    """Magnitudes as a noise of steady level has them."""
+    """Return magnitudes of noise of constant level."""
     rng = np.random.default_rng(seed)
     return (1e5 * rng.rayleigh(1.0, (1, columns, SMALL.num_frequencies))).astype(np.float32)
 
 
 def cut(mel: np.ndarray, plan: Plan, blacks: list[float], told: list[float]) -> Callable[[int], Image.Image]:
-    """Images of the windows, drawn with some blacks, and telling others."""
+    """Return a function that reads images of the windows, encoded with some max_values and recording others."""
 
     def read_image(number: int) -> Image.Image:
         window = plan.windows[number]
@@ -51,19 +51,19 @@ def decibels(mel: np.ndarray) -> np.ndarray:
 
 @settings(deadline=None, max_examples=25)
 @given(st.floats(0.1, 12.0), st.integers(1, 4), st.data())
-def test_images_of_one_sound_are_that_sound_again(seconds: float, width: int, data: st.DataObject) -> None:
+def test_blending_windows_of_one_sound_restores_it(seconds: float, width: int, data: st.DataObject) -> None:
     plan = plan_riff(round(seconds * 8000), SMALL, SCORE.at, width=64 * width, overlap=24)
     mel = noise_mel(plan.columns)
     blacks = data.draw(st.lists(st.floats(6e5, 4e6), min_size=len(plan.windows), max_size=len(plan.windows)))
     woven = BlendedSpectrogram(plan, cut(mel, plan, blacks, blacks), hold=HOLD_RIFF)
     np.testing.assert_allclose(woven.gains, 1.0, atol=0.02)
     whole = woven.mel(0, plan.columns)
-    np.testing.assert_allclose(decibels(whole), decibels(mel), atol=0.35)  # an image's levels are steps
+    np.testing.assert_allclose(decibels(whole), decibels(mel), atol=0.35)  # an image has discrete levels
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(1, 700), st.integers(1, 700))
-def test_pieces_are_the_whole(start: int, length: int) -> None:
+def test_blended_pieces_equal_the_whole(start: int, length: int) -> None:
     plan = plan_song(SCORE, SMALL, width=128, overlap=32)
     woven = BlendedSpectrogram(plan, cut(noise_mel(plan.columns), plan, [2e6] * 99, [2e6] * 99))
     start = min(start, plan.columns - 1)
@@ -73,8 +73,8 @@ def test_pieces_are_the_whole(start: int, length: int) -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from(["song", "riff"]))
-def test_level_is_constant_though_blacks_are_wrong(seed: int, kind: str) -> None:
-    """A model knows nothing of blacks: its windows may come out several decibels apart."""
+def test_gains_equalise_windows_with_wrong_levels(seed: int, kind: str) -> None:
+    """A model does not know the max_value, so its windows may differ by several decibels."""
     if kind == "song":
         plan = plan_song(SCORE, SMALL, width=128, overlap=32)
     else:
@@ -86,11 +86,11 @@ def test_level_is_constant_though_blacks_are_wrong(seed: int, kind: str) -> None
     woven = BlendedSpectrogram(plan, cut(mel, plan, [1.5e6] * count, told), hold=HOLD_SONG)
     level = decibels(woven.mel(0, plan.columns)) - decibels(mel)
     assert np.ptp(level) < 0.5
-    assert abs(level.mean() - 20 * np.log10(1e6 / 1.5e6)) < 3.5  # and it is that of the windows together
+    assert abs(level.mean() - 20 * np.log10(1e6 / 1.5e6)) < 3.5  # and it is the mean level of the windows
 
 
-def test_errors_do_not_add_up_over_a_long_song() -> None:
-    """Every window gets louder towards its end: each seam asks for half a decibel, all in one direction."""
+def test_level_errors_do_not_accumulate_over_a_long_song() -> None:
+    """Every window gets louder towards its end, so each seam requests half a decibel in the same direction."""
     plan = plan_riff(8000 * 600, SMALL, SCORE.at, width=256, overlap=32)
     grey = np.rint(np.linspace(120, 100, 256)).astype(np.uint8)
     image = with_record(Image.fromarray(np.repeat(grey[None], 64, axis=0)).convert("RGB"), 1e6)
@@ -102,7 +102,7 @@ def test_errors_do_not_add_up_over_a_long_song() -> None:
 
 
 def test_content_of_one_window_does_not_count_as_level_difference() -> None:
-    """A window may become softer in its middle; where its neighbours decide, it says that its level is right."""
+    """A window that is softer in its middle agrees in level with its neighbours at the seams."""
     plan = plan_song(SCORE, SMALL, width=128, overlap=32)
     loud = 60 * np.ones(128)
     softer = np.concatenate([np.linspace(60, 150, 40), np.full(48, 150), np.linspace(150, 60, 40)])
@@ -112,7 +112,7 @@ def test_content_of_one_window_does_not_count_as_level_difference() -> None:
         return with_record(Image.fromarray(np.repeat(row[None], 64, axis=0)).convert("RGB"), 1e6)
 
     gains = 20 * np.log10(BlendedSpectrogram(plan, read_image).gains)
-    assert np.ptp(gains) < 4  # 9 dB where the whole of what they share is compared
+    assert np.ptp(gains) < 4  # 9 dB if all shared columns were compared
 
 
 def test_silence_has_no_level_to_match() -> None:
@@ -124,8 +124,8 @@ def test_silence_has_no_level_to_match() -> None:
     assert not BlendedSpectrogram(plan, lambda number: white).mel(0, plan.columns).any()
 
 
-def test_another_music_is_not_another_level() -> None:
-    """A quiet window beside a loud one is brought nearer by a bounded amount only."""
+def test_level_correction_between_windows_is_bounded() -> None:
+    """A quiet window beside a loud one is corrected by a bounded amount only."""
     plan = plan_riff(100 * 80 + 64 * 80, SMALL, SCORE.at, width=128, overlap=32)
     quiet, loud = (with_record(Image.new("RGB", (128, 64), (level,) * 3), 1e6) for level in (200, 20))
     woven = BlendedSpectrogram(plan, lambda number: loud if number else quiet)
@@ -154,7 +154,7 @@ def test_seams_of_unrelated_windows_are_as_loud_as_the_rest() -> None:
     assert abs(mean[0] - mean[1]) < 1.0
 
 
-def test_only_a_few_images_are_kept() -> None:
+def test_only_a_few_window_images_are_kept_in_memory() -> None:
     plan = plan_riff(8000 * 60, SMALL, SCORE.at, width=128, overlap=32)
     opened: list[int] = []
     image = with_record(Image.new("RGB", (128, 64), (100, 100, 100)), 1e6)
@@ -194,7 +194,7 @@ def test_measured_levels_are_not_read_again() -> None:
     assert sorted(set(opened)) == [2, 3, 4]
     opened.clear()
     BlendedSpectrogram(plan, read_image, measured=measured)
-    assert 3 not in opened, "both of its seams are known, and its black"
+    assert 3 not in opened, "both of its seams and its max_value are known"
     opened.clear()
     again = BlendedSpectrogram(plan, read_image, measured=measured)
     again.source()
@@ -205,8 +205,8 @@ def test_measured_levels_are_not_read_again() -> None:
     assert np.array_equal(again.mel(0, plan.columns), fresh.mel(0, plan.columns))
 
 
-def test_playable_part_ends_with_its_own_seam() -> None:
-    """Fades of a song that was cut off may be longer than those of the whole."""
+def test_playable_part_has_its_own_gains() -> None:
+    """Fades of a truncated song may be longer than those of the whole."""
     plan = plan_song(SCORE, SMALL, width=64, overlap=32)
     count = len(plan.windows)
     images = cut(noise_mel(plan.columns), plan, [1.5e6] * count, [1e6 * (1.5 + n % 3) for n in range(count)])

@@ -1,4 +1,4 @@
-"""Masks and weights share one ramp."""
+"""Masks: the ramp, soft masks and combinations."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_masks_keep_the_edges_and_free_the_middle(left: int, right: int) -> None
         assert abs(row[left // 2 - 1] + row[left - left // 2] - 255) <= 1
 
 
-def test_masks_that_do_not_fit_are_refused() -> None:
+def test_masks_wider_than_the_window_are_refused() -> None:
     with pytest.raises(RiffusionError, match="masks of 40 and 30 columns do not fit into 64"):
         soft_mask(64, 16, 40, 30)
 

@@ -1,4 +1,4 @@
-"""Windows cover a song, each column once, whatever its length."""
+"""Window plans: every column of a song of any length is covered once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def score_of(seconds: float, **values: object) -> Score:
 
 
 def check_cover(plan: Plan) -> None:
-    """Every sample between two columns, every column taken from one window that shows it, and weights of sum 1."""
+    """Check that columns cover all samples, that windows cover all columns, and that their weights sum to 1."""
     windows = plan.windows
     assert [window.number for window in windows] == list(range(len(windows)))
     assert windows[0].first == 0
@@ -72,21 +72,21 @@ def test_windows_side_by_side_cover_a_song(seconds: float, width: int) -> None:
 
 @pytest.mark.parametrize("seconds", [5.0, 8.0, 20.48, 61.3])
 def test_plain_windows_go_from_one_prompt_to_the_other_in_even_steps(seconds: float) -> None:
-    """As the original, whose steps are ``linspace(0, 1, count)``."""
+    """Like the original, whose steps are ``linspace(0, 1, count)``."""
     score = Score((Keyframe("a", seed=7, seconds=seconds), Keyframe("b", seed=9, seconds=0.0)))
     alphas = [window.moment.alpha for window in plan_plain(score, PARAMS).windows]
     np.testing.assert_allclose(alphas, np.linspace(0, 1, len(alphas)), atol=1e-5)
 
 
 @settings(deadline=None)
-@example(samples=99 * 441, width=64, share=1.0)  # three windows would meet, were their fades not shorter
+@example(samples=99 * 441, width=64, share=1.0)  # three windows would overlap without shorter fades
 @given(samples=st.one_of(st.integers(1, 100_000), st.integers(1, 60_000_000)), width=widths, share=st.floats(0.0, 1.0))
 def test_windows_of_a_riff_cover_every_sample(samples: int, width: int, share: float) -> None:
     overlap = int(share * width / 2)
     plan = plan_riff(samples, PARAMS, score_of(10.0).at, width=width, overlap=overlap)
     check_cover(plan)
     assert plan.samples == samples
-    # The last window ends where the song does: no model is shown silence that is not there.
+    # The last window ends with the song, so that no model sees padding.
     assert plan.windows[-1].end == max(plan.columns, width)
     for one, other in pairwise(plan.windows):
         assert one.end - other.start >= overlap
@@ -97,7 +97,7 @@ def test_windows_of_a_riff_cover_every_sample(samples: int, width: int, share: f
 @given(
     total=st.integers(1, 3_000_000), start=st.floats(0.0, 80.0), duration=st.one_of(st.none(), st.floats(0.01, 100.0))
 )
-def test_a_part_of_a_song_stays_in_step_with_it(total: int, start: float, duration: float | None) -> None:
+def test_part_of_a_song_starts_on_its_sample(total: int, start: float, duration: float | None) -> None:
     if round(start * RATE) >= total:
         with pytest.raises(RiffusionError, match="start must lie within"):
             plan_riff(total, PARAMS, score_of(1.0).at, start=start, duration=duration)
@@ -111,7 +111,7 @@ def test_a_part_of_a_song_stays_in_step_with_it(total: int, start: float, durati
 
 @settings(deadline=None)
 @given(bars=st.integers(1, 200), bpm=tempi, beats=st.integers(2, 7), rate=st.sampled_from([22050, 44100, 48000]))
-def test_bars_are_exact(bars: int, bpm: float, beats: int, rate: int) -> None:
+def test_bars_have_their_exact_length(bars: int, bpm: float, beats: int, rate: int) -> None:
     first = max(1, bars // 3)
     keyframes = (Keyframe("a", bars=first), Keyframe("b", bars=bars - first))
     score = Score(keyframes, bpm=bpm, beats_per_bar=beats)
@@ -123,7 +123,7 @@ def test_bars_are_exact(bars: int, bpm: float, beats: int, rate: int) -> None:
 
 @settings(deadline=None)
 @given(seconds=st.floats(0.5, 300.0), width=widths)
-def test_second_pass_knows_what_the_first_has_generated(seconds: float, width: int) -> None:
+def test_windows_of_the_second_pass_depend_on_their_first_pass_neighbours(seconds: float, width: int) -> None:
     plan = plan_song(score_of(seconds), PARAMS, width=width, overlap=max(16, width // 4))
     for window in plan.windows:
         needs = plan.needs(window)
@@ -143,7 +143,7 @@ def test_second_pass_knows_what_the_first_has_generated(seconds: float, width: i
 
 @settings(deadline=None)
 @given(seconds=st.floats(0.5, 120.0), count=st.integers(1, 20))
-def test_head_is_what_can_be_heard_of_the_first_windows(seconds: float, count: int) -> None:
+def test_head_is_the_playable_part_of_the_first_windows(seconds: float, count: int) -> None:
     plan = plan_song(score_of(seconds), PARAMS)
     head = plan.head(count)
     check_cover(head) if count < len(plan.windows) else None
@@ -152,8 +152,8 @@ def test_head_is_what_can_be_heard_of_the_first_windows(seconds: float, count: i
     assert head.samples == plan.samples or head.samples == PARAMS.samples_of_columns(head.windows[-1].end)
 
 
-def test_plans_with_any_difference_are_written_differently() -> None:
-    """Work is found again by the text of its plan."""
+def test_different_plans_have_different_json() -> None:
+    """Finished work is found by the JSON of its plan."""
     score = Score((Keyframe('ä [a|b] "q"', "no", 3, bars=8), Keyframe("b", bars=7.5)), bpm=97.3).resolve_seeds(4)
     plan = plan_song(score, PARAMS, known_start=64)
     others = [
@@ -168,7 +168,7 @@ def test_plans_with_any_difference_are_written_differently() -> None:
     assert plan.to_json() not in [other.to_json() for other in others]
 
 
-def test_seeds_follow_the_way_the_song_goes() -> None:
+def test_seeds_follow_the_seed_mode() -> None:
     still = Score((Keyframe("a", seed=5, seconds=60.0),))
     moving = Score((Keyframe("a", seed=5, seconds=60.0), Keyframe("b", seed=8, seconds=0.0)))
 

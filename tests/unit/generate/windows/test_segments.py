@@ -1,4 +1,4 @@
-"""Parts of a song: they lie side by side, and sound as the song does there."""
+"""Segments of a song: they are adjacent and sound like the song at their position."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PARAMS = PRESETS["riffusion-v1"]
 
 
 @given(st.integers(1, 500), st.integers(2, 12))
-def test_stretches_cover_all_windows_and_begin_with_one(windows: int, most: int):
+def test_segments_cover_all_windows_and_start_with_a_single_one(windows: int, most: int):
     found = segments_of(windows, most)
     assert [number for first, stop in found for number in range(first, stop)] == list(range(windows))
     assert found[0] == (0, 1)
@@ -41,7 +41,7 @@ def test_stretches_cover_all_windows_and_begin_with_one(windows: int, most: int)
 
 
 @given(st.floats(3, 200), st.integers(2, 9))
-def test_parts_lie_side_by_side(seconds: float, most: int):
+def test_parts_are_adjacent(seconds: float, most: int):
     plan = plan_song(Score((Keyframe("a", seed=1, seconds=seconds),)), PARAMS)
     parts = [plan_part(plan, first, stop) for first, stop in segments_of(len(plan.windows), most)]
     assert parts[0].first_sample == 0
@@ -55,13 +55,13 @@ def test_parts_lie_side_by_side(seconds: float, most: int):
 
 
 @pytest.mark.parametrize(("first", "stop"), [(-1, 1), (1, 1), (0, 99)])
-def test_windows_that_are_not_there_are_refused(first: int, stop: int):
+def test_missing_windows_are_refused(first: int, stop: int):
     plan = plan_song(Score((Keyframe("a", seed=1, seconds=9.0),)), PARAMS)
     with pytest.raises(RiffusionError, match="windows must lie between 0 and"):
         plan_part(plan, first, stop)
 
 
-def test_a_part_sounds_as_the_song_does_there(tmp_path: Path):
+def test_part_sounds_like_the_song_at_its_position(tmp_path: Path):
     settings = SongSettings(parse_score("0:12 | a | seed 3"), width=256, overlap=64, level="recorded")
     song = Song(settings, tmp_path)
     with pytest.raises(RiffusionError, match="nothing has been generated"):
@@ -73,7 +73,7 @@ def test_a_part_sounds_as_the_song_does_there(tmp_path: Path):
     begin = plan_part(song.plan, 2, 5).first_sample
     there = whole.samples[0, begin : begin + part.samples.shape[1]]
 
-    def loudness(samples: np.ndarray) -> np.ndarray:  # waves differ: phases depend on what lies around
+    def loudness(samples: np.ndarray) -> np.ndarray:  # waves differ, because phases depend on the surroundings
         return np.sqrt(np.square(samples[: len(samples) // 4410 * 4410].reshape(-1, 4410)).mean(1))
 
     inner = slice(2, -2)
@@ -81,9 +81,9 @@ def test_a_part_sounds_as_the_song_does_there(tmp_path: Path):
     assert np.abs(20 * np.log10(ratio)).max() < 3
 
 
-def test_a_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path):
+def test_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path):
     rng = np.random.default_rng(0)
-    # Soft: a part whose peak passes full scale is turned down as a whole.
+    # Quiet, because a part whose peak exceeds full scale is attenuated as a whole.
     song = AudioClip(rng.uniform(-0.05, 0.05, (2, 5 * 44100)).astype(np.float32), 44100)
     dry = parse_curve("0", name="the share", low=0, high=1)
     settings = RiffSettings((Keyframe("a", seed=1, seconds=1.0),), start=0.5, wet=dry, width=128, overlap=32)
@@ -101,12 +101,12 @@ def test_a_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path)
     begin = plan.first_sample - riff.plan.first_sample
     mixed = riff.part(2, 4).samples
     still = round(2.5 * 44100) - begin
-    assert still > 4410, "the part begins before the result comes in"
+    assert still > 4410, "the part starts with the original song"
     assert np.array_equal(mixed[:, :still], there[:, :still])
     assert not np.allclose(mixed[:, still + 4410 :], there[:, still + 4410 :])
 
 
-def test_parts_are_decoded_fast_and_the_whole_as_chosen(tmp_path: Path):
+def test_parts_use_the_fast_engine_and_the_whole_the_chosen_one(tmp_path: Path):
     backend = FakeBackend(by_seed, max_batch=4)
     settings = SongSettings(parse_score("0:04 | a | seed 3"), width=128, overlap=32)
     song, fast = (Song(settings, tmp_path, decode=DecodeSettings(engine=name)) for name in ("best", "fast"))
@@ -126,7 +126,7 @@ def test_parts_are_decoded_fast_and_the_whole_as_chosen(tmp_path: Path):
 # --- files tell how they were made ---------------------------------------------------------------------------------
 
 
-def test_sounds_and_window_images_give_the_settings_back(tmp_path: Path):
+def test_settings_are_read_from_audio_files_and_window_images(tmp_path: Path):
     text = '8 bars | a "quoted", b: c -- no, drums | seed 7\n4 bars | x'
     settings = SongSettings(parse_score(text, bpm=240), beat="backbeat", width=256, overlap=64)
     song = Song(settings, tmp_path / "work")
@@ -147,7 +147,7 @@ def test_recipe_of_a_loop_is_stored_as_a_loop(tmp_path: Path):
     assert settings_in(loop.write(tmp_path / "loop.wav", clip)) == ("loop", loop.settings)
 
 
-def test_files_of_others_are_a_sentence(tmp_path: Path):
+def test_foreign_files_are_refused(tmp_path: Path):
     song = Song(SongSettings(parse_score("1 | a"), width=64, overlap=16), tmp_path / "work")
     list(song.generate(FakeBackend(by_seed)))
     clip = song.sound()

@@ -1,4 +1,4 @@
-"""Images to start from are drawn in one pass, in memory that does not grow with the song."""
+"""Init images of a song are drawn in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def test_only_damaged_song_images_are_drawn_again(tmp_path: Path, small: Spectro
     SongImages(tmp_path, plan, clip, None).draw()
     paths = sorted(tmp_path.iterdir())
     before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in paths]
-    paths[3].write_bytes(before[3][0][:-300])  # cut off
+    paths[3].write_bytes(before[3][0][:-300])  # truncated
     SongImages(tmp_path, plan, clip, None).draw()
     assert [path.read_bytes() for path in paths] == [data for data, _ in before]
     assert [path.stat().st_mtime_ns == when for path, (_, when) in zip(paths, before, strict=True)].count(False) == 1
 
 
-def test_memory_does_not_grow_with_the_song(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_memory_use_does_not_grow_with_the_song(tmp_path: Path, small: SpectrogramParams) -> None:
     peaks = []
     for seconds in (60, 240):
         noise = np.random.default_rng(0).standard_normal((1, seconds * 8000)).astype(np.float32)
@@ -57,7 +57,7 @@ def test_memory_does_not_grow_with_the_song(tmp_path: Path, small: SpectrogramPa
     assert peaks[1] < 1.2 * peaks[0]
 
 
-def test_black_is_read_without_the_pixels(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_max_value_is_read_without_the_pixels(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     clip = song(6.0)
     plan = plan_riff(clip.samples.shape[1], small, AT, width=128, overlap=32)
     drawn = SongImages(tmp_path, plan, clip, None)

@@ -1,4 +1,4 @@
-"""Users are told which keyframes are too short to be heard."""
+"""Warnings about keyframes that are too short to be heard."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_short_keyframes_are_named(tmp_path: Path, join: str) -> None:
     power=st.floats(0.3, 3.0),
     overlap=st.sampled_from([64, 128, 256]),
 )
-def test_keyframes_of_some_length_are_heard(lengths: list[float], power: float, overlap: int) -> None:
+def test_keyframes_of_sufficient_length_are_not_skipped(lengths: list[float], power: float, overlap: int) -> None:
     keyframes = tuple(Keyframe(str(number), seed=1, seconds=5.12 + n) for number, n in enumerate(lengths))
     score = Score((*keyframes, Keyframe("end", seed=1, seconds=0.0)), power=power)
     for plan in (
@@ -47,7 +47,9 @@ def test_keyframes_of_some_length_are_heard(lengths: list[float], power: float, 
         assert skipped_keyframes(plan, score.keyframes) == []
 
 
-def test_one_window_has_one_prompt(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_keyframes_skipped_in_a_single_window_are_named(
+    tmp_path: Path, small: SpectrogramParams, song: MakeSong
+) -> None:
     keyframes = (Keyframe("a", seed=1, seconds=1.0), Keyframe("b", seed=1, seconds=1.0))
     clip: AudioClip = song(1.0)
     riff = Riff(clip, RiffSettings(keyframes, width=128, overlap=32, params=small), tmp_path)

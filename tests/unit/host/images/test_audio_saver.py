@@ -1,4 +1,4 @@
-"""From images to files, players and messages, with the real inversion and a host of a few lines."""
+"""From images to files, players and messages, with the real inversion and a minimal host."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _run(
     return job, host
 
 
-def test_each_image_has_its_sound_beside_it(tmp_path: Path) -> None:
+def test_each_clip_is_saved_beside_its_image(tmp_path: Path) -> None:
     job, host = _run(tmp_path, [_image(tmp_path, 1), _image(tmp_path, 2, width=60)], SoundOptions())
     assert [clip["file"] for clip in job.payload["clips"]] == ["00001.wav", "00002.wav"]
     assert [round(read_audio(tmp_path / f"0000{n}.wav").duration, 4) for n in (1, 2)] == [0.39, 0.59]
@@ -70,7 +70,7 @@ def test_each_image_has_its_sound_beside_it(tmp_path: Path) -> None:
     assert host.log == []
 
 
-def test_tags_say_where_the_sound_came_from(tmp_path: Path) -> None:
+def test_tags_contain_prompt_and_seed(tmp_path: Path) -> None:
     _run(tmp_path, [_image(tmp_path, 7)], SoundOptions())
     tags = read_tags(tmp_path / "00007.wav")
     assert tags["title"] == "prompt 7"
@@ -81,7 +81,7 @@ def test_tags_say_where_the_sound_came_from(tmp_path: Path) -> None:
     ("name", "subtype"),
     [("wav", "24 bit"), ("wav", "32 bit float"), ("flac", "32 bit float"), ("ogg", "16 bit"), ("mp3", "16 bit")],
 )
-def test_every_format_and_resolution(tmp_path: Path, name: str, subtype: str) -> None:
+def test_every_format_and_resolution_is_saved(tmp_path: Path, name: str, subtype: str) -> None:
     if name not in available_formats():
         pytest.skip(f"{name} files need soundfile")
     job, _ = _run(tmp_path, [_image(tmp_path, 1)], SoundOptions(format=name), riffusion_subtype=subtype)
@@ -96,14 +96,14 @@ def test_without_soundfile_wav_is_written_with_a_note(tmp_path: Path, monkeypatc
     assert "soundfile" in job.payload["messages"][0]["text"]
 
 
-def test_joined_and_crossfaded(tmp_path: Path) -> None:
+def test_joined_clip_has_its_crossfade(tmp_path: Path) -> None:
     images = [_image(tmp_path, 1), _image(tmp_path, 2)]
     job, _ = _run(tmp_path, images, SoundOptions(joined=True, crossfade=0.1))
     assert job.payload["clips"][2]["file"] == "00001-joined.wav"
     assert read_audio(tmp_path / "00001-joined.wav").duration == pytest.approx(2 * 0.39 - 0.1, abs=1e-3)
 
 
-def test_a_broken_image_and_a_taken_name_cost_only_themselves(tmp_path: Path) -> None:
+def test_broken_image_and_taken_name_do_not_affect_other_images(tmp_path: Path) -> None:
     images = [_image(tmp_path, 1), _image(tmp_path, 2, width=1), _image(tmp_path, 3)]
     (tmp_path / "00003.wav").mkdir()
     job, host = _run(tmp_path, images, SoundOptions())
@@ -115,7 +115,7 @@ def test_a_broken_image_and_a_taken_name_cost_only_themselves(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("stem", ["x" * 251, "Ä" * 120, "a 'quote\" #?&", "drum 🥁"])
-def test_odd_and_long_names(tmp_path: Path, stem: str) -> None:
+def test_odd_and_long_image_names_are_kept(tmp_path: Path, stem: str) -> None:
     image = _image(tmp_path, 1)
     path = tmp_path / f"{stem}.png"
     image.image.save(path)
@@ -125,7 +125,7 @@ def test_odd_and_long_names(tmp_path: Path, stem: str) -> None:
     assert sound.stem[:100] == stem[:100]
 
 
-def test_a_png_is_kept_beside_a_lossy_image(tmp_path: Path) -> None:
+def test_png_is_saved_beside_a_lossy_image(tmp_path: Path) -> None:
     image = _image(tmp_path, 1, suffix=".jpg")
     _run(tmp_path, [image], SoundOptions(), riffusion_sidecar=True)
     kept = Image.open(tmp_path / "00001.png")
@@ -133,12 +133,12 @@ def test_a_png_is_kept_beside_a_lossy_image(tmp_path: Path) -> None:
     assert kept.info["parameters"] == image.infotext
 
 
-def test_no_second_png(tmp_path: Path) -> None:
+def test_no_png_is_saved_when_disabled(tmp_path: Path) -> None:
     _run(tmp_path, [_image(tmp_path, 1, suffix=".jpg")], SoundOptions())
     assert not (tmp_path / "00001.png").exists()
 
 
-def test_unsaved_images_get_temporary_clips_with_a_telling_name(tmp_path: Path) -> None:
+def test_unsaved_images_get_temporary_clips_named_by_seed_and_prompt(tmp_path: Path) -> None:
     image = _image(tmp_path, 1, save=False)
     job, host = GenerationJob(), SmallHost(tmp_path)
     library = ClipLibrary()
@@ -151,7 +151,7 @@ def test_unsaved_images_get_temporary_clips_with_a_telling_name(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_joined_clip_keeps_how_loud_clips_are_and_is_levelled_once(tmp_path: Path) -> None:
+def test_joined_clip_keeps_relative_levels_and_is_levelled_once(tmp_path: Path) -> None:
     from riffusion_ext.metadata import ImageRecord
     from riffusion_ext.params import SpectrogramParams
 
@@ -164,7 +164,7 @@ def test_the_joined_clip_keeps_how_loud_clips_are_and_is_levelled_once(tmp_path:
     second.touch()
     _run(tmp_path, images, SoundOptions(joined=True))
     single = [read_audio(tmp_path / f"0000{n}.wav").peak for n in (1, 2)]
-    assert single == pytest.approx([0.9886, 0.9886], abs=1e-3), "each clip has the level by itself"
+    assert single == pytest.approx([0.9886, 0.9886], abs=1e-3), "each clip is levelled on its own"
     joined = read_audio(tmp_path / "00001-joined.wav")
     halves = joined.slice(0, 0.38), joined.slice(0.4, 0.78)
     assert joined.peak == pytest.approx(0.9886, abs=1e-3)
@@ -192,7 +192,7 @@ def test_a_crossfade_does_not_pass_full_scale(tmp_path: Path, monkeypatch: pytes
     assert max(peaks) <= 1.0
 
 
-def test_the_preset_decides_what_the_rows_mean(tmp_path: Path) -> None:
+def test_preset_determines_the_decoding_parameters(tmp_path: Path) -> None:
     _run(tmp_path, [_image(tmp_path, 1)], SoundOptions(preset="20khz-stereo"))
     assert read_audio(tmp_path / "00001.wav").channels == 2
     assert '"max_frequency": 20000' in read_tags(tmp_path / "00001.wav")["comment"]
@@ -200,7 +200,7 @@ def test_the_preset_decides_what_the_rows_mean(tmp_path: Path) -> None:
     assert '"max_frequency": 16000' in read_tags(tmp_path / "00002.wav")["comment"]
 
 
-def test_the_start_image_s_record_counts_unless_a_preset_is_chosen() -> None:
+def test_parameters_of_the_start_image_apply_unless_a_preset_is_chosen() -> None:
     from riffusion_ext.host.images.image_record import record_of
     from riffusion_ext.metadata import ImageRecord
     from riffusion_ext.params import PRESETS, SpectrogramParams
@@ -222,7 +222,7 @@ def test_missing_level_metadata_is_reported_once(tmp_path: Path) -> None:
     ]
 
 
-def test_a_png_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
+def test_existing_png_is_never_overwritten(tmp_path: Path) -> None:
     image = _image(tmp_path, 1, suffix=".jpg")
     (tmp_path / "00001.png").write_bytes(b"mine")
     job, _ = _run(tmp_path, [image], SoundOptions(), riffusion_sidecar=True)
@@ -231,7 +231,7 @@ def test_a_png_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "00001.wav").is_file()
 
 
-def test_the_png_beside_a_lossy_image_claims_no_level(tmp_path: Path) -> None:
+def test_png_beside_a_lossy_image_stores_no_level(tmp_path: Path) -> None:
     from riffusion_ext.metadata import read_record
 
     _run(tmp_path, [_image(tmp_path, 1, suffix=".jpg")], SoundOptions(), riffusion_sidecar=True)
@@ -240,7 +240,7 @@ def test_the_png_beside_a_lossy_image_claims_no_level(tmp_path: Path) -> None:
     assert (record.source, record.max_value) == ("exif", None)
 
 
-def test_large_batches_are_made_in_groups_and_an_interrupt_keeps_what_is_done(
+def test_large_batches_are_decoded_in_groups_and_an_interrupt_keeps_finished_clips(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from riffusion_ext.spectrogram import codec
@@ -270,7 +270,7 @@ def test_large_batches_are_made_in_groups_and_an_interrupt_keeps_what_is_done(
     ]
 
 
-def test_clips_are_kept_in_memory_only_to_be_joined(tmp_path: Path) -> None:
+def test_clips_are_kept_in_memory_only_when_joined(tmp_path: Path) -> None:
     images = [_image(tmp_path, 1, width=8)]
     for joined, kept in ((False, 0), (True, 1)):
         saver = AudioSaver(SmallHost(tmp_path), GenerationJob(), SoundOptions(joined=joined), library=ClipLibrary())
@@ -289,7 +289,7 @@ def test_messages_name_no_folder_of_the_server(tmp_path: Path) -> None:
     (entry,) = job.payload["messages"]
     assert "Permission denied" in entry["text"]
     assert "secret" not in entry["text"]
-    assert "secret place" in host.log[0][0], "the console has it whole"
+    assert "secret place" in host.log[0][0], "the console shows the full path"
 
 
 @pytest.mark.parametrize(
@@ -300,5 +300,5 @@ def test_messages_name_no_folder_of_the_server(tmp_path: Path) -> None:
         ("the checkpoint sub/model.ckpt and/or 1/2", "the checkpoint sub/model.ckpt and/or 1/2"),
     ],
 )
-def test_folders_are_cut_off(text: str, said: str) -> None:
+def test_folders_are_removed_from_messages(text: str, said: str) -> None:
     assert without_folders(text) == said

@@ -1,4 +1,4 @@
-"""Prompts that a host would not generate as if alone are told apart."""
+"""Prompts that a host would not generate in a batch as alone are kept apart."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def _prompt(*weights: float, tokens: int = 77, cross: bool = False) -> list[Any]
 
 
 @pytest.mark.parametrize("one_weight", [False, True])
-def test_prompts_of_one_kind_are_even(one_weight: bool) -> None:
+def test_prompts_with_equal_structure_share_a_batch(one_weight: bool) -> None:
     check_uniform([_prompt(1.0), _prompt(1.0)], one_weight=one_weight)
     check_uniform([_prompt(1.0, 0.5), _prompt(1.0, 0.5, cross=True)], one_weight=one_weight)
 
 
 @pytest.mark.parametrize("one_weight", [False, True])
-def test_a_longer_prompt_is_uneven(one_weight: bool) -> None:
+def test_prompts_of_different_length_are_not_batched(one_weight: bool) -> None:
     with pytest.raises(MixedBatchError) as caught:
         check_uniform([_prompt(1.0), _prompt(1.0, tokens=154), _prompt(1.0)], one_weight=one_weight)
     assert [kind[0] for kind in caught.value.kinds] == [77, 154, 77]

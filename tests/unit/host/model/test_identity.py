@@ -23,7 +23,7 @@ from riffusion_ext.host.model.identity import KNOWN_HASHES, looks_like_riffusion
         (["", None], [None], False),
     ],
 )
-def test_by_name_or_hash(names: list[str], hashes: list[str], expected: bool) -> None:
+def test_riffusion_models_are_recognised_by_name_or_hash(names: list[str], hashes: list[str], expected: bool) -> None:
     assert looks_like_riffusion(names, hashes) is expected
 
 
@@ -38,5 +38,5 @@ def test_by_name_or_hash(names: list[str], hashes: list[str], expected: bool) ->
         (" , ,", "riffusion", False),
     ],
 )
-def test_users_patterns(text: str, name: str, expected: bool) -> None:
+def test_user_patterns_determine_riffusion_models(text: str, name: str, expected: bool) -> None:
     assert looks_like_riffusion([name], (), patterns_from_text(text)) is expected

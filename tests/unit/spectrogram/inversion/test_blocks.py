@@ -1,8 +1,7 @@
-"""Long spectrograms in blocks: exact lengths, bounded pieces, and seams that cannot be found."""
+"""Long spectrograms in blocks: exact lengths, bounded pieces, and inaudible seams."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -20,28 +19,21 @@ from riffusion_ext.spectrogram.inversion.blocks import reconstruct_long
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, Program, reconstruct
 from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.stft import working_rate
+from tests.unit.magnitudes import mel_of_clip, slices
+from tests.unit.small import TINY
 
 FAST = PROGRAMS["fast"]
-ROUGH = Program(updates=1, start=1, stages=())  # no iterations: lengths and order do not need them
-TINY = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=24, padded_duration_ms=100)
-
-
-def mel_of(clip: AudioClip, params: SpectrogramParams) -> torch.Tensor:
-    return mel_spectrogram(torch.from_numpy(clip.samples * np.float32(32768)), params)
-
-
-def slices(mel: torch.Tensor) -> Callable[[int, int], torch.Tensor]:
-    return lambda start, stop: mel[:, start:stop]
+ROUGH = Program(updates=1, start=1, stages=())  # no iterations, for tests of lengths and order
 
 
 def seams(frames: int, scale: int = 1) -> list[int]:
-    """Frames where a block fades to the next."""
+    """Return the frames where a block fades to the next."""
     lap, stride = blocks._OVERLAP * scale, (blocks.BLOCK - blocks._OVERLAP) * scale
     return [start + (blocks._KEPT - blocks._FADE // 2) * scale for start in range(stride, frames - lap, stride)]
 
 
 def image_error(mel: torch.Tensor, signal: np.ndarray, params: SpectrogramParams) -> np.ndarray:
-    """Mean absolute difference of the images in levels, frame by frame."""
+    """Return the mean absolute difference of the images per frame, in levels."""
     again = mel_spectrogram(torch.from_numpy(to_sample_rate(signal, params)), params)
     images = [255 * (x / mel.max()).clamp(0, 1) ** 0.25 for x in (mel, again)]
     error: np.ndarray = (images[0] - images[1]).abs().mean(dim=(0, 2)).numpy()
@@ -56,9 +48,9 @@ def excess(
     places: list[int],
     reach: int,
 ) -> float:
-    """Return the error within `reach` frames of the seams over that elsewhere.
+    """Return the ratio of the error within `reach` frames of the seams to that elsewhere.
 
-    Both against one pass: some stretches of music are harder than others, wherever the seams are.
+    Both are relative to the error of one pass, because some parts of the music are harder than others.
     """
     error = image_error(mel, signal, params) / image_error(mel, one_pass, params)
     near = np.zeros(len(error), bool)
@@ -67,8 +59,8 @@ def excess(
     return float(error[near].mean() / error[~near].mean())
 
 
-def test_spectrograms_that_fit_are_reconstructed_in_one_block(tune: Any, small: SpectrogramParams) -> None:
-    mel = mel_of(tune(1.0, rate=16000), small)
+def test_spectrogram_that_fits_is_reconstructed_in_one_block(tune: Any, small: SpectrogramParams) -> None:
+    mel = mel_of_clip(tune(1.0, rate=16000), small)
     long = reconstruct_long(slices(mel), mel.shape[1], small, FAST)
     assert np.array_equal(long, reconstruct(mel, small, FAST).numpy())
 
@@ -80,7 +72,7 @@ def test_spectrograms_that_fit_are_reconstructed_in_one_block(tune: Any, small: 
     block=st.sampled_from([100, 120, 576]),
     step=st.sampled_from([10, 4, 2]),
 )
-def test_lengths_and_pieces(frames: int, batch: int, block: int, step: int) -> None:
+def test_length_is_exact_and_blocks_overlap(frames: int, batch: int, block: int, step: int) -> None:
     params = TINY.replace(step_size_ms=step)
     up, down = working_rate(params)
     asked: list[tuple[int, int]] = []
@@ -102,16 +94,16 @@ def test_lengths_and_pieces(frames: int, batch: int, block: int, step: int) -> N
     assert all(later[0] == earlier[1] - blocks._OVERLAP * scale for earlier, later in pairwise(asked))
 
 
-def test_a_steady_tone_has_no_gap_and_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steady_tone_has_no_gap_or_step_at_block_borders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 100)
     time = np.arange(8000 * 4) / 8000
     clip = AudioClip(0.5 * np.sin(2 * np.pi * 440 * time)[None].astype(np.float32), 8000)
-    mel = mel_of(clip, TINY)
+    mel = mel_of_clip(clip, TINY)
     signal = to_sample_rate(reconstruct_long(slices(mel), mel.shape[1], TINY, FAST), TINY)[0] / 32768
     loudness = np.sqrt((signal[: len(signal) // 80 * 80].reshape(-1, 80) ** 2).mean(axis=1))[5:-5]
     steps = np.abs(np.diff(20 * np.log10(np.convolve(loudness, np.ones(4) / 4, "valid"))))
     assert steps.max() < 0.3
-    # The phase goes on as a straight line: a break would be a second frequency.
+    # The phase continues linearly: a break would be a second frequency.
     spectrum = np.abs(np.fft.rfft(signal * np.hanning(len(signal)))) ** 2
     frequency = np.fft.rfftfreq(len(signal), 1 / 8000)
     assert spectrum[np.abs(frequency - 440) < 5].sum() > 0.98 * spectrum.sum()
@@ -124,13 +116,13 @@ def test_seams_are_no_worse_than_the_rest(
     params = small.replace(step_size_ms=step)
     scale = 10 // step
     monkeypatch.setattr(blocks, "BLOCK", 160)
-    mel = mel_of(tune(15.0 / scale, rate=16000), params)
+    mel = mel_of_clip(tune(15.0 / scale, rate=16000), params)
     frames, places = mel.shape[1], seams(mel.shape[1], scale)
     assert len(places) >= 6
     signal = reconstruct_long(slices(mel), frames, params, FAST)
     assert excess(mel, signal, reconstruct(mel, params, FAST).numpy(), params, places, 6 * scale) <= 1.10
 
-    # No click: nowhere does the waveform bend more sharply than it does by itself.
+    # No click: the second difference is nowhere larger than in one pass.
     hop = signal.shape[1] // (frames - 1)
     bend = np.abs(np.diff(signal[0], n=2))
     highest = np.lib.stride_tricks.sliding_window_view(bend, hop)[::hop].max(axis=1)
@@ -138,11 +130,11 @@ def test_seams_are_no_worse_than_the_rest(
     assert at_seams <= 10 ** (3 / 20) * max(np.percentile(highest, 99), np.median(highest))
 
 
-def test_usual_parameters_make_no_click_and_no_step(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_parameters_give_no_click_or_step_at_block_borders(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 192)
     params = SpectrogramParams()
     clip = tune(8.0)
-    mel = mel_of(clip, params)
+    mel = mel_of_clip(clip, params)
     frames = mel.shape[1]
     one_pass, streamed = reconstruct(mel, params, FAST).numpy(), reconstruct_long(slices(mel), frames, params, FAST)
     assert excess(mel, streamed, one_pass, params, seams(frames), 6) <= 1.10

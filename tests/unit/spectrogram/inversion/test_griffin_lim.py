@@ -1,4 +1,4 @@
-"""The inversion: waveforms whose images are the given ones."""
+"""Griffin-Lim inversion: waveforms whose spectrogram images equal the given ones."""
 
 from __future__ import annotations
 
@@ -16,16 +16,13 @@ from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, Known, rec
 from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.stft import working_rate
 from riffusion_ext.spectrogram.threads import ThreadGroup
+from tests.unit.magnitudes import mel_of_clip
 
 FAST, BEST = PROGRAMS["fast"], PROGRAMS["best"]
 
 
-def mel_of(clip: AudioClip, params: SpectrogramParams) -> torch.Tensor:
-    return mel_spectrogram(torch.from_numpy(clip.samples * np.float32(32768)), params)
-
-
 def error(mel: torch.Tensor, signal: torch.Tensor, params: SpectrogramParams) -> float:
-    """Mean absolute difference of the images, in levels."""
+    """Return the mean absolute difference of the images, in levels."""
     again = mel_spectrogram(torch.from_numpy(to_sample_rate(signal.numpy(), params)), params)
     assert again.shape == mel.shape
     images = [255 * (x / mel.max()).clamp(0, 1) ** 0.25 for x in (mel, again)]
@@ -33,46 +30,48 @@ def error(mel: torch.Tensor, signal: torch.Tensor, params: SpectrogramParams) ->
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_image_comes_back_and_best_is_better(tune: Any, small: SpectrogramParams, seed: int) -> None:
-    mel = mel_of(tune(2.0, rate=16000, seed=seed), small)
+def test_image_is_restored_and_best_is_more_accurate_than_fast(tune: Any, small: SpectrogramParams, seed: int) -> None:
+    mel = mel_of_clip(tune(2.0, rate=16000, seed=seed), small)
     fast = error(mel, reconstruct(mel, small, FAST), small)
     best = error(mel, reconstruct(mel, small, BEST), small)
     assert fast < 3.6
     assert best < 0.5 * fast
 
 
-def test_usual_parameters(tune: Any) -> None:
+def test_default_parameters_restore_the_image(tune: Any) -> None:
     params = SpectrogramParams()
-    mel = mel_of(tune(1.5), params)
+    mel = mel_of_clip(tune(1.5), params)
     signal = reconstruct(mel, params, FAST)
     assert signal.shape == (1, (mel.shape[1] - 1) * 210)
     assert error(mel, signal, params) < 1.5
 
 
-def test_the_level_is_kept(tune: Any, small: SpectrogramParams) -> None:
+def test_level_is_kept_at_any_window_and_padding(tune: Any, small: SpectrogramParams) -> None:
     for window, padded in ((100, 200), (100, 100), (100, 150), (60, 400)):
         params = small.replace(window_duration_ms=window, padded_duration_ms=padded)
         clip = tune(2.0, rate=16000)
-        signal = to_sample_rate(reconstruct(mel_of(clip, params), params, FAST).numpy(), params)
+        signal = to_sample_rate(reconstruct(mel_of_clip(clip, params), params, FAST).numpy(), params)
         ours = AudioClip(signal / np.float32(32768), 16000)
         assert abs(20 * np.log10(ours.rms / clip.rms)) < 0.4
 
 
-def test_two_calls_are_equal_to_the_bit(tune: Any, small: SpectrogramParams) -> None:
-    mel = mel_of(tune(1.2, rate=16000), small)
+def test_reconstruction_is_deterministic(tune: Any, small: SpectrogramParams) -> None:
+    mel = mel_of_clip(tune(1.2, rate=16000), small)
     assert torch.equal(reconstruct(mel, small, FAST), reconstruct(mel, small, FAST))
 
 
 @pytest.mark.parametrize("exponent", [-100, -24, -1, 1, 10, 60])
 def test_gain_by_power_of_two_is_exact_to_the_bit(exponent: int, tune: Any, small: SpectrogramParams) -> None:
-    mel, gain = mel_of(tune(1.2, rate=16000), small), 2.0**exponent
+    mel, gain = mel_of_clip(tune(1.2, rate=16000), small), 2.0**exponent
     one, other = reconstruct(mel, small, FAST), reconstruct(gain * mel, small, FAST)
     assert torch.equal(other, gain * one)
 
 
 @pytest.mark.parametrize("exponent", [-5, 13])
-def test_gain_is_exact_with_a_known_beginning(exponent: int, tune: Any, small: SpectrogramParams) -> None:
-    mel, gain = mel_of(tune(1.2, rate=16000), small), 2.0**exponent
+def test_gain_by_power_of_two_is_exact_with_a_known_beginning(
+    exponent: int, tune: Any, small: SpectrogramParams
+) -> None:
+    mel, gain = mel_of_clip(tune(1.2, rate=16000), small), 2.0**exponent
     signal = reconstruct(mel, small, FAST)
     share = torch.linspace(1.0, 0.0, 4800)
     one, other = (
@@ -81,8 +80,8 @@ def test_gain_is_exact_with_a_known_beginning(exponent: int, tune: Any, small: S
     assert torch.equal(other, gain * one)
 
 
-def test_images_of_a_batch_do_not_touch(tune: Any, small: SpectrogramParams) -> None:
-    mels = [mel_of(tune(1.2, rate=16000, seed=seed), small) * 4**seed for seed in range(3)]
+def test_images_of_a_batch_do_not_affect_each_other(tune: Any, small: SpectrogramParams) -> None:
+    mels = [mel_of_clip(tune(1.2, rate=16000, seed=seed), small) * 4**seed for seed in range(3)]
     mels.append(torch.zeros_like(mels[0]))
     together = reconstruct(torch.cat(mels), small, FAST)
     for alone, item in zip(mels[:3], together, strict=False):
@@ -91,8 +90,8 @@ def test_images_of_a_batch_do_not_touch(tune: Any, small: SpectrogramParams) -> 
     assert float(together[3].abs().max()) < 1e-3
 
 
-def test_the_given_magnitudes_are_not_changed(tune: Any, small: SpectrogramParams) -> None:
-    mel = mel_of(tune(1.2, rate=16000), small)
+def test_input_magnitudes_are_not_changed(tune: Any, small: SpectrogramParams) -> None:
+    mel = mel_of_clip(tune(1.2, rate=16000), small)
     before = mel.clone()
     reconstruct(mel, small, FAST)
     assert torch.equal(mel, before)
@@ -114,7 +113,7 @@ def test_extreme_magnitudes_give_finite_sound(kind: str, small: SpectrogramParam
     assert bool(signal.any()) is (kind != "silence")
 
 
-def test_bands_between_the_encoders_bins_do_no_harm() -> None:
+def test_bands_between_the_bins_of_the_encoder_give_finite_sound() -> None:
     # 1 Hz wide each, with an FFT of 3.3 Hz: two thirds of the rows are white in any real image.
     params = SpectrogramParams(
         sample_rate=16000, window_duration_ms=200, padded_duration_ms=300, num_frequencies=33, min_frequency=67,
@@ -127,7 +126,7 @@ def test_bands_between_the_encoders_bins_do_no_harm() -> None:
 
 
 def test_known_samples_are_kept_and_continued(tune: Any, small: SpectrogramParams) -> None:
-    mel = mel_of(tune(2.4, rate=16000), small)
+    mel = mel_of_clip(tune(2.4, rate=16000), small)
     up, down = working_rate(small)
     hop = small.hop_length * up // down
     whole = reconstruct(mel, small, FAST)
@@ -141,7 +140,7 @@ def test_known_samples_are_kept_and_continued(tune: Any, small: SpectrogramParam
     assert rest[:, kept].numpy() == pytest.approx(known.signal[:, kept].numpy(), abs=1e-4 * scale)
     joined = torch.cat([whole[:, : start * hop], rest], dim=1)
     assert error(mel, joined, small) < 1.1 * error(mel, whole, small)
-    # Alone, the phases of the rest are unrelated: where they meet, the image breaks.
+    # Without the known samples, the phases of the rest are unrelated, and the image breaks at the border.
     apart = torch.cat([whole[:, : (start + 23) * hop], reconstruct(mel[:, start:], small, FAST)[:, 23 * hop :]], dim=1)
     near = slice(start + 17, start + 29)
 
@@ -160,8 +159,8 @@ def test_every_iteration_reports_progress(name: str, small: SpectrogramParams) -
     assert len(ticks) == sum(stage.iterations for stage in PROGRAMS[name].stages)
 
 
-def test_threads_change_the_result_by_rounding_only(tune: Any, small: SpectrogramParams) -> None:
-    mel = mel_of(tune(2.0, rate=16000), small)
+def test_number_of_threads_changes_the_result_by_rounding_only(tune: Any, small: SpectrogramParams) -> None:
+    mel = mel_of_clip(tune(2.0, rate=16000), small)
     alone = reconstruct(mel, small, FAST)
     with ThreadPoolExecutor(3) as pool:
         shared, again = (reconstruct(mel, small, FAST, threads=ThreadGroup(pool, 3)) for _ in range(2))

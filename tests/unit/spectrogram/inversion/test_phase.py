@@ -1,4 +1,4 @@
-"""Phase from magnitude: a maximum spanning tree, and phases that real signals have."""
+"""Phase from magnitude: the maximum spanning tree, and signals of known phase."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ GRID = grid_of()
 
 @pytest.fixture(scope="module")
 def crews() -> Iterator[list[ThreadGroup]]:
-    """Crews of one to three threads that find frames enough in the smallest grids."""
+    """Yield crews of one to three threads that split even the smallest grids."""
     with ThreadPoolExecutor(3) as pool:
         yield [Eager(pool, size) for size in (1, 2, 3)]
 
 
 class Eager(ThreadGroup):
-    """A crew that shares a few frames, too."""
+    """A crew that splits even a few frames."""
 
     def shares(self, frames: int) -> list[tuple[int, int]]:
         size = max(1, min(self.size, frames // 2))
         return list(pairwise(frames * i // size for i in range(size + 1)))
 
 
-# The spanning tree, against one grown edge by edge
+# The spanning tree, compared with Kruskal's
 
 
 Edge = tuple[float, int, int, float]  # weight, from, to, phase from the one to the other
 
 
 def edges_of(magnitude: np.ndarray, grid: FrameGrid) -> list[Edge]:
-    """Restate the edges of one grid [T, K]: Prusa's gradients between all neighbours."""
+    """Return the edges of a grid [T, K] by their definition: Prusa's gradients between all neighbours."""
     frames, bins = magnitude.shape
     log = np.log(magnitude.astype(np.float64) + FLOOR * max(float(magnitude.max()), 1e-30))
     gamma = GAMMA * grid.win_length**2
@@ -61,7 +61,7 @@ def edges_of(magnitude: np.ndarray, grid: FrameGrid) -> list[Edge]:
     edges: list[Edge] = []
     for t in range(frames):
         for k in range(bins):
-            # Relative to the middle of the window: an event there has no phase slope along frequency.
+            # Relative to the middle of the window, where an event has no phase slope along frequency.
             neighbours = []
             if t + 1 < frames:
                 turn = 2 * math.pi * k * grid.hop_length / grid.n_fft
@@ -76,7 +76,7 @@ def edges_of(magnitude: np.ndarray, grid: FrameGrid) -> list[Edge]:
 
 
 def heaviest_tree(nodes: int, edges: list[Edge]) -> tuple[float, int]:
-    """Kruskal: the weight of the maximum spanning forest, and how many edges it has."""
+    """Return the weight of the maximum spanning forest and its number of edges, by Kruskal's algorithm."""
     parent = list(range(nodes))
 
     def root(node: int) -> int:
@@ -94,12 +94,12 @@ def heaviest_tree(nodes: int, edges: list[Edge]) -> tuple[float, int]:
 
 
 def turns_apart(a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray:
-    """Return the distance of two phases, whole turns aside, in radians."""
+    """Return the distance of two phases in radians, modulo whole turns."""
     return np.abs((np.asarray(a) - b + math.pi) % (2 * math.pi) - math.pi)
 
 
 def assert_spanning(magnitude: np.ndarray, phase: np.ndarray, grid: FrameGrid) -> None:
-    """Check that the edges which the phase obeys hold a spanning tree, and that none is heavier."""
+    """Check that the edges consistent with the phase contain a spanning tree of maximum weight."""
     flat, edges = phase.ravel(), edges_of(magnitude, grid)
     obeyed = [edge for edge in edges if turns_apart(flat[edge[2]] - flat[edge[1]], edge[3]) < 2e-3]
     weight, count = heaviest_tree(flat.size, obeyed)
@@ -129,7 +129,7 @@ def test_phases_follow_the_heaviest_spanning_tree(
     seed=st.integers(0, 10_000),
     size=st.integers(0, 2),
 )
-def test_ties_and_silence_end_in_a_heaviest_tree_too(
+def test_ties_and_silence_give_a_heaviest_spanning_tree(
     crews: list[ThreadGroup], shape: tuple[int, int, int], levels: int, silent: float, seed: int, size: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -141,7 +141,7 @@ def test_ties_and_silence_end_in_a_heaviest_tree_too(
 
 @pytest.mark.parametrize("level", [0.0, 1e-30, 1.0, 1e12])
 @pytest.mark.parametrize("shape", [(1, 1, 7), (1, 7, 1), (2, 40, 30)])
-def test_constant_magnitudes_come_to_an_end(level: float, shape: tuple[int, int, int]) -> None:
+def test_constant_magnitudes_give_finite_phase(level: float, shape: tuple[int, int, int]) -> None:
     phase = phase_from_magnitude(torch.full(shape, level), GRID)
     assert phase.shape == shape
     assert bool(torch.isfinite(phase).all())
@@ -149,7 +149,7 @@ def test_constant_magnitudes_come_to_an_end(level: float, shape: tuple[int, int,
 
 @settings(max_examples=60, deadline=None)
 @given(shape=shapes, value=st.sampled_from([math.nan, math.inf, -1.0]), share=st.floats(0, 1), seed=st.integers(0, 999))
-def test_magnitudes_that_are_no_numbers_come_to_an_end(
+def test_non_finite_and_negative_magnitudes_terminate(
     shape: tuple[int, int, int], value: float, share: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -157,19 +157,19 @@ def test_magnitudes_that_are_no_numbers_come_to_an_end(
     assert phase_from_magnitude(magnitude, GRID).shape == shape
 
 
-def test_images_of_a_batch_do_not_touch() -> None:
+def test_images_of_a_batch_do_not_affect_each_other() -> None:
     magnitude = torch.rand(3, 20, 30, generator=torch.Generator().manual_seed(1))
     magnitude[1] *= 1e6
     magnitude[2, :, 10:] = 0
     together = phase_from_magnitude(magnitude, GRID)
     for number in range(3):
         alone = phase_from_magnitude(magnitude[number : number + 1], GRID)[0]
-        # The first cell of a tree is free; all else is relative to it.
+        # The phase of the first cell of a tree is arbitrary; all others are relative to it.
         shift = together[number] - alone
         assert turns_apart(shift.numpy(), float(shift[0, 0])).max() < 1e-3
 
 
-def test_the_number_of_threads_does_not_matter(crews: list[ThreadGroup]) -> None:
+def test_number_of_threads_does_not_change_the_phase(crews: list[ThreadGroup]) -> None:
     magnitude = torch.rand(2, 50, 30, generator=torch.Generator().manual_seed(1)) ** 4
     one, two, three = (phase_from_magnitude(magnitude, GRID, threads=crew) for crew in crews)
     for other in (two, three):
@@ -177,7 +177,7 @@ def test_the_number_of_threads_does_not_matter(crews: list[ThreadGroup]) -> None
         assert turns_apart(shift, shift[:, :1, :1]).max() < 1e-3
 
 
-def test_a_gain_does_not_matter() -> None:
+def test_gain_does_not_change_the_phase() -> None:
     magnitude = torch.rand(1, 20, 30, generator=torch.Generator().manual_seed(1))
     quiet, loud = (phase_from_magnitude(gain * magnitude, GRID).numpy() for gain in (2.0**-20, 2.0**10))
     assert turns_apart(quiet, loud).max() < 1e-3
@@ -188,7 +188,7 @@ def test_a_gain_does_not_matter() -> None:
 
 @pytest.mark.parametrize("frames", [1, 3, 10, 19, 20])
 @pytest.mark.parametrize("size", [0, 1, 2])
-def test_known_frames_keep_their_phase_and_the_others_follow(crews: list[ThreadGroup], frames: int, size: int) -> None:
+def test_known_frames_keep_their_phase_and_anchor_the_others(crews: list[ThreadGroup], frames: int, size: int) -> None:
     rng = np.random.default_rng(frames)
     magnitude = rng.lognormal(0, 1.5, (2, 20, 9)).astype(np.float32)
     given_phase = rng.uniform(-9, 9, (2, frames, 9))
@@ -196,7 +196,7 @@ def test_known_frames_keep_their_phase_and_the_others_follow(crews: list[ThreadG
     phase = phase_from_magnitude(torch.from_numpy(magnitude), GRID, known, threads=crews[size]).numpy()
     assert turns_apart(phase[:, :frames], given_phase).max() < 1e-4
     for one, phases in zip(magnitude, phase, strict=True):
-        # One tree hangs from the known frames: with them as one node, it is the heaviest again.
+        # With the known frames as one node, the tree has maximum weight again.
         edges = [
             (
                 weight,
@@ -221,7 +221,7 @@ def spectra_of(signal: np.ndarray, grid: FrameGrid, frames: int) -> torch.Tensor
 
 
 def error_where_loud(spectra: torch.Tensor, grid: FrameGrid, db: float) -> np.ndarray:
-    """Phase errors in radians of all cells within `db` of the loudest; one phase for all is free."""
+    """Return the phase errors in radians of all cells within `db` of the loudest, up to a common phase."""
     phase = phase_from_magnitude(spectra.abs(), grid)
     error = (phase - spectra.angle()).numpy()
     magnitude = spectra.abs().numpy()
@@ -231,7 +231,7 @@ def error_where_loud(spectra: torch.Tensor, grid: FrameGrid, db: float) -> np.nd
 
 
 @pytest.mark.parametrize("frequency", [200.0, 203.0, 207.5, 611.0])
-def test_a_steady_sinusoid(frequency: float) -> None:
+def test_phase_of_a_steady_sinusoid_is_accurate(frequency: float) -> None:
     frames = 60
     time = np.arange((frames - 1) * 20) / 2000
     spectra = spectra_of(np.sin(2 * np.pi * frequency * time + 1.0), GRID, frames)[:, 8:-8]
@@ -239,7 +239,7 @@ def test_a_steady_sinusoid(frequency: float) -> None:
 
 
 @pytest.mark.parametrize(("position", "within"), [(600, 1e-3), (603, 1.0), (607, 1.5), (613, 1.5)])
-def test_a_click_is_where_it_was(position: int, within: float) -> None:
+def test_click_keeps_its_position(position: int, within: float) -> None:
     signal = np.zeros(59 * 20)
     signal[position] = 1.0
     magnitude = spectra_of(signal, GRID, 60).abs()
@@ -250,7 +250,7 @@ def test_a_click_is_where_it_was(position: int, within: float) -> None:
         assert frame * GRID.hop_length - GRID.half + delay == pytest.approx(position, abs=within)
 
 
-def test_a_gliding_tone() -> None:
+def test_phase_of_a_gliding_tone_is_accurate() -> None:
     frames = 80
     time = np.arange((frames - 1) * 20) / 2000
     spectra = spectra_of(np.sin(2 * np.pi * (150 * time + 400 * time**2)), GRID, frames)[:, 8:-8]

@@ -1,4 +1,4 @@
-"""The reference engine: the original recipe, where torchaudio is there to run it."""
+"""The reference engine: the original recipe, if torchaudio is installed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from riffusion_ext.spectrogram.inversion import reference
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Set the versions that seem to be installed."""
+    """Fake the installed versions."""
 
     def choose(**versions: str | None) -> None:
         def version(name: str) -> str | None:
@@ -50,7 +50,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
         ({"torch": "2.1.2", "torchaudio": "2.11.0"}, False),
         ({"torch": "2.1.2"}, False),
         ({"torchaudio": "2.1.2"}, False),
-        ({"torch": "2.1.2", "torchaudio": None}, False),  # what is left of an install that was interrupted
+        ({"torch": "2.1.2", "torchaudio": None}, False),  # the remains of an interrupted installation
     ],
 )
 def test_reference_engine_is_offered_when_torchaudio_matches_torch(
@@ -83,7 +83,9 @@ def test_reference_engine_equals_the_original_recipe(torchaudio: Any, tune: Any,
     assert ours == pytest.approx(theirs, abs=1e-3 * np.abs(theirs).max())
 
 
-def test_the_seed_decides_and_the_caller_keeps_his_own(torchaudio: Any, tune: Any, small: SpectrogramParams) -> None:
+def test_seed_determines_the_result_and_global_random_state_is_kept(
+    torchaudio: Any, tune: Any, small: SpectrogramParams
+) -> None:
     image = audio_to_image(tune(0.6, rate=16000), small).image
 
     def decode(seed: int) -> np.ndarray:
@@ -99,13 +101,13 @@ def test_the_seed_decides_and_the_caller_keeps_his_own(torchaudio: Any, tune: An
 
 
 @pytest.mark.parametrize("columns", [2, 3, 11, 12, 13, 40])
-def test_narrow_images_have_their_length(torchaudio: Any, columns: int, small: SpectrogramParams) -> None:
+def test_length_of_narrow_images_is_exact(torchaudio: Any, columns: int, small: SpectrogramParams) -> None:
     image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (96, columns), dtype=np.uint8))
     decoded = image_to_audio(image, DecodeSettings(engine="reference", params=small))
     assert decoded.clip.samples.shape == (1, (columns - 1) * 160)
 
 
-def test_an_image_too_wide_does_not_take_the_others_with_it(
+def test_too_wide_image_does_not_affect_the_others(
     torchaudio: Any, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
 ) -> None:
     monkeypatch.setattr(reference, "MAX_COLUMNS", 40)
@@ -122,7 +124,7 @@ def test_an_image_too_wide_does_not_take_the_others_with_it(
         song_to_audio([images[0], images[2]], settings)
 
 
-def test_an_image_beyond_the_recipe_is_an_error_of_that_image(
+def test_non_finite_result_is_an_error_of_that_image(
     torchaudio: Any, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
 ) -> None:
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""From the working rate to the sample rate: exact lengths, nothing lost below the highest frequency, no images."""
+"""From the working rate to the sample rate: exact lengths, no loss below the highest frequency, no aliases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def working(params: SpectrogramParams) -> tuple[float, int]:
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_a_tone_keeps_its_level_and_its_time(rate: int) -> None:
+def test_resampled_tone_keeps_level_and_time(rate: int) -> None:
     params = SpectrogramParams(sample_rate=rate)
     lower, hop = working(params)
     count = 100 * hop
@@ -36,7 +36,7 @@ def test_a_tone_keeps_its_level_and_its_time(rate: int) -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_images_above_the_working_rate_are_silent(name: str) -> None:
+def test_aliases_above_the_working_rate_are_suppressed(name: str) -> None:
     params = PRESETS[name]
     lower, hop = working(params)
     count = 200 * hop
@@ -68,10 +68,10 @@ def test_lengths_are_exact_for_any_parameters(
     signal = np.ones((channels, (columns - 1) * hop), np.float32)
     out = to_sample_rate(signal, params)
     assert out.shape == (channels, params.samples_of_columns(columns))
-    assert out == pytest.approx(1.0, abs=0.02)  # a steady value stays, up to both ends
+    assert out == pytest.approx(1.0, abs=0.02)  # a constant is kept up to both ends
 
 
-def test_channels_do_not_mix() -> None:
+def test_channels_are_resampled_independently() -> None:
     params = SpectrogramParams()
     signal = np.random.default_rng(1).standard_normal((2, 2100)).astype(np.float32)
     both = to_sample_rate(signal, params)

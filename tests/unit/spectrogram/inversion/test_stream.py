@@ -1,8 +1,6 @@
-"""Sound that is given out while its spectrogram is still being generated."""
+"""Streaming: sound decoded while its spectrogram is still being generated."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -19,17 +17,14 @@ from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.inversion.stream import SoundStream
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import Source
+from tests.unit.magnitudes import slices
+from tests.unit.small import TINY
 
-TINY = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=24, padded_duration_ms=100)
 STEREO = TINY.replace(stereo=True)
 
 
-def slices(mel: np.ndarray) -> Callable[[int, int], np.ndarray]:
-    return lambda start, stop: mel[:, start:stop]
-
-
 def tune(frames: int, params: SpectrogramParams = TINY) -> np.ndarray:
-    """Magnitudes of plucked notes."""
+    """Return magnitudes of plucked notes."""
     rng = np.random.default_rng(5)
     samples = np.zeros((params.channels, (frames - 1) * params.hop_length))
     for start in range(0, samples.shape[1], 2000):
@@ -67,7 +62,7 @@ def test_streamed_pieces_equal_the_whole_for_any_piece_sizes(steps: list[int], r
     assert np.isfinite(whole).all()
 
 
-def test_large_steps_come_out_but_for_the_margin():
+def test_large_pieces_are_returned_up_to_the_margin():
     mel = tune(700)
     stream = SoundStream(TINY, device="cpu")
     for stop in (300, 450, 600):
@@ -75,7 +70,7 @@ def test_large_steps_come_out_but_for_the_margin():
         assert stream._emitted == stop - stream.margin
 
 
-def test_streamed_at_once_equals_the_song():
+def test_stream_in_one_piece_equals_the_whole_song():
     mel = tune(1400)
     source = Source(TINY, mel.shape[1], 1.0, (), slices(mel))
     song = source_to_audio(source, DecodeSettings(level="raw", device="cpu")).clip.samples
@@ -99,7 +94,7 @@ def test_resampled_pieces_equal_the_resampled_whole(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, atol=1e-6)
 
 
-def test_frames_in_the_margin_may_change_later():
+def test_frames_in_the_margin_may_still_change():
     mel = tune(500)
     other = mel.copy()
     other[:, 300:] *= 0.5
@@ -110,7 +105,7 @@ def test_frames_in_the_margin_may_change_later():
 
 
 def test_seams_are_no_worse_than_the_rest():
-    """The image of the sound is as near to the one that was asked for at the seams as elsewhere."""
+    """The image of the sound is as accurate at the seams as elsewhere."""
     mel = tune(1700)
     stops = list(range(200, 1700, 150))
     whole = np.concatenate(streamed(mel, stops), axis=1)
@@ -125,11 +120,11 @@ def test_seams_are_no_worse_than_the_rest():
     assert abs(level[near].mean() - level[~near].mean()) < 0.3, "no cancellation, in dB"
 
 
-def test_only_engines_that_go_on():
+def test_reference_engine_cannot_stream():
     with pytest.raises(RiffusionError, match="fast, best"):
         SoundStream(TINY, "reference")
 
 
-def test_stream_can_be_turned_into_a_clip():
+def test_streamed_samples_form_an_audible_clip():
     clip = AudioClip(np.concatenate(streamed(tune(120), [90]), axis=1), TINY.sample_rate)
     assert clip.peak > 0.05
