@@ -126,11 +126,11 @@ def _slices(song: Path, folder: Path) -> None:
 
 def _slices_and_measures(song: Path, folder: Path) -> None:
     from riffusion_ext.dataset.settings import SliceSettings
-    from riffusion_ext.dataset.slicing.slice_song import cut_song
+    from riffusion_ext.dataset.slicing.slice_song import slice_song
     from riffusion_ext.dataset.songs import Song
 
     whole = Song(song, song.name)
-    cut_song(whole, whole.digest(), SliceSettings(), folder, lambda: None)
+    slice_song(whole, whole.digest(), SliceSettings(), folder, lambda: None)
 
 
 def _tiles(song: Path, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Fit the weights of :mod:`riffusion_ext.analysis.tempo_weights` and print them: ``python -m bench.tempo_fit``.
 
-A conditional logit model over the candidate tempi of each piece, with ridge regularisation, on random grooves, the
+A conditional logit model over the candidate tempos of each piece, with ridge regularisation, on random grooves, the
 tuned styles of the first series, and clicks. Held-out styles are not used. Takes half an hour. The published table was
 fitted with the drum patterns of ``tests/unit/analysis/test_beat_tracking.py`` in addition (82 to 118 beats per minute,
 with and without chords, at twice the weight).
@@ -46,7 +46,7 @@ def pieces() -> Iterator[tuple[npt.NDArray[np.float32], float, float]]:
 
 
 def features_of(sound: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Return the mean features [tempi, features] of a piece; features of the tempi themselves are last."""
+    """Return the mean features [tempos, features] of a piece; features of the tempos themselves are last."""
     import tempfile
     from pathlib import Path
 

@@ -61,7 +61,7 @@ class Beats:
     confidence
         0 to 1: confidence that there is a beat and that this is its tempo, octave included; it is reported
         from :data:`MIN_CONFIDENCE` on. Noise, steady tones, free speech, rhythms that can be counted in two ways and
-        songs of several tempi have less.
+        songs of several tempos have less.
     downbeats : np.ndarray [shape=(M,), float64]
         The times at which a bar begins.
     on_beats

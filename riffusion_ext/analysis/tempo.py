@@ -2,7 +2,7 @@
 
 ::
 
-    onsets, overall and by band --16 s, every 4 s--> Periodicity --metre.py--> features --weights--> [frames, tempi]
+    onsets, overall and by band --16 s, every 4 s--> Periodicity --metre.py--> features --weights--> [frames, tempos]
     --path--> periods; score of the path against all its rivals --> confidence
 
 The weights are those of a conditional logit model (McFadden 1974), which gives the probability of each tempo of a
@@ -24,7 +24,7 @@ from riffusion_ext.analysis.tempo_weights import WEIGHTS
 __all__ = ["MIN_CONFIDENCE", "Tempo", "follow_tempo", "tempo_prior"]
 
 MIN_TEMPO, MAX_TEMPO = 40.0, 240.0
-"""Range of tempi searched, in beats per minute."""
+"""Range of tempos searched, in beats per minute."""
 
 MIN_CONFIDENCE = 0.3
 """Minimum confidence for reporting a tempo, and for cutting at beats."""
@@ -44,7 +44,7 @@ _DRIFT, _JUMP = 48.0, 8.0
 _COST = np.minimum(_DRIFT * np.abs(np.log(_TEMPI[:, None] / _TEMPI)), _JUMP)
 
 _SAME_TEMPO = 0.06
-"""Relative difference up to which two tempi are the same."""
+"""Relative difference up to which two tempos are the same."""
 
 _MIN_ODDS, _ODDS_EXPONENT = 19.0, 2.0
 """Odds of a tempo, by the model, that give :data:`MIN_CONFIDENCE`; exponent from odds to confidence."""
@@ -128,15 +128,15 @@ def follow_tempo(bands: Sequence[npt.NDArray[np.float64]], columns_per_second: f
     return Tempo(starts + size / 2, lags[path], confidence, on_beats)
 
 
-def tempo_prior(tempi: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the features [P, 6] of the tempi alone: their distances from the most usual one."""
-    octaves = np.log2(tempi / _USUAL_TEMPO)
+def tempo_prior(tempos: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the features [P, 6] of the tempos alone: their distances from the most usual one."""
+    octaves = np.log2(tempos / _USUAL_TEMPO)
     beyond = [np.maximum(side * octaves - far, 0) for far in _FAR_OCTAVES for side in (-1, 1)]
     return np.stack([octaves, octaves**2, *beyond], axis=-1)
 
 
 def _score(periodicities: Sequence[Periodicity], lags: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the log-probability [frames, tempi] of each tempo, up to a constant per frame."""
+    """Return the log-probability [frames, tempos] of each tempo, up to a constant per frame."""
     score = np.zeros((len(periodicities[0].power), len(lags)))
     score += tempo_prior(_TEMPI) @ WEIGHTS[-6:]
     for weight, values in zip(WEIGHTS, tempo_features(periodicities, lags), strict=False):
@@ -147,7 +147,7 @@ def _score(periodicities: Sequence[Periodicity], lags: npt.NDArray[np.float64]) 
 
 
 def _beat_clarity(periodicity: Periodicity, lags: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the mean correlation one to four beats later [frames, tempi]; lags that are too long are left out."""
+    """Return the mean correlation one to four beats later [frames, tempos]; lags that are too long are left out."""
     total, weights = np.zeros((len(periodicity.power), len(lags))), np.zeros(len(lags))
     for multiple, weight in zip(_BEAT_MULTIPLES, _BEAT_WEIGHTS, strict=True):
         inside = periodicity.within(multiple * lags)
@@ -161,12 +161,12 @@ def _odds(
     score: npt.NDArray[np.float64], path: npt.NDArray[np.int64], power: npt.NDArray[np.float64]
 ) -> tuple[float, float]:
     """Return the odds of the path against all paths at a multiple of its tempo; and those of it and its octaves."""
-    tempi = score.shape[1]
-    padded = np.pad(score, ((0, 0), (tempi - 1, tempi - 1)), mode="edge")
-    padded -= padded[np.arange(len(path)), path + tempi - 1][:, None]
-    shifts = np.arange(1 - tempi, tempi)
-    beside = padded[np.arange(len(path))[:, None], path[:, None] + tempi - 1 + shifts]
-    inside = (path.min() + shifts >= 0) & (path.max() + shifts < tempi)
+    tempos = score.shape[1]
+    padded = np.pad(score, ((0, 0), (tempos - 1, tempos - 1)), mode="edge")
+    padded -= padded[np.arange(len(path)), path + tempos - 1][:, None]
+    shifts = np.arange(1 - tempos, tempos)
+    beside = padded[np.arange(len(path))[:, None], path[:, None] + tempos - 1 + shifts]
+    inside = (path.min() + shifts >= 0) & (path.max() + shifts < tempos)
     mean = (beside * power[:, None]).sum(axis=0) / max(float(power.sum()), 1e-9)
     chance = np.where(inside, np.exp(np.minimum(mean, 50.0)), 0.0)
     octaves = shifts / _STEPS_PER_OCTAVE
@@ -181,14 +181,14 @@ def _odds(
 
 
 def _best_path(score: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Return the path [frames] of largest score [frames, tempi] less the cost of changes (Viterbi 1967)."""
-    frames, tempi = score.shape
-    origin = np.zeros((frames, tempi), np.int16)
+    """Return the path [frames] of largest score [frames, tempos] less the cost of changes (Viterbi 1967)."""
+    frames, tempos = score.shape
+    origin = np.zeros((frames, tempos), np.int16)
     total = score[0]
     for frame in range(1, frames):
         reached = total[:, None] - _COST
         origin[frame] = reached.argmax(axis=0)
-        total = reached[origin[frame], np.arange(tempi)] + score[frame]
+        total = reached[origin[frame], np.arange(tempos)] + score[frame]
     path = np.empty(frames, np.int64)
     path[-1] = total.argmax()
     for frame in range(frames - 1, 0, -1):

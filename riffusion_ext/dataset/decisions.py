@@ -62,7 +62,7 @@ def collect_decisions(store: Store, files: Iterable[str]) -> dict[str, StoredDec
 
 
 def merge_review(store: Store, review: Path) -> None:
-    """Merge decisions saved by a contact sheet into those of the folder; the merged ones win.
+    """Merge the decisions of a contact sheet into those of the folder; those of the sheet take precedence.
 
     A contact sheet also saves the decisions it was made with, so that its file can serve as ``review.json`` itself.
     Those may be older than decisions made since on another sheet or page, so only the entries under ``new`` are

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from riffusion_ext.dataset.slicing.slice_song import SongRecord
     from riffusion_ext.dataset.store import Store
 
-__all__ = ["SongResult", "Task", "cut_songs", "loudest_cells"]
+__all__ = ["SongResult", "Task", "largest_magnitudes", "slice_songs"]
 
 
 _Result = TypeVar("_Result")
@@ -56,7 +56,7 @@ class SongResult:
     stopped: bool = False
 
 
-def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generator[SongResult, None, None]:
+def slice_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generator[SongResult, None, None]:
     """Slice songs, and yield the result of each as soon as it is known, in any order.
 
     Closing the iterator stops the work. So does :meth:`~riffusion_ext.dataset.store.Store.stop`, which workers on any
@@ -88,7 +88,7 @@ def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generat
     yield from _run_tasks(_process, _killed, remaining, jobs, cluster)
 
 
-def loudest_cells(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Iterator[float]:
+def largest_magnitudes(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Iterator[float]:
     """Yield the largest mel magnitude of each song; 0 for songs that cannot be read."""
     yield from _run_tasks(_measure_loudest, lambda task: 0.0, tasks, jobs, cluster)
 
@@ -180,7 +180,7 @@ def _process(task: Task) -> SongResult:
     import torch
 
     from riffusion_ext.convert import explain
-    from riffusion_ext.dataset.slicing.slice_song import cut_song
+    from riffusion_ext.dataset.slicing.slice_song import slice_song
     from riffusion_ext.dataset.store import Store, record_key
     from riffusion_ext.spectrogram.threads import run_on
 
@@ -193,7 +193,7 @@ def _process(task: Task) -> SongResult:
         # On one core, whatever the machine has, so that images are bit-identical everywhere.
         record = run_on(
             torch.device("cpu"),
-            lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.max_value),
+            lambda _: slice_song(task.song, digest, task.settings, store.fresh, tick, task.max_value),
         )
         store.save_record(key, record)
     except StopError:
@@ -219,7 +219,7 @@ def _stop_check(store: Store) -> Callable[[], None]:
 def _measure_loudest(task: Task) -> float:
     import torch
 
-    from riffusion_ext.dataset.slicing.slice_song import loudest_cell
+    from riffusion_ext.dataset.slicing.slice_song import largest_magnitude
     from riffusion_ext.dataset.store import Store, record_key
     from riffusion_ext.spectrogram.threads import run_on
 
@@ -228,7 +228,9 @@ def _measure_loudest(task: Task) -> float:
         key = record_key("", task.song.digest(), str(task.settings.params), None)
         loudest = store.load_loudest(key)
         if loudest is None:
-            loudest = run_on(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings, _stop_check(store)))
+            loudest = run_on(
+                torch.device("cpu"), lambda _: largest_magnitude(task.song, task.settings, _stop_check(store))
+            )
             store.save_loudest(key, loudest)
         return loudest
     except Exception:  # slicing it will report the error

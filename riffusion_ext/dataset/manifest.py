@@ -82,7 +82,7 @@ class WindowEntry:
     duration: float
     kept: bool
     decided: bool
-    reasons: tuple[dict[str, Any], ...]  # `typed` checks by the text of the annotation
+    reasons: tuple[dict[str, Any], ...]  # read_fields checks by the text of the annotation
     caption: str
     level_db: float
     transition: float

@@ -16,7 +16,7 @@ from riffusion_ext.dataset.captions.template import caption_for
 from riffusion_ext.dataset.curation.apply import SOURCE, CuratedSet, curate_set, export_set
 from riffusion_ext.dataset.curation.target import shortfall
 from riffusion_ext.dataset.decisions import merge_review
-from riffusion_ext.dataset.executor import SongResult, Task, cut_songs, loudest_cells
+from riffusion_ext.dataset.executor import SongResult, Task, largest_magnitudes, slice_songs
 from riffusion_ext.dataset.export.formats import ExportResult, check_export_settings
 from riffusion_ext.dataset.manifest import Manifest
 from riffusion_ext.dataset.settings import DatasetSettings, SliceSettings
@@ -166,14 +166,14 @@ def build(
         curated = _curate_all(store, results, settings, root, unfinished, reporter)
         kept = len(curated.manifest.kept)
         exported = export_set(store, curated.manifest, reporter.begin_parts("exporting", "windows", kept))
-    notes = (
-        *([] if unfinished else shortfall(curated.manifest, settings.curation.target)),
-        *skipped_notes,
-        *(f"{song.path}: {note}" for song, result in results.items() for note in result.notes),
-        *curated.notes,
-        *unmatched_rows(dict.fromkeys(song.whole or song.path for song in songs), root),
-        *exported.notes,
-    )
+        notes = (
+            *([] if unfinished else shortfall(curated.manifest, settings.curation.target)),
+            *skipped_notes,
+            *(f"{song.path}: {note}" for song, result in results.items() for note in result.notes),
+            *curated.notes,
+            *unmatched_rows(dict.fromkeys(song.whole or song.path for song in songs), root),
+            *exported.notes,
+        )
     return BuildResult(
         manifest=curated.manifest,
         exported=exported,
@@ -231,7 +231,7 @@ def _share_max_value(tasks: list[Task], jobs: int, cluster: str, reporter: Stage
     """Give all songs the largest magnitude of the whole set, which is drawn black."""
     count = reporter.begin("measuring the level", "songs", len(tasks))
     max_value = 0.0
-    for number, loudest in enumerate(loudest_cells(tasks, jobs=jobs, cluster=cluster), 1):
+    for number, loudest in enumerate(largest_magnitudes(tasks, jobs=jobs, cluster=cluster), 1):
         max_value = max(max_value, loudest)
         count(number)
     return [replace(task, max_value=max_value) for task in tasks]
@@ -243,7 +243,7 @@ def _slice_all(
     """Slice the songs; returns the results of the finished ones, in the order of the songs."""
     results: dict[Song, SongResult] = {}
     processed, since = 0, time.perf_counter()
-    with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as sliced:
+    with closing(slice_songs(tasks, jobs=jobs, cluster=cluster)) as sliced:
         for result in sliced:
             if result.stopped:
                 continue
@@ -271,7 +271,7 @@ def _curate_all(
     unfinished: set[str],
     reporter: Stages,
 ) -> CuratedSet:
-    """Judge and caption the windows of all sliced songs."""
+    """Decide about and caption the windows of all sliced songs."""
     windows = sum(result.windows for result in results.values())
     count = reporter.begin("curating", "windows", windows)
     done = [(song, result.key) for song, result in results.items() if not result.error]

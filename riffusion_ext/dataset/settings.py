@@ -128,7 +128,7 @@ class CurateSettings:
     Parameters
     ----------
     first, last
-        Number of windows to reject at the beginning and the end of each song. A song that has no more than twice as
+        Number of windows to reject at the beginning and the end of each song. A song that has at most twice as
         many in all keeps them.
     silence_db
         Level in dBFS of what the image shows, -120 to 0, below which a window counts as silence. So does a window that

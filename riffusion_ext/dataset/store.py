@@ -45,7 +45,7 @@ MAX_JSON_BYTES = 1 << 28
 """Maximum size of a JSON file of a training set; a hundred thousand windows take a fifth of it."""
 
 _MAX_RECORD_BYTES = 1 << 28
-# As cut_song names images; the user's own images are left alone.
+# As slice_song names images; the user's own images are left alone.
 _GENERATED_NAME = re.compile(r".+_[0-9]{8,}_[0-9a-f]{12}\.png")
 
 

@@ -48,7 +48,7 @@ _COMPANIONS = frozenset(
 # fmt: on
 """Suffixes of texts and lists that often accompany songs and images; skipped without a message."""
 
-_FFMPEG = "RIFFUSION_FFMPEG"  # as in audio.ffmpeg
+_FFMPEG = "RIFFUSION_FFMPEG"  # as in audio.formats.ffmpeg
 
 _MAX_KINDS = 6
 

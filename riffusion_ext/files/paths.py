@@ -243,7 +243,7 @@ def _files_matching_any(text: str, suffixes: Iterable[str], passed: list[Path]) 
 
 
 def matches_any(name: str, patterns: str) -> bool:
-    """Whether a file name matches one of the patterns, such as ``"*.jpg, *.png"``, ignoring case; true for none."""
+    """Whether a file name matches one of the patterns, such as ``"*.jpg, *.png"``, in any case. None matches all."""
     wanted = [part.strip().casefold() for part in patterns.split(",") if part.strip()]
     literal = [pattern.replace("[", "[[]") for pattern in wanted if "[" in pattern]
     return not wanted or any(fnmatch.fnmatchcase(name.casefold(), pattern) for pattern in (*wanted, *literal))

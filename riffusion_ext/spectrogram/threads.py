@@ -87,7 +87,7 @@ def run_on(device: torch.device, work: Callable[[ThreadGroup], _Result]) -> _Res
     return future.result()
 
 
-_PREFIX = "riffusion-crew"
+_PREFIX = "riffusion-codec"
 _LOCK = threading.Lock()
 
 

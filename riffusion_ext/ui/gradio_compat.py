@@ -221,7 +221,7 @@ def mount_options(app: Blocks) -> dict[str, object]:
     # gradio 6 checks that files were uploaded only if this is set, and mounting does not set it.
     app.has_launched = True
     arguments = {
-        **getattr(app, "riffusion_look", {}),
+        **getattr(app, "riffusion_style", {}),
         "allowed_paths": [],
         "show_error": False,
         "show_api": False,

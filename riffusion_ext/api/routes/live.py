@@ -61,7 +61,7 @@ def report(jam: Jam, *, chunk: int = 0, strip: int = 0, shown: int = 0) -> dict[
         "chunks": [asdict(item) for item in jam.store.chunks(chunk)],
         "strips": [asdict(item) for item in jam.store.strips(strip)],
         "turns": [asdict(turn) for turn in jam.changes()],
-        "queue": [{"key": wish.key, "prompt": wish.prompt} for wish in jam.prompts.queued],
+        "queue": [{"key": item.key, "prompt": item.prompt} for item in jam.prompts.queued],
         "recording": jam.recording,
         "shown": jam.recordings[shown:],
     }

@@ -155,7 +155,7 @@ class _Walker:
         place = self.window.find(pattern, position + 24, position + _MAX_FREE_BYTES, 3)
         return place - position - padding if place > 0 else 0
 
-    def is_frame_run(self, position: int, count: int = _MIN_RUN) -> bool:
+    def starts_frame_run(self, position: int, count: int = _MIN_RUN) -> bool:
         """Return whether `count` frames of one format start here, or fewer up to the end."""
         form = None
         for number in range(count):
@@ -170,7 +170,7 @@ class _Walker:
     def next(self, position: int, stop: int) -> int:
         """Return the offset of the next run of frames; -1 if there is none."""
         while (place := self.window.find(_SYNC, position, stop, 3)) >= 0:
-            if self.is_frame_run(place):
+            if self.starts_frame_run(place):
                 return place
             position = place + 1
             self.tries += 1
@@ -191,7 +191,7 @@ class _Walker:
         position, before = first, None
         while position < self.window.size:
             found = self.frame(position)
-            if found is not None and found[0] != before and not self.is_frame_run(position):
+            if found is not None and found[0] != before and not self.starts_frame_run(position):
                 found = None
             if found is None:
                 after = self.skip_tags(position)

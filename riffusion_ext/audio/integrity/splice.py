@@ -1,4 +1,4 @@
-"""Present ranges of a file, interleaved with given bytes, as one seekable file."""
+"""Join ranges of a file and literal bytes into one seekable file."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class Survey:
         Number of bytes after the sound that are not sound.
     trimmed
         Most seconds that decoders drop at the ends.
-    counts, holes
+    counts, silences
         Samples of each segment and of the silence before it, at the rate of the first segment; filled by decoding.
     deep_surveys
         Results of :func:`survey_deep`.

@@ -25,13 +25,19 @@ REACH = 256
 """Context samples before and after a block that are needed to judge its runs."""
 
 _MIN_LEVEL = 0.05  # of full scale: runs at a lower level are due to rounding
-_ROUND, _GRAINS = 0.03, 5.0  # minimum change beside a flat top: fraction of the limit, quantization steps
-_BEYOND = 0.02  # of the limit, by which the wave would have exceeded it
+_MIN_DROP, _MIN_DROP_QUANTA = 0.03, 5.0  # minimum change beside a flat top: fraction of the limit, quantization steps
+_MIN_OVERSHOOT = 0.02  # of the limit, by which the wave would have exceeded it
 # A wave that settles at its top has steps that grow by more on the way down, or are as small as this many grains.
 _GROWTH, _MIN_STEPS = 2.5, 3.0
-_SOON, _LATER = 2, 6  # steps from the third on beside a flat top: a wave that is constant there may be a pulse
+_PLATEAU_FROM, _PLATEAU_TO = (
+    2,
+    6,
+)  # steps beside a flat top in which a constant wave may be a pulse
 _STRAIGHT = 0.004  # of the limit: steps that differ by less are a straight line
-_VALUES, _MAX_DEVIATION = 4096, 0.1  # samples to estimate the quantization step; maximum deviation from its multiples
+_GRAIN_SAMPLES, _MAX_DEVIATION = (
+    4096,
+    0.1,
+)  # to estimate the quantization step; largest deviation from its multiples
 _BELOW_LIMIT = 0.9  # of the limit: samples above may be clipped themselves
 # Fraction of samples below the limit that equal the one before, above which a wave is flat by itself.
 _MAX_FLAT_SHARE = 0.15
@@ -113,8 +119,8 @@ def _grain(wave: _Array, first: _Places) -> float:
     """Estimate the quantization step of a wave from the samples around its first run; 0 if it is too fine."""
     if not len(first):
         return 0.0
-    start = max(int(first[0]) - _VALUES // 2, 0)
-    gaps = np.diff(np.sort(wave[start : start + _VALUES].astype(np.float64)))
+    start = max(int(first[0]) - _GRAIN_SAMPLES // 2, 0)
+    gaps = np.diff(np.sort(wave[start : start + _GRAIN_SAMPLES].astype(np.float64)))
     gaps = gaps[gaps > 0]
     if not len(gaps):
         return 0.0
@@ -142,13 +148,13 @@ def _is_cut_from(wave: _Array, edge: _Places, direction: int, sizes: _Places, gr
     last, middle, early = one, two - one, three - two
     smooth = (last > 0) & (middle >= _MIN_STEPS * grain) & (middle > 0) & (early != 0)
     smooth &= (last <= np.maximum(middle, early)) & (early <= _GROWTH * middle)
-    drops_enough = drop(np.minimum((sizes + 1) // 2, REACH)) >= np.maximum(_ROUND * limit, _GRAINS * grain)
+    drops_enough = drop(np.minimum((sizes + 1) // 2, REACH)) >= np.maximum(_MIN_DROP * limit, _MIN_DROP_QUANTA * grain)
     # The flank of an interpolated pulse is a straight line, or very short, and leads to another flat part.
-    side = wave[np.clip(edge[:, None] + direction * np.arange(2, _LATER + 3), 0, len(wave) - 1)]
+    side = wave[np.clip(edge[:, None] + direction * np.arange(2, _PLATEAU_TO + 3), 0, len(wave) - 1)]
     flat = (side[:, 1:] == side[:, :-1]) & (side[:, 1:] != limit[:, None])
     straight = np.abs(middle - early) <= _STRAIGHT * limit
-    smooth &= ~(flat[:, :_SOON].any(axis=1) | straight & flat.any(axis=1))
-    found: npt.NDArray[np.bool_] = inside & smooth & drops_enough & (three / 3 * sizes / 4 >= _BEYOND * limit)
+    smooth &= ~(flat[:, :_PLATEAU_FROM].any(axis=1) | straight & flat.any(axis=1))
+    found: npt.NDArray[np.bool_] = inside & smooth & drops_enough & (three / 3 * sizes / 4 >= _MIN_OVERSHOOT * limit)
     return found
 
 

@@ -34,7 +34,7 @@ _RISE, _RISEN_LEVEL = 50, 0.03  # columns within which a burst comes to within 1
 
 _DROPOUT = 3  # minimum length in columns; half a period of the lowest notes is shorter
 _MAX_GAPS = 3  # more gaps in a window are its rhythm
-_BESIDE = 3  # columns before and after a gap that must contain sound
+_CONTEXT_COLUMNS = 3  # columns before and after a gap that must contain sound
 _MIN_POWER = 1e-5  # mean square: -50 dBFS
 _MIN_STOP = 20  # columns: a longer gap is a stop of the music, unless it begins abruptly
 _ABRUPT_JUMP = 0.1  # minimum jump into an abrupt gap, relative to the level before
@@ -222,18 +222,18 @@ def _find_gaps(measure: SongMeasure) -> tuple[np.ndarray, np.ndarray]:
     one quantization step from its resting value.
     """
     start, stop = _runs(measure.still)
-    long = (stop - start >= _DROPOUT) & (start > _BESIDE) & (stop + _BESIDE < measure.columns)
+    long = (stop - start >= _DROPOUT) & (start > _CONTEXT_COLUMNS) & (stop + _CONTEXT_COLUMNS < measure.columns)
     start, stop = start[long], stop[long]
     total = np.concatenate([[0.0], np.cumsum(measure.energy, dtype=np.float64)])
     # The columns at the edges are part sound, part gap.
-    before = total[start - 1] - total[start - 1 - _BESIDE]
-    after = total[stop + 1 + _BESIDE] - total[stop + 1]
-    loud = np.minimum(before, after) >= _BESIDE * _MIN_POWER
+    before = total[start - 1] - total[start - 1 - _CONTEXT_COLUMNS]
+    after = total[stop + 1 + _CONTEXT_COLUMNS] - total[stop + 1]
+    loud = np.minimum(before, after) >= _CONTEXT_COLUMNS * _MIN_POWER
     # The last step into a gap is in the column before, or in the first column of the gap.
     jump = np.where(measure.last_step[start] > 0, measure.last_step[start], measure.last_step[start - 1])
-    grain = np.minimum.reduce([measure.min_step[start - back] for back in range(_BESIDE + 1)])
+    grain = np.minimum.reduce([measure.min_step[start - back] for back in range(_CONTEXT_COLUMNS + 1)])
     own = (grain >= _COARSE_STEP) & (jump <= _MAX_OWN_STEPS * grain)
-    decayed = (stop - start >= _MIN_STOP) & (jump <= _ABRUPT_JUMP * np.sqrt(before / _BESIDE))
+    decayed = (stop - start >= _MIN_STOP) & (jump <= _ABRUPT_JUMP * np.sqrt(before / _CONTEXT_COLUMNS))
     abrupt = loud & ~own & ~decayed
     return start[abrupt], stop[abrupt]
 

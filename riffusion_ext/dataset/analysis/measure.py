@@ -65,7 +65,7 @@ class SongMeasure:
         Fraction of the file's samples that are clipped at its own limit.
     still : np.ndarray [shape=(T,), bool]
         Whether the mixed samples are constant.
-    last_step, least_step : np.ndarray [shape=(T,), float32]
+    last_step, min_step : np.ndarray [shape=(T,), float32]
         Last and smallest nonzero difference between consecutive mixed samples; 0 and infinity if there is none.
     chroma : np.ndarray [shape=(12,), float64]
         Strength of the pitch classes, C first.

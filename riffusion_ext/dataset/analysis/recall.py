@@ -21,7 +21,7 @@ __all__ = ["Recall", "partials"]
 _Array = npt.NDArray[np.float32]
 
 _PER_FRAME = 2  # blocks of four columns: 80 ms
-_SIDE, _MEMORY = 30, 375  # frames
+_SIDE_FRAMES, _MEMORY_FRAMES = 30, 375  # frames
 _CHUNK = 128  # frames processed at once; fixed, so that rounding does not depend on the pieces
 _LOUDNESS_FRAMES = 12  # frames to each side in which the loudest band is the reference
 _SOFT = 0.316  # added to magnitudes ** 0.25 relative to that band: 40 dB below it hardly counts
@@ -46,7 +46,7 @@ class Recall:
         self._rest: _Array | None = None  # a block that does not fill a frame yet
         self._frames: _Array | None = None  # frames without a pattern, and those around the first of them
         self._patterns: _Array | None = None  # patterns from frame `_first` on
-        self._first = -_MEMORY
+        self._first = -_MEMORY_FRAMES
         self._lead = 0  # number of `_frames` that have a pattern
         self._known = 0  # number of patterns so far
         self._found: list[_Array] = []
@@ -61,7 +61,7 @@ class Recall:
         frames = blocks[:whole].reshape(-1, _PER_FRAME, blocks.shape[1]).mean(axis=1)
         self._frames = frames if self._frames is None else np.concatenate([self._frames, frames])
         self._add_patterns(len(self._frames) - _LOUDNESS_FRAMES)
-        self._compare_until(self._known - _MEMORY)
+        self._compare_until(self._known - _MEMORY_FRAMES)
 
     def finish(self) -> _Array:
         """Return how little of what follows was heard before, and of what came before is heard after: [2, blocks].
@@ -83,7 +83,7 @@ class Recall:
         """Convert the held frames before `stop` to patterns of unit length."""
         assert self._frames is not None
         if self._patterns is None:
-            self._patterns = np.zeros((_MEMORY, self._frames.shape[1]), np.float32)  # silence before the song
+            self._patterns = np.zeros((_MEMORY_FRAMES, self._frames.shape[1]), np.float32)  # silence before the song
         if stop <= self._lead:
             return
         loudest = np.pad(self._frames.max(axis=1), _LOUDNESS_FRAMES)
@@ -101,16 +101,16 @@ class Recall:
     def _compare_until(self, stop: int) -> None:
         """Compare the sides of all frames before `stop`, in whole chunks until the song ends."""
         assert self._patterns is not None
-        begin = self._first + _MEMORY
+        begin = self._first + _MEMORY_FRAMES
         while begin + _CHUNK <= stop or (stop == self._known and begin < stop):
-            held = self._patterns[begin - _MEMORY - self._first :][: _CHUNK + 2 * _MEMORY]
-            padded = np.pad(held, ((0, _CHUNK + 2 * _MEMORY - len(held)), (0, 0)))
-            first = min(begin, _MEMORY)  # frames before the chunk that belong to the song
-            after = min(self._known - begin, _CHUNK + _MEMORY)
+            held = self._patterns[begin - _MEMORY_FRAMES - self._first :][: _CHUNK + 2 * _MEMORY_FRAMES]
+            padded = np.pad(held, ((0, _CHUNK + 2 * _MEMORY_FRAMES - len(held)), (0, 0)))
+            first = min(begin, _MEMORY_FRAMES)  # frames before the chunk that belong to the song
+            after = min(self._known - begin, _CHUNK + _MEMORY_FRAMES)
             self._found.append(_compare(padded, first, after)[:, : min(_CHUNK, self._known - begin)])
             begin += _CHUNK
-        self._patterns = self._patterns[begin - _MEMORY - self._first :].copy()
-        self._first = begin - _MEMORY
+        self._patterns = self._patterns[begin - _MEMORY_FRAMES - self._first :].copy()
+        self._first = begin - _MEMORY_FRAMES
 
 
 def _compare(patterns: _Array, before: int, after: int) -> _Array:
@@ -118,16 +118,16 @@ def _compare(patterns: _Array, before: int, after: int) -> _Array:
 
     `before` frames ahead of the chunk and `after` frames from its first one on belong to the song.
     """
-    rows = slice(_MEMORY - _SIDE, _MEMORY + _CHUNK + _SIDE)
-    best = _largest_in_runs(patterns[rows] @ patterns.T, _MEMORY)  # over the memory that begins at each frame
-    frame, step = np.arange(_CHUNK), np.arange(1, _SIDE)[:, None]
+    rows = slice(_MEMORY_FRAMES - _SIDE_FRAMES, _MEMORY_FRAMES + _CHUNK + _SIDE_FRAMES)
+    best = _largest_in_runs(patterns[rows] @ patterns.T, _MEMORY_FRAMES)  # over the memory that begins at each frame
+    frame, step = np.arange(_CHUNK), np.arange(1, _SIDE_FRAMES)[:, None]
     found = np.zeros((2, _CHUNK), np.float32)
-    for side, at, memory in ((0, frame + step, frame), (1, frame - 1 - step, frame + _MEMORY)):
+    for side, at, memory in ((0, frame + step, frame), (1, frame - 1 - step, frame + _MEMORY_FRAMES)):
         inside = (at >= -before) & (at < after)
-        likeness = best[np.where(inside, at, 0) + _SIDE, memory]
+        likeness = best[np.where(inside, at, 0) + _SIDE_FRAMES, memory]
         found[side] = np.where(inside, 1.0 - likeness, 0.0).sum(axis=0) / np.maximum(inside.sum(axis=0), 1)
     remembered = np.stack([frame + before, after - frame])  # frames; too few near the ends of a song
-    return found * np.minimum(remembered / _SIDE, 1.0).astype(np.float32)
+    return found * np.minimum(remembered / _SIDE_FRAMES, 1.0).astype(np.float32)
 
 
 def _largest_in_runs(values: _Array, length: int) -> _Array:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 __all__ = ["repair_encoding"]
 
-_SIGNS = (
+_LATIN_PUNCTUATION = (
     "\u00ab\u00bb\u00a1\u00bf\u2018\u2019\u201c\u201d\u201e\u2013"
     "\u2014\u2026\u00b0\u00b4\u00b7\u00a9\u00ae\u2122\u00a7\u00b9\u00b2\u00b3\u00bd\u00bc\u00be\u20ac"
 )
@@ -118,7 +118,7 @@ def _detect_encoding(text: str) -> str:
     if _is_japanese(_decode(data, "cp932")):
         return "cp932"
     latin = _decode(data, "cp1252")
-    longest = max(map(len, re.findall(rf"[^\x00-\x7f{_SIGNS}]+", latin)), default=0)
+    longest = max(map(len, re.findall(rf"[^\x00-\x7f{_LATIN_PUNCTUATION}]+", latin)), default=0)
     accented = sum(character.isalpha() and not character.isascii() for character in latin)
     all_accented = accented >= 2 and sum(byte > 0x7F for byte in data) >= _MIN_RUN and not re.search("[A-Za-z]", latin)
     if not latin or longest >= _MIN_RUN or all_accented:
@@ -143,7 +143,7 @@ def _cyrillic_score(text: str) -> float:
     cyrillic = [word for word in words if any(not character.isascii() for character in word)]
     if not cyrillic or any(not (word.islower() or word.isupper() or word.istitle()) for word in cyrillic):
         return -math.inf
-    if re.search(rf"[^\x00-\x7f\w{_SIGNS}№\s]", text):
+    if re.search(rf"[^\x00-\x7f\w{_LATIN_PUNCTUATION}№\s]", text):
         return -math.inf
     letters = "".join(cyrillic).lower()
     total = sum(_FREQUENCY.values())

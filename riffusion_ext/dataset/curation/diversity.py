@@ -14,7 +14,7 @@ import numpy as np
 
 __all__ = ["choose_diverse"]
 
-_PART = 512  # maximum number of windows of a song that share a turn
+_MAX_GROUP_WINDOWS = 512  # maximum number of windows of a song that share a turn
 _BLOCK = 4096  # chosen points per matrix product
 
 
@@ -85,7 +85,7 @@ def _cells(song: np.ndarray, target: int) -> list[tuple[np.ndarray, int]]:
         return [(np.concatenate(songs[a:b]), 1) for a, b in pairwise(edges)]
     cells = []
     for windows, quota in zip(songs, _quotas([len(windows) for windows in songs], target), strict=True):
-        parts = np.array_split(windows, min(-(-len(windows) // _PART), quota))
+        parts = np.array_split(windows, min(-(-len(windows) // _MAX_GROUP_WINDOWS), quota))
         cells += list(zip(parts, _quotas([len(part) for part in parts], quota), strict=True))
     return cells
 

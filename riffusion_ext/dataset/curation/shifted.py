@@ -25,12 +25,12 @@ from riffusion_ext.dataset.analysis.levels import BANDS, HOP, decibels, powers
 __all__ = ["Shifted", "find_shifted"]
 
 _LAG = 2  # frames over which a rise is measured: 160 ms
-_DETAIL = 4  # words per frame
+_WORDS_PER_FRAME = 4  # words per frame
 _RISE = 1.0  # dB by which a band must rise more than its neighbour
 _RANGE_DB = 25.0  # below the mean level of the window, down to which levels are used
-_SAMPLE = 2  # one of this many words is used, chosen by its hash
+_WORD_SAMPLING = 2  # one of this many words is used, chosen by its hash
 _MAX_WINDOWS_PER_WORD = 64  # more common words are left out
-_HUBS = 8  # the best windows with a word are compared with all others that have it
+_MAX_REFERENCE_WINDOWS = 8  # the best windows with a word are compared with all others that have it
 _MAX_PAIRS = 1 << 24  # maximum number of such pairs; if there are more, words are sampled
 _OFFSET_TOLERANCE = 8  # columns by which equal offsets may differ
 _MIN_VOTES = 4  # words that must agree on an offset
@@ -126,7 +126,7 @@ def _entries(levels: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarr
     begins = np.flatnonzero(np.diff(words, prepend=-1))
     counts = np.diff(begins, append=len(words))
     useful = (counts > 1) & (counts <= _MAX_WINDOWS_PER_WORD)
-    pairs = int(np.minimum(counts[useful], _HUBS).astype(np.int64) @ counts[useful])
+    pairs = int(np.minimum(counts[useful], _MAX_REFERENCE_WINDOWS).astype(np.int64) @ counts[useful])
     if pairs > _MAX_PAIRS:
         useful &= _hash(words[begins]) < (1 << 32) * _MAX_PAIRS // pairs
     place = (keys[np.repeat(useful, counts)] & np.uint64((1 << 33) - 1)).astype(np.int64)
@@ -142,18 +142,18 @@ def _words(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     floor = power.sum(axis=2).mean(axis=1) * np.float32(10.0 ** (-_RANGE_DB / 10.0))
     height = decibels(power, floor[:, None, None])
     rise = np.diff(height[:, _LAG:] - height[:, :-_LAG], axis=2)
-    bits = np.zeros((len(levels), (rise.shape[1] - 1) * _DETAIL, BANDS), bool)
-    for part in range(_DETAIL):
-        share = np.float32(part / _DETAIL)
-        bits[:, part::_DETAIL, : BANDS - 1] = (1 - share) * rise[:, :-1] + share * rise[:, 1:] > _RISE
+    bits = np.zeros((len(levels), (rise.shape[1] - 1) * _WORDS_PER_FRAME, BANDS), bool)
+    for part in range(_WORDS_PER_FRAME):
+        share = np.float32(part / _WORDS_PER_FRAME)
+        bits[:, part::_WORDS_PER_FRAME, : BANDS - 1] = (1 - share) * rise[:, :-1] + share * rise[:, 1:] > _RISE
     half = np.packbits(bits, axis=2).astype(np.uint32) @ np.array([256, 1], np.uint32)
-    now, later = half[:, : -_LAG * _DETAIL], half[:, _LAG * _DETAIL :]
+    now, later = half[:, : -_LAG * _WORDS_PER_FRAME], half[:, _LAG * _WORDS_PER_FRAME :]
     words = (now << np.uint32(15)) | (later >> np.uint32(1))  # the last bit of each half is 0
     fresh = np.ones(words.shape, bool)
     fresh[:, 1:] = words[:, 1:] != words[:, :-1]
-    sampled = _hash(words) % _SAMPLE == 0
+    sampled = _hash(words) % _WORD_SAMPLING == 0
     window, place = np.nonzero(fresh & sampled & (now != 0) & (later != 0))
-    return words[window, place], window, place * (HOP // _DETAIL)
+    return words[window, place], window, place * (HOP // _WORDS_PER_FRAME)
 
 
 def _hash(words: np.ndarray) -> np.ndarray:
@@ -173,7 +173,7 @@ def _offsets(
     span_columns, songs = int(place.max(initial=0)) + 1, int(song.max()) + 1
     begins_of = np.repeat(begins[:-1], np.diff(begins))
     found = []
-    for hub in range(_HUBS):
+    for hub in range(_MAX_REFERENCE_WINDOWS):
         later = np.flatnonzero(begins_of + hub < np.arange(len(place)))
         best = begins_of[later] + hub
         one, other = song[window[best]], song[window[later]]

@@ -22,7 +22,7 @@ from riffusion_ext.dataset.slicing.windows import window_starts
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.files.paths import shorten_name
 
-__all__ = ["SongRecord", "cut_song", "draw_windows", "loudest_cell"]
+__all__ = ["SongRecord", "draw_windows", "largest_magnitude", "slice_song"]
 
 _Array = npt.NDArray[np.float32]
 _MAX_STEM_LENGTH = 80
@@ -74,12 +74,12 @@ class SongRecord:
     notes: list[str] = field(default_factory=list)
 
 
-def loudest_cell(song: Song, settings: SliceSettings, tick: Tick) -> float:
+def largest_magnitude(song: Song, settings: SliceSettings, tick: Tick) -> float:
     """Return the largest mel magnitude of a song, to draw several songs on one scale."""
     return max((float(mel.max()) for mel in mel_of_song(song.path, settings.params, tick)), default=0.0)
 
 
-def cut_song(
+def slice_song(
     song: Song, digest: str, settings: SliceSettings, folder: Path, tick: Tick, max_value: float | None = None
 ) -> SongRecord:
     """Measure a song, slice it into windows and write their images.
@@ -158,7 +158,7 @@ def draw_windows(
     starts
         First column of each window, ascending.
     song, settings, folder, tick
-        As in :func:`cut_song`.
+        As in :func:`slice_song`.
     max_value
         Magnitude of black; None for the loudest cell of each window.
 

@@ -24,8 +24,8 @@ __all__ = ["phase_from_magnitude"]
 
 _HANN_GAMMA = 0.25645  # Gaussian of the same width as a Hann window: gamma = 0.25645 * win_length ** 2 (Prusa, 2017)
 _FLOOR = 1e-8  # relative magnitude below which a cell is silent
-_NONE = -1e30  # loudness of an edge that leaves the image
-_TIE = 0.2  # loudness of an edge: that of its quieter cell plus a fifth of its louder one
+_NO_EDGE = -1e30  # loudness of an edge that leaves the image
+_LOUDER_CELL_WEIGHT = 0.2  # loudness of an edge: that of its quieter cell plus a fifth of its louder one
 
 
 def phase_from_magnitude(
@@ -149,13 +149,15 @@ def _offsets(parts: list[_Trees]) -> list[torch.Tensor]:
         u, v, step, weight = part.edges
         edges.append((u + base, v + base, step, weight))
         if number + 1 < len(parts):
-            edges.append(_seam(part, parts[number + 1], base))
+            edges.append(_edges_between_shares(part, parts[number + 1], base))
         base += part.count
     offset = join(base, *(torch.cat(column) for column in zip(*edges, strict=True)))
     return list(torch.split(offset, [part.count for part in parts]))
 
 
-def _seam(part: _Trees, following: _Trees, base: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def _edges_between_shares(
+    part: _Trees, following: _Trees, base: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the edges from the last frame of a share to the first of the next."""
     u, v = part.component.view(part.shape)[:, -1], following.component.view(following.shape)[:, 0]
     step = part.last_step + part.delta.view(part.shape)[:, -1] - following.delta.view(following.shape)[:, 0]
@@ -190,12 +192,12 @@ def _steps(log: torch.Tensor, grid: FrameGrid) -> tuple[torch.Tensor, torch.Tens
 
 def _loudness(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the loudness of the edges from each cell to the next frame and to the next bin: two [B, T, K]."""
-    to_frame, to_bin = torch.full_like(log, _NONE), torch.full_like(log, _NONE)
+    to_frame, to_bin = torch.full_like(log, _NO_EDGE), torch.full_like(log, _NO_EDGE)
     for edge, a, b in (
         (to_frame[:, :-1], log[:, 1:], log[:, :-1]),
         (to_bin[..., :-1], log[..., 1:], log[..., :-1]),
     ):
-        torch.add(torch.minimum(a, b), torch.maximum(a, b), alpha=_TIE, out=edge)
+        torch.add(torch.minimum(a, b), torch.maximum(a, b), alpha=_LOUDER_CELL_WEIGHT, out=edge)
     return to_frame, to_bin
 
 
@@ -217,7 +219,7 @@ def _louder_side(
     step: torch.Tensor, weight: torch.Tensor, distance: int, *, dim: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Select the louder of the next and the previous edge: its weight, offset, and the phase from there."""
-    previous_weight, previous_step = torch.full_like(weight, _NONE), torch.zeros_like(step)
+    previous_weight, previous_step = torch.full_like(weight, _NO_EDGE), torch.zeros_like(step)
     length = weight.shape[dim] - 1
     previous_weight.narrow(dim, 1, length).copy_(weight.narrow(dim, 0, length))
     previous_step.narrow(dim, 1, length).copy_(step.narrow(dim, 0, length))

@@ -50,7 +50,7 @@ def test_clear_grooves_have_the_right_tempo_with_high_confidence(style: str, tem
     assert beats.confidence >= MIN_CONFIDENCE
 
 
-def test_confident_tempi_are_almost_always_right() -> None:
+def test_confident_tempos_are_almost_always_right() -> None:
     sure, right = 0, 0
     for number, style in enumerate(STYLES):
         tempo = style.tempos[number % len(style.tempos)] + 1.5
@@ -89,7 +89,7 @@ def test_songs_without_a_single_tempo_have_low_confidence(sound: Callable[[], np
 
 
 @pytest.mark.parametrize(("first", "then", "sure"), [(122, 122, True), (122, 140, False), (140, 122, False)])
-def test_song_with_two_tempi_has_low_tempo_confidence(first: float, then: float, sure: bool) -> None:
+def test_song_with_two_tempos_has_low_tempo_confidence(first: float, then: float, sure: bool) -> None:
     parts = [play(Groove(BY_NAME["house"], tempo, 31), 20.0) for tempo in (first, then)]
     beats = heard(np.concatenate(parts))
     assert (beats.confidence >= MIN_CONFIDENCE) == sure

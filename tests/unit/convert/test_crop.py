@@ -109,8 +109,8 @@ def test_fixed_cut_lasts_the_requested_number_of_steps(columns: int, width: int)
 def test_method_every_finds_a_beat_for_each_image() -> None:
     cropper = Cropper(CropSettings("every"))
     decisions = [cropper.decide(drum_image(bpm, phase), PARAMS) for bpm, phase in ((100, 0.1), (125, 0.3))]
-    tempi = [decision.cut.tempo for decision in decisions if decision.cut]
-    assert tempi == [pytest.approx(100, abs=0.3), pytest.approx(125, abs=0.3)]
+    tempos = [decision.cut.tempo for decision in decisions if decision.cut]
+    assert tempos == [pytest.approx(100, abs=0.3), pytest.approx(125, abs=0.3)]
     assert [decision.cut.start for decision in decisions if decision.cut] == [
         pytest.approx(0.1, abs=0.02),
         pytest.approx(0.3, abs=0.02),

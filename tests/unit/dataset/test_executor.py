@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from riffusion_ext.dataset import executor
-from riffusion_ext.dataset.executor import Task, cut_songs
+from riffusion_ext.dataset.executor import Task, slice_songs
 from riffusion_ext.dataset.pipeline import Progress, build
 from riffusion_ext.dataset.settings import DatasetSettings, SliceSettings
 from riffusion_ext.dataset.songs import Song
@@ -50,7 +50,7 @@ def test_one_job_or_missing_joblib_runs_in_this_process(monkeypatch: pytest.Monk
 def test_songs_are_processed_lazily(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
     monkeypatch.setattr(executor, "_process", lambda task: begun.append(task.song.name))
-    results = cut_songs(tasks("a", "b", "c"), jobs=1)
+    results = slice_songs(tasks("a", "b", "c"), jobs=1)
     next(results)
     results.close()
     assert begun == ["a"]

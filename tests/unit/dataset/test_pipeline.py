@@ -167,7 +167,7 @@ def test_second_run_neither_reads_songs_nor_writes_files(
     before = tree(out)
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != "lock"}
     monkeypatch.setattr(
-        "riffusion_ext.dataset.slicing.slice_song.cut_song", None
+        "riffusion_ext.dataset.slicing.slice_song.slice_song", None
     )  # calling it would be reported as an error of the song
     built = build(collection, out, narrow, jobs=1)
     assert (built.resumed, built.failed, built.exported.written) == (3, [], 0)
@@ -180,8 +180,8 @@ def test_level_of_the_set_is_measured_only_once(
 ) -> None:
     settings = with_slicing(narrow, scale="set")
     before = build(collection, out, settings, jobs=1).manifest
-    monkeypatch.setattr("riffusion_ext.dataset.slicing.slice_song.loudest_cell", None)
-    monkeypatch.setattr("riffusion_ext.dataset.slicing.slice_song.cut_song", None)
+    monkeypatch.setattr("riffusion_ext.dataset.slicing.slice_song.largest_magnitude", None)
+    monkeypatch.setattr("riffusion_ext.dataset.slicing.slice_song.slice_song", None)
     assert build(collection, out, settings, jobs=1).manifest == before
 
 
@@ -190,7 +190,7 @@ def test_changed_curation_settings_only_judge_again(
 ) -> None:
     build(collection, out, narrow, jobs=1)
     before = tree(out)
-    monkeypatch.setattr("riffusion_ext.dataset.slicing.slice_song.cut_song", None)
+    monkeypatch.setattr("riffusion_ext.dataset.slicing.slice_song.slice_song", None)
     built = build(collection, out, with_curation(narrow, first=2, last=0, target=5), jobs=1)
     check_whole(built, out)
     assert (built.resumed, len(built.manifest.kept)) == (3, 5)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.dataset.settings import SliceSettings
-from riffusion_ext.dataset.slicing.slice_song import SongRecord, cut_song
+from riffusion_ext.dataset.slicing.slice_song import SongRecord, slice_song
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.store import Store, record_key
 from riffusion_ext.errors import RiffusionError
@@ -33,7 +33,7 @@ def record(store: Store, make_song: MakeSong, tmp_path: Path) -> SongRecord:
     """Store a record under KEY with its images, and return it."""
     song = Song(make_song(tmp_path / "a.wav", 2.0), "a.wav")
     with store.locked():
-        made = cut_song(song, "d", SliceSettings(columns=64), store.fresh, lambda: None)
+        made = slice_song(song, "d", SliceSettings(columns=64), store.fresh, lambda: None)
         store.save_record(KEY, made)
     return made
 

@@ -14,12 +14,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from riffusion_ext.cli import main
+from riffusion_ext.ui import gradio_compat
 from tests.unit.webuis import Model, free_port, serving, webui
 
 pytestmark = pytest.mark.slow
@@ -222,3 +224,13 @@ def test_stopped_server_reports_it_and_removes_scratch_folders(tmp_path: Path) -
 def index(port: int) -> str:
     page: str = _open(f"http://127.0.0.1:{port}/").read().decode()
     return page
+
+
+def test_css_and_theme_reach_the_mounted_page() -> None:
+    with gradio_compat.page("Riffusion", "a { color: red }") as blocks:
+        pass
+    options = gradio_compat.mount_options(blocks)
+    if int(version("gradio").split(".")[0]) < 6:
+        assert (blocks.css, blocks.theme.body_text_color_subdued) == ("a { color: red }", "*neutral_500")
+    else:
+        assert (options["css"], options["theme"].body_text_color_subdued) == ("a { color: red }", "*neutral_500")

@@ -130,7 +130,7 @@ def test_every_reader_refuses_special_files(no_file: Path) -> None:
     from riffusion_ext.audio.stream import read_pieces
     from riffusion_ext.commands.shared.generation import score_of
     from riffusion_ext.commands.shared.options import UsageError
-    from riffusion_ext.dataset.captions.sidecars import beside
+    from riffusion_ext.dataset.captions.sidecars import read_sidecars
     from riffusion_ext.dataset.captions.tags import song_tags
     from riffusion_ext.generate.restore import settings_in
     from riffusion_ext.spectrogram.image import is_intact_png, read_image
@@ -143,7 +143,7 @@ def test_every_reader_refuses_special_files(no_file: Path) -> None:
     assert not is_intact_png(no_file, 1, 1)
     assert song_tags(no_file).fields == {}
     no_file.rename(no_file.with_suffix(".json"))
-    fields, notes = beside(no_file.with_suffix(".mp3"))
+    fields, notes = read_sidecars(no_file.with_suffix(".mp3"))
     assert fields == {}
     assert "not a file" in notes[0]
 

@@ -120,7 +120,7 @@ def test_every_cluster_is_represented() -> None:
 
 
 def test_choice_from_a_long_song_is_spread_over_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diversity, "_PART", 25)
+    monkeypatch.setattr(diversity, "_MAX_GROUP_WINDOWS", 25)
     chosen = choose_diverse(points(200, 1), np.zeros(200, int), 16)
     assert np.bincount(chosen // 25, minlength=8).tolist() == [2] * 8
 

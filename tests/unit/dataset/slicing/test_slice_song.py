@@ -13,7 +13,7 @@ from PIL import Image
 from riffusion_ext.audio import AudioClip, read_audio, write_audio
 from riffusion_ext.dataset.settings import SliceSettings
 from riffusion_ext.dataset.slicing import slice_song as cutting
-from riffusion_ext.dataset.slicing.slice_song import SongRecord, cut_song, loudest_cell
+from riffusion_ext.dataset.slicing.slice_song import SongRecord, largest_magnitude, slice_song
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.errors import AudioError
 from riffusion_ext.metadata import read_record
@@ -26,7 +26,7 @@ EDGE = 6  # columns at both ends where the STFT window extends past the excerpt
 
 def cut(path: Path, folder: Path, settings: SliceSettings, max_value: float | None = None) -> SongRecord:
     folder.mkdir(exist_ok=True)
-    return cut_song(Song(path, path.name), "digest", settings, folder, lambda: None, max_value)
+    return slice_song(Song(path, path.name), "digest", settings, folder, lambda: None, max_value)
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -79,7 +79,7 @@ def test_odd_song_names_give_plain_file_names(name: str, make_song: MakeSong, tm
     plain = make_song(tmp_path / "plain.wav", 0.7)
     song = Song(plain, f"{name}.wav")
     (tmp_path / "out").mkdir()
-    (file,) = cut_song(song, "", SliceSettings(columns=64), tmp_path / "out", lambda: None).files
+    (file,) = slice_song(song, "", SliceSettings(columns=64), tmp_path / "out", lambda: None).files
     assert file.isascii()
     assert len(file) < 120
     assert file[0].isalnum()
@@ -90,7 +90,7 @@ def test_songs_of_the_same_sound_and_stem_do_not_share_images(make_song: MakeSon
     (tmp_path / "out").mkdir()
     settings = SliceSettings(columns=64)
     files = [
-        cut_song(Song(path, name), "", settings, tmp_path / "out", lambda: None).files
+        slice_song(Song(path, name), "", settings, tmp_path / "out", lambda: None).files
         for name in ("one/a.wav", "two/a.wav")
     ]
     assert set(files[0]).isdisjoint(files[1])
@@ -113,7 +113,7 @@ def test_scale_sets_the_level_per_window_song_or_set(make_song: MakeSong, tmp_pa
     assert len(set(window.blacks)) == 3
     assert all(pixels(tmp_path / "window" / file).min() == 0 for file in window.files)
     of_song = cut(song, tmp_path / "song", replace(settings, scale="song"))
-    loudest = loudest_cell(Song(song, "a.wav"), settings, _nothing)
+    loudest = largest_magnitude(Song(song, "a.wav"), settings, _nothing)
     assert of_song.blacks == pytest.approx([loudest] * 3)
     assert loudest >= max(window.blacks)
     of_set = cut(song, tmp_path / "set", replace(settings, scale="set"), max_value=2 * loudest)
@@ -221,7 +221,7 @@ def test_error_in_the_progress_callback_leaves_complete_images(make_song: MakeSo
 
     (tmp_path / "out").mkdir()
     with pytest.raises(KeyboardInterrupt):
-        cut_song(Song(song, "a.wav"), "", SliceSettings(columns=64), tmp_path / "out", tick)
+        slice_song(Song(song, "a.wav"), "", SliceSettings(columns=64), tmp_path / "out", tick)
     images = list((tmp_path / "out").iterdir())
     assert len(images) == 2
     assert all(pixels(path).shape == (512, 64, 3) for path in images)

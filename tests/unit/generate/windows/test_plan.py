@@ -21,7 +21,7 @@ RATE, HOP = PARAMS.sample_rate, PARAMS.hop_length
 
 widths = st.integers(1, 16).map(lambda n: 64 * n)
 lengths = st.one_of(st.floats(0.02, 30.0), st.floats(0.02, 1500.0))
-tempi = st.one_of(st.integers(40, 240).map(float), st.floats(40.0, 240.0))
+tempos = st.one_of(st.integers(40, 240).map(float), st.floats(40.0, 240.0))
 
 
 def score_of(seconds: float, **values: object) -> Score:
@@ -110,7 +110,7 @@ def test_part_of_a_song_starts_on_its_sample(total: int, start: float, duration:
 
 
 @settings(deadline=None)
-@given(bars=st.integers(1, 200), bpm=tempi, beats=st.integers(2, 7), rate=st.sampled_from([22050, 44100, 48000]))
+@given(bars=st.integers(1, 200), bpm=tempos, beats=st.integers(2, 7), rate=st.sampled_from([22050, 44100, 48000]))
 def test_bars_have_their_exact_length(bars: int, bpm: float, beats: int, rate: int) -> None:
     first = max(1, bars // 3)
     keyframes = (Keyframe("a", bars=first), Keyframe("b", bars=bars - first))
