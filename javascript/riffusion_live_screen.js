@@ -29,18 +29,18 @@
                 '<canvas class="riffusion-live-picture" tabindex="0" role="img"></canvas>' +
                 '<div class="riffusion-live-meter" role="meter" aria-valuemin="0"><div></div></div>' +
                 '<p class="riffusion-live-ahead"></p><p class="riffusion-live-now"></p>' +
-                '<p class="riffusion-live-said" role="status"></p>' +
+                '<p class="riffusion-live-status" role="status"></p>' +
                 '<div class="riffusion-live-row"><button type="button" disabled></button>' +
                 '<label><span></span> <input type="range" min="0" max="1" step="0.01" value="1"></label></div>' +
-                '<ol class="riffusion-live-queue"></ol><div class="riffusion-live-takes"></div>';
+                '<ol class="riffusion-live-queue"></ol><div class="riffusion-live-recordings"></div>';
             const find = (name) => stage.querySelector(name);
             [this.canvas, this.meter, this.button] = [find("canvas"), find(".riffusion-live-meter"), find("button")];
             this.ahead = find(".riffusion-live-ahead");
             this.now = find(".riffusion-live-now");
-            this.status = find(".riffusion-live-said");
+            this.status = find(".riffusion-live-status");
             this.volume = find("input");
             this.queue = find(".riffusion-live-queue");
-            this.recordings = find(".riffusion-live-takes");
+            this.recordings = find(".riffusion-live-recordings");
             const label = translated("Spectrogram of what is heard. Space pauses and goes on.");
             this.canvas.setAttribute("aria-label", label);
             this.meter.setAttribute("aria-label", translated("Seconds generated ahead"));

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
-from riffusion_ext.commands.shared.quiet import own_stderr
+from riffusion_ext.commands.shared.quiet import mute_library_stderr
 from riffusion_ext.signals import exit_code, finish, received_signal, stopping_signals, terminal_closed
 
 __all__ = ["build_parser", "main"]
@@ -134,7 +134,7 @@ def _run(argv: Sequence[str] | None) -> int:
     logging.basicConfig(level=logging.DEBUG if getattr(args, "verbose", False) else logging.WARNING)
     try:
         # C libraries write their own messages about damaged files. A server keeps its stderr.
-        with nullcontext() if getattr(args, "verbose", False) or args.command == "ui" else own_stderr():
+        with nullcontext() if getattr(args, "verbose", False) or args.command == "ui" else mute_library_stderr():
             return args.run(args)
     except UsageError as error:
         parser.exit(2, f"riffusion-ext {args.command}: error: {error}\n")

@@ -182,7 +182,7 @@ class Job:
             cause = _drop_tracebacks(error)
         del work
         if (problem := find_json_error(result)) is not None:
-            cause, result = RiffusionError(f"what came of this cannot be told: {problem}"), None
+            cause, result = RiffusionError(f"the result is not valid JSON: {problem}"), None
         with self._lock:
             self.result, self.cause = result, cause
             complete = result is not None and result.get("complete", True)

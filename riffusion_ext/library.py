@@ -121,7 +121,7 @@ class ClipLibrary:
         self._temporary_bytes = temporary_bytes
         self._lifetime, self._clock = lifetime, clock
         self._expires: dict[str, float] = {}
-        self._promised_files = self._promised_bytes = 0
+        self._reserved_files = self._reserved_bytes = 0
         self._sizes: dict[str, int] = {}
         self._bytes = 0
         self._records: OrderedDict[str, ClipRecord] = OrderedDict()
@@ -165,8 +165,8 @@ class ClipLibrary:
             if reservation is not None:
                 reservation.files, reservation.size = reservation.files - files, reservation.size - part
                 reservation.ids.append(id_)
-            self._promised_files -= files
-            self._promised_bytes -= part
+            self._reserved_files -= files
+            self._reserved_bytes -= part
             self._records[id_] = record
             if infotext:
                 self._by_infotext[infotext] = id_
@@ -191,8 +191,8 @@ class ClipLibrary:
         """
         with self._lock:
             removed = [] if force else self._evict(files, size)
-            self._promised_files += files
-            self._promised_bytes += size
+            self._reserved_files += files
+            self._reserved_bytes += size
         for old in removed:
             _delete_if_temporary(old)
         return Reservation(self, files, size)
@@ -226,8 +226,8 @@ class ClipLibrary:
     def _evict(self, files: int, size: int) -> list[ClipRecord]:
         """Remove the oldest records until there is space for so many files and bytes; return them."""
         # A limit that is not asked for may be exceeded already, by forced reservations.
-        files += len(self._records) + self._promised_files - self._capacity if files else 0
-        size += self._bytes + self._promised_bytes - self._temporary_bytes if size else 0
+        files += len(self._records) + self._reserved_files - self._capacity if files else 0
+        size += self._bytes + self._reserved_bytes - self._temporary_bytes if size else 0
         if files <= 0 and size <= 0:
             return []
         now = self._clock()
@@ -261,8 +261,8 @@ class ClipLibrary:
     def _release(self, reservation: Reservation, *, keep: bool) -> None:
         removed = []
         with self._lock:
-            self._promised_files -= reservation.files
-            self._promised_bytes -= reservation.size
+            self._reserved_files -= reservation.files
+            self._reserved_bytes -= reservation.size
             reservation.files = reservation.size = 0
             for id_ in filter(self._records.__contains__, reservation.ids):
                 if not keep:

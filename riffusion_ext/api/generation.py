@@ -157,7 +157,7 @@ def store_image(service: ApiContext, image: Image.Image, params: SpectrogramPara
 def check_save(service: ApiContext, requested: bool) -> None:
     """Raise an ApiError if results should be saved, but there is no folder for them."""
     if requested and service.output is None:
-        raise ApiError(422, "save cannot be had here: there is no folder for results")
+        raise ApiError(422, "save is not available: there is no folder for results")
 
 
 def save_to_output(

@@ -39,7 +39,8 @@ __all__ = [
 ]
 
 _MIN_SIDE = 512
-"""Side to which images for generation are scaled: a long line of few pixels would fill the memory."""
+"""Shorter sides count as this many pixels in the size limit, because images for generation are scaled up to it: a long
+line of few pixels would fill the memory."""
 
 _DATA_URL = re.compile(r"data:[^,]{0,200},")
 _CHUNK = 1 << 20

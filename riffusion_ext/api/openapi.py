@@ -86,7 +86,7 @@ _REPLIES: dict[tuple[str, str], tuple[str, object]] = {
 _REFUSALS = {
     "400": "The body cannot be read at all",
     "401": "User or password are wrong",
-    "404": "There is nothing of this id",
+    "404": "Unknown or expired id",
     "408": "The body came too slowly",
     "409": "Another model is loaded than the one asked for",
     "413": "Larger than the limits allow",
@@ -96,7 +96,7 @@ _REFUSALS = {
     "429": "Too many jobs are waiting; Retry-After says when to ask again",
     "431": "The headers are too large",
     "501": "There is no model here",
-    "503": "Too much is being worked on or kept; Retry-After says when to ask again",
+    "503": "Too many jobs, or no room for results; Retry-After has the time to wait",
 }
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}

@@ -58,9 +58,9 @@ def job_json(service: ApiContext, job: Job, *, max_characters: int | None = None
             return text
         return json.dumps({**view, "result": None}, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
-        logger.exception("job %s cannot be told", job.id)
+        logger.exception("job %s cannot be shown as JSON", job.id)
         plain = {name: value for name, value in view.items() if find_json_error(value) is None}
-        error = "something of this job cannot be told; the server's log has the details"
+        error = "this job cannot be shown as JSON; the server's log has the details"
         return json.dumps({**dict.fromkeys(view), **plain, "error": error}, separators=(",", ":"))
 
 
@@ -82,7 +82,7 @@ def _submit(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
         with service.results.hold_results():
             result = work(job)
             if (problem := find_json_error(result)) is not None:  # so that its files are removed
-                raise RiffusionError(f"what came of this cannot be told: {problem}")
+                raise RiffusionError(f"the result is not valid JSON: {problem}")
             return result
 
     return service.jobs.submit(kind, lane, run)

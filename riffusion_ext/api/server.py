@@ -29,7 +29,7 @@ from riffusion_ext.api.access.gradio_gate import BODY_BYTES, GradioGate
 from riffusion_ext.api.access.login import Login
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["EVERYWHERE", "Access", "build_application", "listen", "protect", "run_until_stopped"]
+__all__ = ["ALL_INTERFACES", "Access", "build_application", "listen", "protect", "run_until_stopped"]
 
 _SAFE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -38,7 +38,7 @@ _SAFE_HEADERS = [
 ]
 _API = ("/riffusion/v1", "/run_inference", "/run_vst")
 MountPage = Callable[[FastAPI], str]
-EVERYWHERE = ("0.0.0.0", "::", "[::]", "")
+ALL_INTERFACES = ("0.0.0.0", "::", "[::]", "")
 _SHUTDOWN_S = 3
 
 
@@ -82,7 +82,7 @@ class Access:
 
     def allow_list(self) -> AllowList:
         """Return the allowed hosts and origins."""
-        everywhere = self.host in EVERYWHERE
+        everywhere = self.host in ALL_INTERFACES
         hosts = [*self.hosts] if everywhere else [_in_brackets(self.host), *self.hosts]
         return AllowList.from_names(hosts, self.origins, any_address=everywhere)
 
@@ -94,7 +94,7 @@ class Access:
     @property
     def url(self) -> str:
         """URL of the server for this machine, without the port."""
-        return f"http://{'127.0.0.1' if self.host in EVERYWHERE else _in_brackets(self.host)}"
+        return f"http://{'127.0.0.1' if self.host in ALL_INTERFACES else _in_brackets(self.host)}"
 
     def extra_credentials(self, scope: Scope) -> Mapping[str, str]:
         """Return the passwords that a request may use besides those of the pages, given its scope."""

@@ -15,12 +15,12 @@ from riffusion_ext.commands.shared.options import (
     add_params_options,
     params_of,
 )
-from riffusion_ext.commands.shared.quiet import own_stderr
+from riffusion_ext.commands.shared.quiet import mute_library_stderr
 from riffusion_ext.commands.shared.report import escape_controls, failure_line, write_json
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import user_path
 from riffusion_ext.options import dataset as options
-from riffusion_ext.options.dataset import DATASET, OPTIONS, WORK_OPTIONS
+from riffusion_ext.options.dataset import DATASET, OPTIONS, RUN_OPTIONS_BY_ID
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.signals import exit_code
 
@@ -52,7 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     _add_export(parser.add_argument_group("writing"))
     work = parser.add_argument_group("working")
-    add_control(work, WORK_OPTIONS["jobs"], "-j", type=int)
+    add_control(work, RUN_OPTIONS_BY_ID["jobs"], "-j", type=int)
     work.add_argument(
         "--cluster", default="", metavar="ADDRESS", help="address of a Dask scheduler, such as tcp://host:8786"
     )
@@ -112,8 +112,8 @@ def _add_export(group: argparse._ArgumentGroup) -> None:
     _add(group, "audio_rate", metavar="HZ")
     _add(group, "audio_seconds", metavar="S")
     group.add_argument("--no-sheet", action="store_true", help="write no contact sheet")
-    add_control(group, WORK_OPTIONS["sounds"], type=_count_or_all)
-    add_control(group, WORK_OPTIONS["verify"], type=int)
+    add_control(group, RUN_OPTIONS_BY_ID["sounds"], type=_count_or_all)
+    add_control(group, RUN_OPTIONS_BY_ID["verify"], type=int)
 
 
 def _count_or_all(text: str) -> int:
@@ -142,7 +142,7 @@ def settings_of(args: argparse.Namespace) -> DatasetSettings:
     """
     from riffusion_ext.dataset.pipeline import check_settings
 
-    for item in WORK_OPTIONS.values():
+    for item in RUN_OPTIONS_BY_ID.values():
         if getattr(args, item.id) < item.minimum:
             raise UsageError(f"{item.flag} must be {item.range_text}, got {getattr(args, item.id)}")
     values = {item.id: getattr(args, item.id) for item in OPTIONS if "command" in item.interfaces}
@@ -175,7 +175,7 @@ def _run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     out = user_path(args.out)
     printer = ProgressPrinter(quiet=args.quiet or args.json)
-    with own_stderr():
+    with mute_library_stderr():
         try:
             built = build(
                 user_path(args.songs),

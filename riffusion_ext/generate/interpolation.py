@@ -149,7 +149,7 @@ class Interpolation(Piece):
         return self.settings.start.seed
 
     def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-        """Generate all images anew; see :meth:`~riffusion_ext.generate.piece.Piece.generate`."""
+        """Generate all images from the start; see :meth:`~riffusion_ext.generate.piece.Piece.generate`."""
         requests = self._requests if limit is None else self._requests[: max(limit, 1)]
         done, total = 0, len(requests)
         images: dict[int, Image.Image] = {}

@@ -231,7 +231,7 @@ class Loop(WindowedPiece):
 
     kind = "loop"
     infotext_key = INFOTEXT_KEY
-    in_parts = False
+    reports_progress = False
     settings: LoopSettings
 
     def __init__(

@@ -46,13 +46,13 @@ class Piece(ABC):
 
     Attributes
     ----------
-    in_parts
+    reports_progress
         Whether :meth:`sound` reports progress.
     decode
         Engine and device for the sound.
     """
 
-    in_parts: ClassVar[bool] = True
+    reports_progress: ClassVar[bool] = True
 
     def __init__(self, decode: DecodeSettings | None) -> None:
         self.decode = decode or DecodeSettings()

@@ -30,7 +30,7 @@ from riffusion_ext.generate.piece import InfotextFields, WindowedPiece, short_di
 from riffusion_ext.generate.riff_settings import RiffSettings
 from riffusion_ext.generate.score.automation import Curve
 from riffusion_ext.generate.score.keyframes import Moment
-from riffusion_ext.generate.windows.blend import HOLD_RIFF
+from riffusion_ext.generate.windows.blend import GAIN_PENALTY_RIFF
 from riffusion_ext.generate.windows.plan import Plan, Window, plan_riff
 from riffusion_ext.generate.windows.preview import mel_difference, sound_of
 from riffusion_ext.generate.windows.song_images import SongImages
@@ -110,7 +110,7 @@ class Riff(WindowedPiece):
         self.dry = AudioClip(song.samples[:, first : first + self.plan.samples], song.sample_rate)
         # Both channels of a mono song are equal, and so would be the results.
         same = settings.channels == "stereo" and song.channels == 1
-        self._parts = _LAYERS["mono" if same else settings.channels]
+        self._active_layers = _LAYERS["mono" if same else settings.channels]
         self._sources: list[SongImages] = []
 
     def _plan(self, total: int) -> Plan:
@@ -143,7 +143,7 @@ class Riff(WindowedPiece):
     def _layers(self) -> Iterator[RenderFolder]:
         self._sources = []
         digest = hashlib.sha256(np.ascontiguousarray(self.dry.samples).data).hexdigest()
-        for layer in self._parts:
+        for layer in self._active_layers:
             plan = _with_seeds(self.plan, layer.seed_offset)
             generating = {"model": self._model, "steps": self.settings.steps, "sampler": self.settings.sampler}
             record = {"song": digest, "layer": layer.name, **generating}
@@ -190,8 +190,16 @@ class Riff(WindowedPiece):
             return lambda number: work.image(first + number)
 
         clips = [
-            sound_of(plan, read(work), decode, hold=HOLD_RIFF, measured=work.measured, first=first, progress=part)
-            for work, part in zip(self._works, _parts(progress, len(self._works)), strict=True)
+            sound_of(
+                plan,
+                read(work),
+                decode,
+                gain_penalty=GAIN_PENALTY_RIFF,
+                measured=work.measured,
+                first=first,
+                progress=part,
+            )
+            for work, part in zip(self._works, _split_progress(progress, len(self._works)), strict=True)
         ]
         if len(clips) == 1:
             return clips[0]
@@ -225,10 +233,12 @@ class Riff(WindowedPiece):
             return None
         self._prepare(len(plan.windows))
         clips = []
-        parts = _parts(progress, len(self._works))
+        parts = _split_progress(progress, len(self._works))
         for work, sources, part in zip(self._works, self._sources, parts, strict=True):
             more, less = (sources, work) if lost else (work, sources)
-            clips.append(mel_difference(plan, more.image, less.image, self.decode, hold=HOLD_RIFF, progress=part))
+            clips.append(
+                mel_difference(plan, more.image, less.image, self.decode, gain_penalty=GAIN_PENALTY_RIFF, progress=part)
+            )
         return double(*clips) if len(clips) == 2 else clips[0]
 
     @property
@@ -257,7 +267,7 @@ def _with_seeds(plan: Plan, offset: int) -> Plan:
     return replace(plan, windows=tuple(moved(window) for window in plan.windows)) if offset else plan
 
 
-def _parts(progress: Callable[[float], None] | None, count: int) -> list[Callable[[float], None] | None]:
+def _split_progress(progress: Callable[[float], None] | None, count: int) -> list[Callable[[float], None] | None]:
     """Return the progress functions of `count` equal parts of the whole."""
     if progress is None:
         return [None] * count

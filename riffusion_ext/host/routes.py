@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from modules import shared
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.host.allow_lists import api_allow_list, page_allow_list
 from riffusion_ext.host.base import HostObject
-from riffusion_ext.host.visitors import api_visitors, page_visitors
 from riffusion_ext.library import LIBRARY
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Routes:
         from riffusion_ext.api.routes.page import mount_media
         from riffusion_ext.generate.live.registry import JAMS
 
-        mount_media(app, LIBRARY, page_visitors())
-        mount_live(app, JAMS, page_visitors())
+        mount_media(app, LIBRARY, page_allow_list())
+        mount_live(app, JAMS, page_allow_list())
         flags = shared.cmd_opts
         if not (getattr(flags, "api", False) or getattr(flags, "nowebui", False)):
             return
@@ -58,7 +58,7 @@ class Routes:
 
         if self._api_context is None:
             self._api_context = self._new_api_context()
-        mount(app, self._api_context, credentials, allow_list=api_visitors())
+        mount(app, self._api_context, credentials, allow_list=api_allow_list())
 
     def _credentials(self) -> dict[str, str]:
         """Return the passwords of the host's API, or raise a RiffusionError if they cannot be read."""

@@ -25,14 +25,13 @@ from riffusion_ext.options.sound import CUSTOM, chosen_params, control
 from riffusion_ext.options.values import number, texts, whole
 from riffusion_ext.params import PRESETS, SpectrogramParams
 
-__all__ = ["DATASET", "OPTIONS", "WORKING", "WORK_OPTIONS", "page_values", "settings_of"]
+__all__ = ["DATASET", "OPTIONS", "RUN_OPTIONS", "RUN_OPTIONS_BY_ID", "page_values", "settings_of"]
 
 _SLICE, _CURATE, _CAPTION, _EXPORT = SliceSettings(), CurateSettings(), CaptionSettings(), ExportSettings()
 
 _PAGE = ("page",)
 _COMMAND = ("command",)
 _NO_API = ("page", "command")
-_NO_PAGE = ("command", "api")
 
 OWN_RATE = "the song's own"
 FORMAT_LABELS = {
@@ -43,7 +42,7 @@ FORMAT_LABELS = {
 }
 """Formats by their names on the page."""
 
-CUTTING: tuple[Option, ...] = (
+SLICING_OPTIONS: tuple[Option, ...] = (
     Option(
         "columns",
         "Image width",
@@ -143,7 +142,7 @@ def _threshold(id_: str, label: str, help_: str, step: float, page_bounds: tuple
     )
 
 
-CHOOSING: tuple[Option, ...] = (
+CURATION_OPTIONS: tuple[Option, ...] = (
     _check("silence_db", "Check for silence"),
     _threshold("silence_db", "Silence below (dBFS)", "windows quieter than this, in dBFS", 1, (-90, -20)),
     _check("transition", "Check for cuts"),
@@ -238,7 +237,7 @@ CAPTIONS: tuple[Option, ...] = (
     ),
 )
 
-WRITING: tuple[Option, ...] = (
+EXPORT_OPTIONS: tuple[Option, ...] = (
     Option(
         "formats",
         "For which trainer",
@@ -301,7 +300,7 @@ WRITING: tuple[Option, ...] = (
     ),
 )
 
-WORKING: tuple[Option, ...] = (
+RUN_OPTIONS: tuple[Option, ...] = (
     Option(
         "jobs",
         "",
@@ -335,11 +334,11 @@ WORKING: tuple[Option, ...] = (
 )
 """Options of the command alone, which are no settings of the training set."""
 
-WORK_OPTIONS = by_id(WORKING)
+RUN_OPTIONS_BY_ID = by_id(RUN_OPTIONS)
 
 PAGE_RATES = (OWN_RATE, "16000", "22050", "32000", "44100", "48000")
 
-OPTIONS = (*CUTTING, *CHOOSING, *CAPTIONS, *WRITING)
+OPTIONS = (*SLICING_OPTIONS, *CURATION_OPTIONS, *CAPTIONS, *EXPORT_OPTIONS)
 """Options of a training set."""
 
 DATASET = by_id(OPTIONS)

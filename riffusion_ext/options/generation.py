@@ -41,8 +41,8 @@ __all__ = [
     "SEEDS",
     "STEPS",
     "WIDTH",
+    "ApplyStyles",
     "PromptFields",
-    "Styled",
     "check_values",
     "model_params",
     "prompt_fields",
@@ -58,7 +58,7 @@ AUTOMATIC = "automatic"
 MAX_TEXT_LENGTH = 20_000
 """Maximum number of characters of a prompt or score in the API."""
 
-Styled = Callable[[str, str, Sequence[str]], tuple[str, str]]
+ApplyStyles = Callable[[str, str, Sequence[str]], tuple[str, str]]
 """Function that applies styles, by name, to a prompt and a negative prompt."""
 
 
@@ -199,12 +199,12 @@ def without_styles(prompt: str, negative: str, styles: Sequence[str]) -> tuple[s
     return prompt, negative
 
 
-def with_styles(keyframe: _Prompted, values: Mapping[str, object], styled: Styled) -> _Prompted:
+def with_styles(keyframe: _Prompted, values: Mapping[str, object], apply_styles: ApplyStyles) -> _Prompted:
     """Apply the chosen styles to the prompts of a keyframe, or of settings with a prompt of their own."""
     names = list(texts(values.get("styles")))  # a list: SD.Next takes nothing else
     if not names:
         return keyframe
-    prompt, negative = styled(keyframe.prompt, keyframe.negative, names)
+    prompt, negative = apply_styles(keyframe.prompt, keyframe.negative, names)
     return replace(keyframe, prompt=prompt, negative=negative)
 
 

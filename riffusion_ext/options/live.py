@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
 from riffusion_ext.options.generation import (
-    Styled,
+    ApplyStyles,
     check_values,
     prompt_fields,
     with_styles,
@@ -85,7 +85,7 @@ OPTIONS: tuple[Option, ...] = (
 LIVE = by_id(OPTIONS)
 
 
-def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -> JamSettings:
+def settings_of(values: Mapping[str, object], apply_styles: ApplyStyles = without_styles) -> JamSettings:
     """Convert values of the options to settings.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
@@ -105,4 +105,4 @@ def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -
         width=whole(values["width"]),
         overlap=whole(values["overlap"]),
     )
-    return with_styles(settings, values, styled)
+    return with_styles(settings, values, apply_styles)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from riffusion_ext.options import generation
 from riffusion_ext.options.generation import (
     LEVEL,
-    Styled,
+    ApplyStyles,
     check_values,
     prompt_fields,
     values_of_common,
@@ -51,7 +51,7 @@ OPTIONS: tuple[Option, ...] = (
 LOOP = by_id(OPTIONS)
 
 
-def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -> LoopSettings:
+def settings_of(values: Mapping[str, object], apply_styles: ApplyStyles = without_styles) -> LoopSettings:
     """Convert values of the options to settings.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
@@ -65,7 +65,7 @@ def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -
 
     check_values(values)
     settings = LoopSettings(**prompt_fields(values), bars=number(values["bars"]), level=str(values["level"]))
-    return with_styles(settings, values, styled)
+    return with_styles(settings, values, apply_styles)
 
 
 def values_of(settings: LoopSettings) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
 from riffusion_ext.options.generation import (
-    Styled,
+    ApplyStyles,
     check_values,
     model_params,
     sampler_of,
@@ -176,7 +176,7 @@ PART: dict[str, Option] = by_id(
 """Options of the part of the song in the API, in seconds."""
 
 
-def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -> RiffSettings:
+def settings_of(values: Mapping[str, object], apply_styles: ApplyStyles = without_styles) -> RiffSettings:
     """Convert values of the options to settings.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
@@ -195,7 +195,7 @@ def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -
     cfg = _curve("cfg", "the CFG scale", values)
     duration = str(values["duration"]).strip()
     return RiffSettings(
-        tuple(with_styles(frame, values, styled) for frame in _keyframes(values, denoise, cfg)),
+        tuple(with_styles(frame, values, apply_styles) for frame in _keyframes(values, denoise, cfg)),
         stretch=bool(values["stretch"]),
         denoise=None if denoise.fixed else denoise,
         cfg=None if cfg.fixed else cfg,

@@ -11,7 +11,7 @@ from riffusion_ext.options import generation
 from riffusion_ext.options.generation import (
     LEVEL,
     MAX_TEXT_LENGTH,
-    Styled,
+    ApplyStyles,
     check_values,
     model_params,
     sampler_of,
@@ -142,14 +142,14 @@ KEYFRAME: dict[str, Option] = by_id(
 """Options of a keyframe in the API; elsewhere keyframes are lines of the score."""
 
 
-def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -> SongSettings:
+def settings_of(values: Mapping[str, object], apply_styles: ApplyStyles = without_styles) -> SongSettings:
     """Convert values of the options to settings.
 
     Parameters
     ----------
     values
         Values by id: those of :data:`OPTIONS`, ``level``, and ``params`` or ``preset`` and ``custom``.
-    styled
+    apply_styles
         Applies the chosen styles (``styles``) to the prompts.
 
     Raises
@@ -176,7 +176,7 @@ def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -
     first = score.keyframes[0]
     if first.seed == -1:  # seeds in lines take precedence
         score = replace(score, keyframes=(replace(first, seed=whole(values["seed"])), *score.keyframes[1:]))
-    score = replace(score, keyframes=tuple(with_styles(frame, values, styled) for frame in score.keyframes))
+    score = replace(score, keyframes=tuple(with_styles(frame, values, apply_styles) for frame in score.keyframes))
     return SongSettings(
         score,
         join=str(values["join"]),

@@ -60,7 +60,7 @@ class ModelProvider(Protocol):
         ...
 
 
-class _Plain:
+class _ProviderDefaults:
     """Base class of models without a default sampler, checkpoint warning or styles."""
 
     available = True
@@ -87,7 +87,7 @@ class _Plain:
         return prompt, negative
 
 
-class NoModel(_Plain):
+class NoModel(_ProviderDefaults):
     """A provider without a model.
 
     Parameters
@@ -107,7 +107,7 @@ class NoModel(_Plain):
 
 
 @dataclass(frozen=True)
-class BackendModel(_Plain):
+class BackendModel(_ProviderDefaults):
     """A provider of a given backend, such as a substitute for a model in tests.
 
     Attributes
@@ -137,7 +137,7 @@ class BackendModel(_Plain):
         return self.default_sampler
 
 
-class RemoteModel(_Plain):
+class RemoteModel(_ProviderDefaults):
     """The model of remote webuis, all of which must use the same checkpoint.
 
     Parameters

@@ -106,7 +106,7 @@ def sound_of_piece(piece: Piece, rendered: Rendered, on_progress: OnProgress = l
     on_progress
         Called with a :class:`~riffusion_ext.progress.Stage` while the audio is made, if the piece reports progress.
     """
-    return piece.sound(progress=sound_progress(rendered, on_progress) if piece.in_parts else None)
+    return piece.sound(progress=sound_progress(rendered, on_progress) if piece.reports_progress else None)
 
 
 def sound_progress(rendered: Rendered, on_progress: OnProgress) -> Callable[[float], None]:

@@ -26,7 +26,7 @@ from riffusion_ext.ui.pages.tab import add_pages
 __all__ = ["add_page_routes", "build_app", "serve", "serve_pages"]
 
 
-def _beside(name: str) -> str:
+def _read_checkout_file(name: str) -> str:
     """Return the text of a file of the checkout, such as ``style.css``; "" if the package is installed without it."""
     path = Path(riffusion_ext.__file__).resolve().parent.parent / name
     return path.read_text("utf-8") if path.is_file() else ""
@@ -51,12 +51,12 @@ def build_app(output_dir: Path, *, folders: bool = True, model: ModelProvider | 
     import gradio as gr
 
     context = PageContext(output_dir=lambda: output_dir, folders=folders, model=model or NoModel())
-    with page("Riffusion", _beside("style.css")) as app:
+    with page("Riffusion", _read_checkout_file("style.css")) as app:
         gr.Markdown("# Riffusion\nSpectrogram images to sound, and sound to images.")
         add_pages(context)
-        run_script(app, _beside("javascript/riffusion_gallery.js"))  # here: one player at a time, and Space
+        run_script(app, _read_checkout_file("javascript/riffusion_gallery.js"))  # here: one player at a time, and Space
         for part in ("_player", "_screen", ""):
-            run_script(app, _beside(f"javascript/riffusion_live{part}.js"))
+            run_script(app, _read_checkout_file(f"javascript/riffusion_live{part}.js"))
     return app
 
 

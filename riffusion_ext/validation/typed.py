@@ -44,6 +44,7 @@ def read_fields(kind: type[Any], values: object, *, finite: bool = True) -> dict
     """
     if not isinstance(values, Mapping):
         raise RiffusionError(f"an object with values by name was expected, got {shown(values)}")
+    # dict[str, Any] and dict[str, object] are checked alike.
     known = {item.name: str(item.type).replace("Any", "object") for item in fields(kind)}
     return {name: _value(name, value, known[name], finite) for name, value in values.items() if name in known}
 

@@ -16,7 +16,7 @@ from tests.conftest import FLAGS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-SAID = "document.querySelector('.riffusion-live-said').innerText"
+SAID = "document.querySelector('.riffusion-live-status').innerText"
 AHEAD = "Number(document.querySelector('.riffusion-live-meter').getAttribute('aria-valuenow'))"
 LIVE = "[...document.querySelectorAll('button')].filter((tab) => tab.innerText.trim() === 'Live')"
 

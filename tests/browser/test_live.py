@@ -132,7 +132,7 @@ def test_recording_equals_the_played_audio(chromium: Any, tmp_path: Path):
         seen, then = recorded(page), time.monotonic()
         assert page.inner_text("#riffusion_live_record") == "Stop recording"
         page.click("#riffusion_live_record")
-        page.wait_for_selector(".riffusion-live-takes audio")
+        page.wait_for_selector(".riffusion-live-recordings audio")
         late = time.monotonic() - then
         assert page.inner_text("#riffusion_live_record") == "Record"
         page.wait_for_timeout(500)
@@ -145,21 +145,21 @@ def test_recording_equals_the_played_audio(chromium: Any, tmp_path: Path):
         at = place_of(samples[1000:2000], heard) - 1000
         np.testing.assert_array_equal(heard[at : at + len(samples)], samples)
         # Playing the recording pauses the session, and vice versa.
-        page.wait_for_function("() => document.querySelector('.riffusion-live-takes audio').readyState >= 1")
-        page.eval_on_selector(".riffusion-live-takes audio", "audio => { audio.loop = true; audio.play(); }")
+        page.wait_for_function("() => document.querySelector('.riffusion-live-recordings audio').readyState >= 1")
+        page.eval_on_selector(".riffusion-live-recordings audio", "audio => { audio.loop = true; audio.play(); }")
         until(page, lambda: said(page) == "Paused.")
         assert page.inner_text(".riffusion-live-row button") == "Go on"
         page.focus(".riffusion-live-picture")
         page.keyboard.press(" ")
         until(page, lambda: said(page) == "Playing.")
-        assert page.eval_on_selector(".riffusion-live-takes audio", "audio => audio.paused")
-        assert page.locator(".riffusion-live-takes b").count() == 0, "prompts are text, not HTML"
+        assert page.eval_on_selector(".riffusion-live-recordings audio", "audio => audio.paused")
+        assert page.locator(".riffusion-live-recordings b").count() == 0, "prompts are text, not HTML"
         # Stop finishes a recording, too.
         page.click("#riffusion_live_record")
         until(page, lambda: recorded(page) >= 2)
         page.click("#riffusion_live_stop")
         until(page, lambda: said(page) == "The jam has ended.")
-        assert page.locator(".riffusion-live-takes audio").count() == 2
+        assert page.locator(".riffusion-live-recordings audio").count() == 2
         assert page.inner_text("#riffusion_live_record") == "Record"
         assert len(list(results.glob("jams/*-*-*/*.wav"))) == 2
 
@@ -281,9 +281,9 @@ def test_start_finishes_the_recording_of_the_previous_session(chromium: Any, tmp
         page.click("#riffusion_live_record")
         until(page, lambda: recorded(page) >= 2)
         start(page, "jazz")
-        page.wait_for_selector(".riffusion-live-takes audio")
+        page.wait_for_selector(".riffusion-live-recordings audio")
         until(page, lambda: said(page, "now") == "Now: jazz" and said(page) == "Playing.")
-        assert page.locator(".riffusion-live-takes audio").count() == 1
+        assert page.locator(".riffusion-live-recordings audio").count() == 1
         assert len(list(results.glob("jams/*-*-*/*.wav"))) == 1
 
 

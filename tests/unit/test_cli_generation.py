@@ -20,7 +20,7 @@ from PIL import Image
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
 from riffusion_ext.cli import main
-from riffusion_ext.commands.shared.webui import VARIABLE
+from riffusion_ext.commands.shared.webui import ENVIRONMENT_VARIABLE
 from riffusion_ext.generate.restore import settings_in
 from tests.unit.small import SMALL_OPTIONS
 from tests.unit.webuis import Model, Process, free_port, serving, webui
@@ -34,7 +34,7 @@ Serve = Callable[..., str]
 @pytest.fixture
 def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Return a function that serves a model."""
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
     with ExitStack() as stack:
 
@@ -73,7 +73,7 @@ def test_song_is_generated_from_a_file_with_images_and_a_password(
 ) -> None:
     model = Model()
     url = serve(model, "ann:secret").replace("://", "://ann:secret@")
-    monkeypatch.setenv(VARIABLE, f"{url}  {url}")
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, f"{url}  {url}")
     Path("score.txt").write_text("# parts\n1 bar | funk\n1 bar | jazz\n", "utf-8")
     Image.linear_gradient("L").resize((256, 64)).save("seed.png")
     options = ["--bpm", "120", "--seed-picture", "seed.png", "--denoise", "0.5", "--json", "--keep-windows"]

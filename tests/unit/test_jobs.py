@@ -204,7 +204,7 @@ def test_job_with_a_result_that_json_cannot_represent_fails(jobs: Jobs, result: 
     inner.append(inner)
     around = jobs.submit("kind", "one", lambda job: {"a": inner})
     assert around.wait(10)
-    assert "cannot be told" in around.error
+    assert "not valid JSON" in around.error
 
 
 def test_progress_values_are_finite(jobs: Jobs) -> None:

@@ -112,7 +112,7 @@ def _collect_result(results: list[Mapping[str, object]], work: Work) -> Work:
     def run(job: Job) -> dict[str, object]:
         result = work(job)
         if (problem := find_json_error(result)) is not None:
-            raise ValueError(f"what came of this cannot be told: {problem}")
+            raise ValueError(f"the result is not valid JSON: {problem}")
         complete = result.get("complete", True)
         if complete:
             results.append(result)

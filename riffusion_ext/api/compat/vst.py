@@ -106,7 +106,7 @@ def run_vst(service: ApiContext, inputs: InferenceInput, clip: AudioClip, job: J
 
     length = clip.samples.shape[1]
     encoded = audio_to_image(clip, PRESETS["riffusion-v1"])
-    tiles = _tiles(encoded.image)
+    tiles = _tiles(encoded.image)  # of one clip, whose sound keeps its level and length: not a piece
     mask = mask_image(inputs.mask) if inputs.mask else None
     settings = [InterpolationSettings(inputs.start, inputs.end, inputs.steps, "", tile, mask) for tile in tiles]
     requests = [item.request(inputs.alpha) for item in settings]

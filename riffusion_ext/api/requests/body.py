@@ -178,9 +178,9 @@ def _check_values(value: object, lengths: Mapping[str, int], texts: Mapping[str,
             _check_names(group)
             pairs: list[tuple[str | int, object]] = list(group.items())
         else:
-            max_bytes = lengths.get(name, MAX_ITEMS)
-            if len(group) > max_bytes:
-                raise ApiError(422, f"at most {max_bytes} {name[:60]} are allowed here, got {len(group)}")
+            max_items = lengths.get(name, MAX_ITEMS)
+            if len(group) > max_items:
+                raise ApiError(422, f"at most {max_items} {name[:60]} are allowed here, got {len(group)}")
             pairs = list(enumerate(group))
         for key, inner in pairs:
             if isinstance(inner, (dict, list)):

@@ -53,13 +53,13 @@ class TypedBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        objection = self._objection(scope) if scope["type"] == "http" and _has_body(scope) else ""
+        objection = self._refusal_reason(scope) if scope["type"] == "http" and _has_body(scope) else ""
         if objection:
             await refusal(415, objection)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _objection(self, scope: Scope) -> str:
+    def _refusal_reason(self, scope: Scope) -> str:
         if not self._takes_file(scope):
             return "" if is_json(scope) else "the body must have the content type application/json"
         if content_type(scope) == "multipart/form-data":

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["router"]
 
 _READING_SHARE = 0.8
-_STAGES = {"curating": (0.8, 0.02), "exporting": (0.82, 0.08), "packing": (0.9, 0.1)}
+_STAGE_SHARES = {"curating": (0.8, 0.02), "exporting": (0.82, 0.08), "packing": (0.9, 0.1)}
 """Shares of the progress: for reading; then, by stage, the share before it and its own."""
 
-_ENTRY = 1 << 10
+_ENTRY_OVERHEAD_BYTES = 1 << 10
 """Maximum overhead of a file in an archive, in bytes."""
 
 
@@ -115,7 +115,7 @@ def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: J
             job.report(_READING_SHARE * progress.done / progress.total, f"song {progress.done} of {progress.total}")
 
         def on_stage(stage: Stage) -> None:
-            before, share = _STAGES.get(stage.name, (0.0, 0.0))
+            before, share = _STAGE_SHARES.get(stage.name, (0.0, 0.0))
             job.report(before + share * stage.share, stage.text)
 
         # One process: each worker of a webui would load everything that the webui has loaded.
@@ -136,7 +136,7 @@ def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: J
 def _result(service: ApiContext, built: BuildResult, folder: Path, stages: Stages) -> dict[str, object]:
     path = service.folder("archives") / f"{secrets.token_hex(8)}.zip"
     files = [item for item in sorted(folder.rglob("*")) if item.is_file() and ".riffusion" not in item.parts]
-    size = sum(item.stat().st_size + _ENTRY for item in files)
+    size = sum(item.stat().st_size + _ENTRY_OVERHEAD_BYTES for item in files)
     service.results.reserve("archives", 1, size, wait=True)
 
     count = stages.begin("packing", "files", len(files))

@@ -20,7 +20,7 @@ from riffusion_ext.api.routes.media import file_reply
 
 __all__ = ["router"]
 
-_NAME = Query("", max_length=300, description="what the file is called; only its last part counts")
+_NAME = Query("", max_length=300, description="file name; folders in it are ignored")
 
 
 def router(service: ApiContext) -> APIRouter:
@@ -46,7 +46,7 @@ def router(service: ApiContext) -> APIRouter:
                 f"/{kind}/{{id_}}",
                 get,
                 methods=[method],
-                summary=f"The file of the {label}; parts of it, too",
+                summary=f"Download the {label}; supports range requests",
                 operation_id=f"{method.lower()}_{kind.removesuffix('s')}",
                 include_in_schema=method == "GET",
                 response_class=Response,

@@ -47,7 +47,7 @@ def router(service: ApiContext) -> APIRouter:
         service.find("clips", body.clip)
         return await in_thread(_riff, service, body)
 
-    @routes.post("/loops", status_code=202, summary="A few bars that go round without a seam")
+    @routes.post("/loops", status_code=202, summary="A seamless loop of a few bars")
     async def loop(body: Loop) -> Response:
         _check_body(service, body)
         return await in_thread(_loop, service, body)

@@ -37,7 +37,7 @@ def router(service: ApiContext) -> APIRouter:
     """Build the route."""
     routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
-    @routes.post("/paintings", status_code=202, summary="Single images, between two prompts each")
+    @routes.post("/paintings", status_code=202, summary="Single images, each interpolated between two prompts")
     async def generations(body: Generations) -> Response:
         service.check_backend()
         _check(service, body)

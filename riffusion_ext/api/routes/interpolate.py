@@ -30,7 +30,7 @@ def router(service: ApiContext) -> APIRouter:
     """Build the route."""
     routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
-    @routes.post("/interpolations", status_code=202, summary="From one prompt to another, as images and sound")
+    @routes.post("/interpolations", status_code=202, summary="Interpolation between two prompts: images and sound")
     async def interpolate(body: Interpolate) -> Response:
         service.check_backend()
         service.check_sampler(body.sampler)

@@ -26,15 +26,15 @@ def router(service: ApiContext) -> APIRouter:
     """Build the routes."""
     routes = APIRouter(prefix="/jobs", tags=["jobs"])
 
-    @routes.get("", summary="All jobs that are remembered, the newest first")
+    @routes.get("", summary="Recent jobs, the newest first")
     async def jobs() -> Response:
         return await in_thread(jobs_reply, service, service.jobs.all()[::-1])
 
-    @routes.get("/{id_}", summary="How far a job is, and its result")
+    @routes.get("/{id_}", summary="Progress and result of a job")
     async def job(id_: str) -> Response:
         return job_reply(service, service.job(id_))
 
-    @routes.post("/{id_}/cancel", summary="Stop a job; what is finished of it is kept")
+    @routes.post("/{id_}/cancel", summary="Cancel a job; finished parts are kept")
     async def cancel(id_: str) -> Response:
         job_ = service.job(id_)
         job_.cancel()

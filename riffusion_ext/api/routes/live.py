@@ -74,7 +74,7 @@ def _state(jam: Jam) -> str:
         return "ended"
     if jam.activity is not None and jam.activity.waiting:
         return "waiting"
-    return "resting" if jam.resting else "painting"
+    return "resting" if jam.is_ahead else "painting"
 
 
 def _why(jam: Jam) -> str:

@@ -123,7 +123,7 @@ def _reply(request: Request, record: ClipRecord, file: BinaryIO) -> Response:
         part = parse_range(range_header, state.st_size)
     except ValueError as error:
         raise ApiError(
-            416, f"this part is not there: {error}", {"Content-Range": f"bytes */{state.st_size}", "ETag": tag}
+            416, f"invalid range: {error}", {"Content-Range": f"bytes */{state.st_size}", "ETag": tag}
         ) from None
     start, stop = part or (0, state.st_size)
     headers["Content-Length"] = str(stop - start)

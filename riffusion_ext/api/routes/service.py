@@ -17,7 +17,7 @@ def router(service: ApiContext) -> APIRouter:
     """Build the routes."""
     routes = APIRouter(tags=["about"])
 
-    @routes.get("/health", summary="Whether the service is there, and how busy it is")
+    @routes.get("/health", summary="Health of the service and number of jobs")
     async def health() -> Response:
         jobs = service.jobs
         waiting, running = jobs.count(["waiting"]), jobs.count(["running"])
@@ -27,7 +27,7 @@ def router(service: ApiContext) -> APIRouter:
     async def version() -> Response:
         return AsciiJSON({"version": __version__, "api": "v1", "host": service.host})
 
-    @routes.get("/capabilities", summary="What can be asked for here")
+    @routes.get("/capabilities", summary="Available engines, formats, samplers and limits")
     async def capabilities() -> Response:
         return AsciiJSON(await in_thread(_capabilities, service))
 

@@ -27,7 +27,7 @@ from riffusion_ext.commands.shared.options import (
     target_file,
 )
 from riffusion_ext.commands.shared.report import write_json
-from riffusion_ext.commands.shared.webui import VARIABLE, add_webui_option, webuis_of
+from riffusion_ext.commands.shared.webui import ENVIRONMENT_VARIABLE, add_webui_option, webuis_of
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.paths import user_path
@@ -156,7 +156,7 @@ def render_to_file(
     if not addresses:
         raise UsageError(
             "a webui must generate this: name one that runs with --api and has this extension, as in --webui "
-            f"http://127.0.0.1:7860 (or in the environment variable {VARIABLE})"
+            f"http://127.0.0.1:7860 (or in the environment variable {ENVIRONMENT_VARIABLE})"
         )
     printer = ProgressPrinter(quiet=args.quiet or args.json)
     webuis = Webuis(addresses, log=printer.note)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProgressPrinter"]
 
-_WIPE = "\r\x1b[K"
+_CLEAR_LINE = "\r\x1b[K"
 
 
 class ProgressPrinter:
@@ -75,7 +75,7 @@ class ProgressPrinter:
     def show(self, text: str) -> None:
         """Show a text about the current work, unless quiet."""
         if not self._quiet:
-            sys.stderr.write(f"{_WIPE}{text}" if self._live else f"{text}\n")
+            sys.stderr.write(f"{_CLEAR_LINE}{text}" if self._live else f"{text}\n")
             sys.stderr.flush()
             self._shown = self._live
 
@@ -88,7 +88,7 @@ class ProgressPrinter:
     def close(self) -> None:
         """Clear the changing line."""
         if self._shown:
-            sys.stderr.write(_WIPE)
+            sys.stderr.write(_CLEAR_LINE)
             self._shown = False
 
     def result(self, text: str) -> None:

@@ -159,8 +159,8 @@ def add_control(
         kind = {"metavar": "TEXT"}
     default_value = item.default if default is ... else default
     shown = f"{item.default:.10g}" if isinstance(item.default, (int, float)) else item.default
-    says_default = item.default in (None, "") or item.kind == "checkbox" or item.help.endswith(")")
-    help_ = item.help if says_default else f"{item.help} ({shown})"
+    help_has_default = item.default in (None, "") or item.kind == "checkbox" or item.help.endswith(")")
+    help_ = item.help if help_has_default else f"{item.help} ({shown})"
     parser.add_argument(item.flag, *short, **{"default": default_value, "help": help_, **kind, **more})
 
 

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["own_stderr"]
+__all__ = ["mute_library_stderr"]
 
 _STDERR = 2
 
 
 @contextmanager
-def own_stderr() -> Iterator[None]:
+def mute_library_stderr() -> Iterator[None]:
     """Keep ``sys.stderr``, and drop all other output to its file descriptor, also that of child processes."""
     before = sys.stderr
     try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 
-__all__ = ["VARIABLE", "add_webui_option", "webuis_of"]
+__all__ = ["ENVIRONMENT_VARIABLE", "add_webui_option", "webuis_of"]
 
-VARIABLE = "RIFFUSION_WEBUI"
+ENVIRONMENT_VARIABLE = "RIFFUSION_WEBUI"
 """Environment variable with default addresses, separated by blanks."""
 
 
@@ -18,10 +18,11 @@ def add_webui_option(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="URL",
         help="address of a webui to generate with, such as http://user:password@host:7860; it must run with --api and "
-        f"have this extension. Repeat the option to use several; if one fails, the others do its part ({VARIABLE})",
+        f"have this extension. Repeat the option to use several; if one fails, the others do its part "
+        f"({ENVIRONMENT_VARIABLE})",
     )
 
 
 def webuis_of(args: argparse.Namespace) -> list[str]:
     """Return the addresses of the option, or else those in the environment variable."""
-    return list(args.webui or os.environ.get(VARIABLE, "").split())
+    return list(args.webui or os.environ.get(ENVIRONMENT_VARIABLE, "").split())

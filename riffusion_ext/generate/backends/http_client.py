@@ -19,7 +19,7 @@ from riffusion_ext.addresses import Address, is_loopback
 from riffusion_ext.generate.backends.base import BackendUnavailableError, RefusedError
 from riffusion_ext.validation.json_text import loads
 
-__all__ = ["GoneError", "NoRouteError", "SilentError", "WebClient"]
+__all__ = ["NoAnswerError", "NoRouteError", "UnreachableError", "WebClient"]
 
 ROOT = "/riffusion/v1"
 
@@ -28,7 +28,7 @@ _MAX_DETAIL_CHARS = 400
 _REFUSED_STATUSES = (400, 413, 415, 422)
 
 
-class GoneError(BackendUnavailableError):
+class UnreachableError(BackendUnavailableError):
     """No server can be reached at the address."""
 
 
@@ -36,7 +36,7 @@ class NoRouteError(BackendUnavailableError):
     """The server does not know the route or the object, or no longer."""
 
 
-class SilentError(BackendUnavailableError):
+class NoAnswerError(BackendUnavailableError):
     """The server did not answer in time; it may answer later."""
 
 
@@ -192,16 +192,16 @@ def _detail_of(error: HTTPError) -> str:
 def _connection_error(url: str, host: str, error: object) -> BackendUnavailableError:
     """Return an error with a sentence about a call that got no answer."""
     if isinstance(error, ConnectionRefusedError):
-        return GoneError(f"nothing listens on {url}")
+        return UnreachableError(f"nothing listens on {url}")
     if isinstance(error, socket.gaierror):
-        return GoneError(f"there is no machine called {host}")
+        return UnreachableError(f"there is no machine called {host}")
     if isinstance(error, TimeoutError):
-        return SilentError(f"{url} does not answer")
+        return NoAnswerError(f"{url} does not answer")
     if isinstance(error, ssl.SSLCertVerificationError):
         why = "its certificate is not trusted; the environment variable SSL_CERT_FILE may name one that is"
-        return GoneError(f"no secure connection to {url}: {why}")
+        return UnreachableError(f"no secure connection to {url}: {why}")
     if isinstance(error, ssl.SSLError):
-        return GoneError(f"no secure connection to {url}: it may be an http:// address")
+        return UnreachableError(f"no secure connection to {url}: it may be an http:// address")
     if isinstance(error, (ConnectionError, HTTPException)):
-        return SilentError(f"the connection to {url} broke off")
-    return SilentError(f"{url} cannot be reached: {getattr(error, 'strerror', None) or error}")
+        return NoAnswerError(f"the connection to {url} broke off")
+    return NoAnswerError(f"{url} cannot be reached: {getattr(error, 'strerror', None) or error}")

@@ -356,7 +356,7 @@ class BackendPool:
             if why:
                 self._end_if_all_lost(round_)
             else:
-                self._log(f"{_label(worker)} is there again")
+                self._log(f"{_label(worker)} is available again")
             self._changed.notify_all()
 
 

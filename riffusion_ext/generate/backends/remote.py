@@ -24,10 +24,10 @@ from PIL import Image
 from riffusion_ext.addresses import Address
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Activity, BackendUnavailableError, OnImage, Request
-from riffusion_ext.generate.backends.http_client import NoRouteError, SilentError, WebClient
+from riffusion_ext.generate.backends.http_client import NoAnswerError, NoRouteError, WebClient
 from riffusion_ext.generate.checkpoint.recipe import image_id
 
-__all__ = ["TIMEOUT_S", "Facts", "RemoteWebui"]
+__all__ = ["TIMEOUT_S", "Capabilities", "RemoteWebui"]
 
 TIMEOUT_S = 30.0
 """Seconds without an answer until a webui counts as lost."""
@@ -38,7 +38,7 @@ _CANCEL_TIMEOUT_S = 20.0  # a webui stops between two steps of its sampler
 
 
 @dataclass(frozen=True)
-class Facts:
+class Capabilities:
     """Capabilities of a webui: its selected model, samplers, default sampler and batch size."""
 
     model: str
@@ -66,7 +66,7 @@ class RemoteWebui:
     def __init__(self, address: str, *, timeout: float = TIMEOUT_S) -> None:
         self._timeout = timeout
         self._client = WebClient(Address.parse(address), timeout)
-        self._facts: Facts | None = None
+        self._facts: Capabilities | None = None
         self._activity: Activity | None = None
         self._interrupting = threading.Event()
         self.interrupted = False
@@ -77,7 +77,7 @@ class RemoteWebui:
         return self._client.address.url
 
     @property
-    def facts(self) -> Facts:
+    def capabilities(self) -> Capabilities:
         """Capabilities of the webui, queried once.
 
         Raises
@@ -93,12 +93,12 @@ class RemoteWebui:
     @property
     def name(self) -> str:
         """Name of the checkpoint selected there."""
-        return self.facts.model
+        return self.capabilities.model
 
     @property
     def max_batch(self) -> int:
         """Batch size that the webui reports."""
-        return self.facts.batch
+        return self.capabilities.batch
 
     @property
     def activity(self) -> Activity | None:
@@ -119,7 +119,7 @@ class RemoteWebui:
             raise BackendUnavailableError(self._client.describe_server()) from None
         self._facts = self._read(reply)
 
-    def _read(self, reply: dict[str, object]) -> Facts:
+    def _read(self, reply: dict[str, object]) -> Capabilities:
         if reply.get("paints") is False:
             raise BackendUnavailableError(
                 f"no model is available on {self.url}: it is not a webui, or its model cannot be used"
@@ -127,7 +127,7 @@ class RemoteWebui:
         try:
             samplers = tuple(str(name) for name in _items(reply["samplers"]))
             batch = max(_to_int(reply["batch"]), 1)
-            return Facts(str(reply["model"] or ""), samplers, str(reply["usual_sampler"]), batch)
+            return Capabilities(str(reply["model"] or ""), samplers, str(reply["usual_sampler"]), batch)
         except (KeyError, TypeError, ValueError):
             other = f"the Riffusion extension on {self.url} is another version"
             raise BackendUnavailableError(f"{other}: update it there, or here") from None
@@ -144,7 +144,7 @@ class RemoteWebui:
         """
         self.interrupted = False
         self._interrupting.clear()
-        model = self.facts.model
+        model = self.capabilities.model
         try:
             uploaded = self._upload(requests)
             job = self._client.json("/paintings", {"requests": uploaded, "model": model, "batch": len(requests)})
@@ -214,7 +214,7 @@ class RemoteWebui:
                     return view
             except NoRouteError:
                 raise BackendUnavailableError(f"{self.url} has forgotten its work, as after a restart") from None
-            except SilentError:
+            except NoAnswerError:
                 if time.monotonic() - last_reply > self._timeout:
                     raise
             if self._interrupting.is_set() and not stop_by:

@@ -63,15 +63,17 @@ class Webuis:
             every = "" if len(remotes) == 1 else f"none of the {len(remotes)} webuis can generate: "
             raise BackendUnavailableError(every + "; ".join(lost.values()))
         for why in lost.values():
-            self._log(f"{why}; the others go on without it")
+            self._log(f"{why}; continuing with the others")
         models = {remote.name for remote in available}
         if len(models) > 1:
             chosen = ", ".join(f"{remote.name or 'none'} on {remote.url}" for remote in available)
             raise RiffusionError(f"the webuis must all have the same model chosen, they have {chosen}")
         self._samplers = [
-            name for name in available[0].facts.samplers if all(name in remote.facts.samplers for remote in available)
+            name
+            for name in available[0].capabilities.samplers
+            if all(name in remote.capabilities.samplers for remote in available)
         ]
-        self._default_sampler = next((remote.facts.usual_sampler for remote in available), "")
+        self._default_sampler = next((remote.capabilities.usual_sampler for remote in available), "")
         return BackendPool(remotes, available[0].name, lost=lost, log=self._log)
 
     def samplers(self) -> list[str]:

@@ -10,9 +10,9 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["KEPT", "mark", "remove_old", "unmark"]
+__all__ = ["MAX_FINISHED_FOLDERS", "mark", "remove_old", "unmark"]
 
-KEPT = 8
+MAX_FINISHED_FOLDERS = 8
 """Number of marked folders that are kept."""
 
 _MARK = "finished"
@@ -30,9 +30,9 @@ def unmark(folder: Path) -> None:
         (folder / _MARK).unlink()
 
 
-def remove_old(folder: Path, *, kept: int = KEPT) -> None:
-    """Remove marked subfolders except the `kept` marked last; errors are ignored."""
+def remove_old(folder: Path, *, max_finished: int = MAX_FINISHED_FOLDERS) -> None:
+    """Remove marked subfolders except the `max_finished` marked last; errors are ignored."""
     with suppress(OSError):  # another process may be removing folders too
         marks = sorted((path.stat().st_mtime_ns, path) for path in folder.glob(f"*/{_MARK}"))
-        for _, path in marks[: max(len(marks) - kept, 0)]:
+        for _, path in marks[: max(len(marks) - max_finished, 0)]:
             shutil.rmtree(path.parent, ignore_errors=True)

@@ -27,7 +27,7 @@ from riffusion_ext.files.regular import read_regular
 from riffusion_ext.generate.backends.base import Backend, Request, accepts_mixed
 from riffusion_ext.generate.checkpoint.recipe import host_values, with_records
 from riffusion_ext.generate.checkpoint.retention import mark, unmark
-from riffusion_ext.generate.windows.blend import Measured
+from riffusion_ext.generate.windows.blend import WindowMeasurements
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.metadata import save_image
 from riffusion_ext.spectrogram.image import is_intact_png, read_image
@@ -38,7 +38,7 @@ __all__ = ["Event", "Finished", "Progress", "RenderFolder", "RenderJob", "Stoppe
 
 ReadImage = Callable[[int], Image.Image]
 
-_Place = tuple[int, int]
+_WindowKey = tuple[int, int]
 """Number of a window, and number of its layer."""
 
 
@@ -138,7 +138,7 @@ class RenderFolder:
         height = job.plan.params.num_frequencies
         windows = job.plan.windows
         self._finished = {item.number for item in windows if is_intact_png(self.path(item.number), item.width, height)}
-        self.measured = Measured()
+        self.measured = WindowMeasurements()
 
     def path(self, number: int) -> Path:
         """Return the path of the image of a window, whether it exists or not."""
@@ -234,7 +234,7 @@ def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | 
         def on_image(
             index: int,
             image: Image.Image,
-            batch: list[_Place] = batch,
+            batch: list[_WindowKey] = batch,
             requests: list[Request] = requests,
             paths: dict[int, Path] = paths,
         ) -> None:
@@ -266,13 +266,13 @@ def _select(plan: Plan, limit: int) -> set[int]:
 
 
 def _next_batch(
-    plan: Plan, missing: Iterable[_Place], finished: set[_Place], max_items: int, *, mixed: bool
-) -> list[_Place]:
+    plan: Plan, missing: Iterable[_WindowKey], finished: set[_WindowKey], max_items: int, *, mixed: bool
+) -> list[_WindowKey]:
     """Choose the windows of the next batch: of the groups that fill a batch, the leftmost; else the largest group.
 
     If `mixed`, all windows are one group.
     """
-    groups: dict[tuple[object, ...], list[_Place]] = {}
+    groups: dict[tuple[object, ...], list[_WindowKey]] = {}
     for number, layer in missing:
         window = plan.windows[number]
         group = groups.setdefault(() if mixed else window.batch_key, [])
@@ -281,7 +281,9 @@ def _next_batch(
     return max((group for group in groups.values() if group), key=lambda group: (len(group), -group[0][0]))
 
 
-def _requests(works: Sequence[RenderFolder], batch: list[_Place], *, mixed: bool) -> tuple[list[_Place], list[Request]]:
+def _requests(
+    works: Sequence[RenderFolder], batch: list[_WindowKey], *, mixed: bool
+) -> tuple[list[_WindowKey], list[Request]]:
     """Return the windows of a batch whose requests can be generated together, and their requests."""
     jobs = [(works[layer], works[layer].job.plan.windows[number]) for number, layer in batch]
     requests = [work.job.request(window, work.image) for work, window in jobs]

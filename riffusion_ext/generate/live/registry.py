@@ -37,7 +37,7 @@ class JamRegistry:
             Too many jams play already.
         """
         with self._lock:
-            self._jams = {id_: other for id_, other in self._jams.items() if not other.gone}
+            self._jams = {id_: other for id_, other in self._jams.items() if not other.is_closed}
             # A jam that must end does not count: its page may have stopped it to start this one.
             playing = sum(not (other.ended or other.should_end()) for other in self._jams.values())
             if playing >= self._max_jams:
@@ -51,7 +51,7 @@ class JamRegistry:
         """Return the jam with an id; None if there is none."""
         with self._lock:
             jam = self._jams.get(id_)
-        return None if jam is None or jam.gone else jam
+        return None if jam is None or jam.is_closed else jam
 
     def close(self, timeout: float = 10.0) -> None:
         """End all jams before the program exits: save recordings and remove the rest."""

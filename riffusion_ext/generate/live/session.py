@@ -94,7 +94,7 @@ class Jam:
         Generation parameters of the host in the first image: model, VAE, versions.
     activity
         Activity of the backend; None if unknown.
-    resting
+    is_ahead
         Whether enough is generated for now.
     position
         Playback position: samples that were played.
@@ -125,7 +125,7 @@ class Jam:
         self.host: dict[str, str] = {}
         self.activity: Activity | None = None
         self.error: Exception | None = None
-        self.resting = False
+        self.is_ahead = False
         self._stop, self._ended, self._gone = (threading.Event() for _ in range(3))
         self.position = 0
         self._last_contact, self._position_reported = time.monotonic(), threading.Condition()
@@ -195,7 +195,7 @@ class Jam:
         return self._ended.is_set()
 
     @property
-    def gone(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether the jam has ended and the page no longer plays it."""
         return self._gone.is_set()
 
@@ -235,8 +235,8 @@ class Jam:
     def _play(self) -> None:
         ahead = self.settings.ahead * self.settings.params.sample_rate
         while not self.should_end():
-            self.resting = self.store.samples - self.position >= ahead
-            if self.resting:
+            self.is_ahead = self.store.samples - self.position >= ahead
+            if self.is_ahead:
                 self._stop.wait(_POLL_INTERVAL_S)
                 continue
             began, before = time.monotonic(), self.store.samples

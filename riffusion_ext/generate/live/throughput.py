@@ -10,8 +10,8 @@ MIN_PLAY_S = 30.0
 """Seconds of playback without a pause, if generation is slower than playback."""
 
 _WINDOWS = 4
-_SAFETY = 1.25
-_DELIVERY = 1.0  # seconds: the page polls every 0.4, loads new chunks, and needs them 0.1 before they are due
+_SAFETY_FACTOR = 1.25
+_DELIVERY_S = 1.0  # seconds: the page polls every 0.4, loads new chunks, and needs them 0.1 before they are due
 
 
 class Throughput:
@@ -49,6 +49,6 @@ class Throughput:
         if speed is None:
             return self._ahead
         window = max(sound for sound, _ in tuple(self._last))
-        next_one = _SAFETY * window / speed + _DELIVERY
+        next_one = _SAFETY_FACTOR * window / speed + _DELIVERY_S
         play = MIN_PLAY_S * max(0.0, 1.0 - speed)
         return min(max(next_one, play), self._ahead)

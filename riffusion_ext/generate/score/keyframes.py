@@ -112,7 +112,7 @@ class Moment:
     cfg: float
 
     @property
-    def stays(self) -> bool:
+    def is_constant(self) -> bool:
         """Whether prompts and seed are constant here."""
         a, b = self.a, self.b
         return (a.prompt, a.negative, a.seed) == (b.prompt, b.negative, b.seed)

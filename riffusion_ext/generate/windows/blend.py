@@ -29,11 +29,18 @@ from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import Source, source_from_image
 
-__all__ = ["HOLD_RIFF", "HOLD_SONG", "BlendedSpectrogram", "Measured", "level_gains", "weights_of"]
+__all__ = [
+    "GAIN_PENALTY_RIFF",
+    "GAIN_PENALTY_SONG",
+    "BlendedSpectrogram",
+    "WindowMeasurements",
+    "level_gains",
+    "weights_of",
+]
 
-HOLD_SONG = 1e-3
+GAIN_PENALTY_SONG = 1e-3
 """Pull towards no gain if nothing determines the level of a window: seams have priority."""
-HOLD_RIFF = 0.1
+GAIN_PENALTY_RIFF = 0.1
 """Pull towards no gain if each window was generated from a known one: its own level is nearly right."""
 
 _MAX_STEP_DB = 12.0
@@ -59,7 +66,7 @@ def weights_of(plan: Plan, number: int) -> npt.NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Measured:
+class WindowMeasurements:
     """Cache of measurements of the windows of a song, so that no image is opened twice for them.
 
     Attributes
@@ -85,8 +92,8 @@ class BlendedSpectrogram:
         Opens the image of a window by number, with its recorded parameters and magnitude of black. Called repeatedly,
         as only a few images are cached.
     gains
-        Factors for the windows; None: computed by :func:`level_gains` with `hold`.
-    hold
+        Factors for the windows; None: computed by :func:`level_gains` with `gain_penalty`.
+    gain_penalty
         See :func:`level_gains`.
     measured
         Earlier measurements of these images; missing ones are added.
@@ -105,18 +112,18 @@ class BlendedSpectrogram:
         read_image: Callable[[int], Image.Image],
         *,
         gains: Sequence[float] | None = None,
-        hold: float = HOLD_SONG,
-        measured: Measured | None = None,
+        gain_penalty: float = GAIN_PENALTY_SONG,
+        measured: WindowMeasurements | None = None,
         first: int = 0,
     ) -> None:
         self.plan = plan
-        self._measured = Measured() if measured is None else measured
+        self._measured = WindowMeasurements() if measured is None else measured
         self._first = first
         self._read_image = read_image
         self._settings = DecodeSettings(channels="stereo" if plan.params.stereo else "mono", params=plan.params)
         self._sources: OrderedDict[int, Source] = OrderedDict()
         self._lock = threading.Lock()
-        self.gains = tuple(level_gains(self, hold=hold) if gains is None else gains)
+        self.gains = tuple(level_gains(self, gain_penalty=gain_penalty) if gains is None else gains)
         if len(self.gains) != len(plan.windows):
             raise RiffusionError(f"{len(plan.windows)} windows need as many gains, got {len(self.gains)}")
 
@@ -180,18 +187,18 @@ class BlendedSpectrogram:
         return source
 
 
-def level_gains(blend: BlendedSpectrogram, *, hold: float = HOLD_SONG) -> list[float]:
+def level_gains(blend: BlendedSpectrogram, *, gain_penalty: float = GAIN_PENALTY_SONG) -> list[float]:
     """Return the gains that make neighbouring windows equally loud in their shared columns.
 
     With the level steps ``d`` at the seams, in dB, the gains ``g`` minimise
-    ``sum (g[i] - g[i + 1] + d[i]) ** 2 + hold * sum g[i] ** 2``: a tridiagonal system of equations.
+    ``sum (g[i] - g[i + 1] + d[i]) ** 2 + gain_penalty * sum g[i] ** 2``: a tridiagonal system of equations.
 
     Parameters
     ----------
     blend
         Its images are read once from left to right, unless they are measured already.
-    hold
-        Pull towards no gain, above 0; a level step is spread over about ``2 / sqrt(hold)`` windows.
+    gain_penalty
+        Pull towards no gain, above 0; a level step is spread over about ``2 / sqrt(gain_penalty)`` windows.
 
     Returns
     -------
@@ -208,7 +215,7 @@ def level_gains(blend: BlendedSpectrogram, *, hold: float = HOLD_SONG) -> list[f
     steps = np.where(measured, np.clip(steps, -_MAX_STEP_DB, _MAX_STEP_DB), 0.0)
     links = measured.astype(np.float64)
     matrix = np.zeros((2, len(windows)))
-    matrix[1] = hold + np.append(links, 0.0) + np.append(0.0, links)
+    matrix[1] = gain_penalty + np.append(links, 0.0) + np.append(0.0, links)
     matrix[0, 1:] = -links
     rhs = np.append(0.0, steps) - np.append(steps, 0.0)
     return [10 ** (gain / 20) for gain in solveh_banded(matrix, rhs)]

@@ -320,7 +320,7 @@ def _make_plan(
 
 
 def _seeds_of(moment: Moment, number: int, seeds: str) -> tuple[int, int]:
-    new = seeds == "new" or (seeds == "auto" and moment.stays)
+    new = seeds == "new" or (seeds == "auto" and moment.is_constant)
     offset = number if new else 0
     return (moment.a.seed + offset) % 2**32, (moment.b.seed + offset) % 2**32
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from riffusion_ext.audio import RAW, AudioClip
-from riffusion_ext.generate.windows.blend import HOLD_SONG, BlendedSpectrogram, Measured
+from riffusion_ext.generate.windows.blend import GAIN_PENALTY_SONG, BlendedSpectrogram, WindowMeasurements
 from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.params import DEFAULT_MAX_VALUE
@@ -26,8 +26,8 @@ def sound_of(
     read_image: Callable[[int], Image.Image],
     settings: DecodeSettings,
     *,
-    hold: float = HOLD_SONG,
-    measured: Measured | None = None,
+    gain_penalty: float = GAIN_PENALTY_SONG,
+    measured: WindowMeasurements | None = None,
     first: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> AudioClip:
@@ -52,7 +52,7 @@ def sound_of(
     AudioClip
         Clip of exactly ``plan.samples`` samples.
     """
-    source = BlendedSpectrogram(plan, read_image, hold=hold, measured=measured, first=first).source()
+    source = BlendedSpectrogram(plan, read_image, gain_penalty=gain_penalty, measured=measured, first=first).source()
     return _decode(source, plan, settings, progress)
 
 
@@ -62,14 +62,14 @@ def image_of(
     *,
     start: int = 0,
     stop: int | None = None,
-    hold: float = HOLD_SONG,
-    measured: Measured | None = None,
+    gain_penalty: float = GAIN_PENALTY_SONG,
+    measured: WindowMeasurements | None = None,
 ) -> Image.Image:
     """Draw columns ``start <= c < stop`` of a blended song as one image; `stop` None: to its end.
 
     The image records its parameters, with its largest magnitude as that of black.
     """
-    mel = BlendedSpectrogram(plan, read_image, hold=hold, measured=measured).mel(
+    mel = BlendedSpectrogram(plan, read_image, gain_penalty=gain_penalty, measured=measured).mel(
         start, plan.columns if stop is None else stop
     )
     max_value = float(mel.max()) or DEFAULT_MAX_VALUE
@@ -84,7 +84,7 @@ def mel_difference(
     read_other: Callable[[int], Image.Image],
     settings: DecodeSettings,
     *,
-    hold: float,
+    gain_penalty: float,
     progress: Callable[[float], None] | None = None,
 ) -> AudioClip:
     """Decode what the first images have in excess of the second, in each band and column.
@@ -92,7 +92,7 @@ def mel_difference(
     Subtracting waveforms does not work: the phases of a decoded image are not those of its source, so two sounds with
     one spectrogram would leave both of them.
     """
-    one, other = (BlendedSpectrogram(plan, read, hold=hold) for read in (read_one, read_other))
+    one, other = (BlendedSpectrogram(plan, read, gain_penalty=gain_penalty) for read in (read_one, read_other))
     source = replace(
         one.source(), mel=lambda start, stop: np.maximum(one.mel(start, stop) - other.mel(start, stop), 0.0)
     )

@@ -16,9 +16,9 @@ from riffusion_ext.generate.windows.outpaint import Pixels
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.params import SpectrogramParams
 
-__all__ = ["HOLD", "RollingBlend"]
+__all__ = ["GAIN_PENALTY", "RollingBlend"]
 
-HOLD = 0.1
+GAIN_PENALTY = 0.1
 """Pull towards no gain, see :func:`~riffusion_ext.generate.windows.blend.level_gains`. As there is no last seam, errors
 must not add up: at this value, a gain is halved every 7 windows."""
 
@@ -86,7 +86,7 @@ class RollingBlend:
             if math.isfinite(step):
                 step = min(max(step, -_MAX_STEP_DB), _MAX_STEP_DB)
                 # What makes (before - gain + step) ** 2 + HOLD * gain ** 2 least, as in level_gains.
-                gain = (pair[0].gain_db + step) / (1 + HOLD)
+                gain = (pair[0].gain_db + step) / (1 + GAIN_PENALTY)
         self._pieces.append(_Piece(self.settled, image, moment, gain))
         self.settled += self._width - self._overlap
         self._blended = self._blend(self._pieces)

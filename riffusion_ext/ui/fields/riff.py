@@ -37,9 +37,7 @@ def riff_controls(context: PageContext) -> dict[str, Component]:
         controls |= make("seed")
     with row():
         controls |= make("denoise", "cfg")
-    gr.HTML(
-        value=message("Denoising, CFG scale and share of the result can change over time: 0:00 0.2, 0:30 0.4, 1:00 0.2")
-    )
+    gr.HTML(value=message(_OVER_TIME))
     with gr.Accordion("More than one prompt", open=False):
         controls |= make("score", "stretch")
     with gr.Accordion("Part, channels and mix", open=False):

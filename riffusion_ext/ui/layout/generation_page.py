@@ -249,7 +249,7 @@ def _progress_html(progress: Progress, activity: Activity | None) -> str:
 
 def _segment_player(context: PageContext, segment: Segment) -> str:
     label = f"{format_minutes(segment.start).removesuffix(' min')} to {format_minutes(segment.start + segment.seconds)}"
-    return player(context.serve(segment.path), label, segment.seconds, segment.path.name)
+    return player(context.url_of(segment.path), label, segment.seconds, segment.path.name)
 
 
 def _closing_notes(outcome: Outcome) -> list[str]:

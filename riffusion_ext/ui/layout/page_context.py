@@ -48,7 +48,7 @@ class PageContext:
     ----------
     output_dir
         Returns the folder for results; called at every press, as a webui's settings may change.
-    serve
+    url_of
         Returns the URL of a new file.
     device
         Returns the name of the torch device.
@@ -69,7 +69,7 @@ class PageContext:
     """
 
     output_dir: Callable[[], Path]
-    serve: Callable[[Path], str] = media_url
+    url_of: Callable[[Path], str] = media_url
     device: Callable[[], str] = lambda: "auto"
     subtype: Callable[[], str] = lambda: "pcm16"
     folders: bool = True

@@ -103,7 +103,7 @@ class ResumeState:
         saved_model = str(values.get("model", ""))
         if saved_model and model and saved_model != model:
             raise RiffusionError(
-                f"What was stopped was begun with the model {saved_model}; choose it to go on, not {model}."
+                f"What was stopped was started with the model {saved_model}; choose it to go on, not {model}."
             )
         try:
             files = {name: bare_name(file, "an image in unfinished.json") for name, file in names.items()}

@@ -80,7 +80,7 @@ def convert(
     more = f"; the first {_MAX_SHOWN} are shown" if len(paths) > _MAX_SHOWN else ""
     noun = "image" if len(paths) == 1 else "images"
     notes.insert(0, message(f"{len(paths)} {noun} made{more}. Saved in {target}", "info"))
-    link = "" if archive is None else download(context.serve(archive), archive.name)
+    link = "" if archive is None else download(context.url_of(archive), archive.name)
     return panel([], notes), images(_gallery_item(context, path) for path in paths[:_MAX_SHOWN]), link
 
 
@@ -88,7 +88,7 @@ def _gallery_item(context: PageContext, path: Path) -> tuple[str, str, str]:
     """Return an item of :func:`images`; wide images get a thumbnail, as browsers stop at 32,000 pixels."""
     from PIL import Image
 
-    url = context.serve(path)
+    url = context.url_of(path)
     with Image.open(path) as whole:
         if whole.width <= _MAX_SHOWN_WIDTH:
             return url, url, path.name

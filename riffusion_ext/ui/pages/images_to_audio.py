@@ -101,14 +101,14 @@ def convert(
     written = [result for result in results if result.outputs]
     archive, zip_errors = zip_or_remove([r.outputs[0] for r in written], target, "sounds.zip")
     players = [_player(context, result, number) for number, result in enumerate(written[:_MAX_PLAYERS], 1)]
-    renamed = [passed_over_line(skipped), *renamed] if skipped else renamed
-    notes = [message(text, "error") for text in missing] + [message(text, "info") for text in renamed]
+    infos = [passed_over_line(skipped), *renamed] if skipped else renamed
+    notes = [message(text, "error") for text in missing] + [message(text, "info") for text in infos]
     notes += result_messages(results, names)
     if written:
         many = f"; the first {_MAX_PLAYERS} are shown" if len(written) > _MAX_PLAYERS else ""
         noun = "sound file" if len(written) == 1 else "sound files"
         notes.insert(0, message(f"{len(written)} {noun} made{many}. Saved in {target}", "info"))
-    link = "" if archive is None else download(context.serve(archive), archive.name)
+    link = "" if archive is None else download(context.url_of(archive), archive.name)
     return panel(players, notes + zip_errors), link
 
 
@@ -155,7 +155,7 @@ def _clips(
 
 def _player(context: PageContext, result: Result, number: int) -> str:
     path = result.outputs[0]
-    return player(context.serve(path), path.stem, result.duration, path.name, number=number)
+    return player(context.url_of(path), path.stem, result.duration, path.name, number=number)
 
 
 def build_page(context: PageContext) -> None:

@@ -14,7 +14,7 @@ from riffusion_ext.ui.uploads import uploads_of
 
 __all__ = ["build_page", "inspect"]
 
-_EMPTY = "The metadata of the file appear here."
+_EMPTY = "The file's metadata appears here."
 
 
 def inspect(file: object) -> str:

@@ -85,7 +85,7 @@ def _save_recording(context: PageContext, jam: Jam, recording: Recording, ending
     rate = jam.settings.params.sample_rate
     title = prompts_over_time(recording, rate)[0][1]
     path = write_recording(jam, recording, generation_page.result_path(context, KIND, title, ending), title=title)
-    shown = player(context.serve(path), title, (recording.stop - recording.first) / rate, path.name)
+    shown = player(context.url_of(path), title, (recording.stop - recording.first) / rate, path.name)
     return panel([shown]) + "".join(generation_page.result_notes(path, recording_infotext(jam, recording)))
 
 

@@ -77,7 +77,7 @@ def make(
         )
         bars = f"{settings.bars:g} {'bar' if settings.bars == 1 else 'bars'}"
         tempo = f"{bars} at {settings.bpm:g} BPM, {clip.samples.shape[1]} samples."
-        shown = player(context.serve(path), title, clip.duration, path.name, seed=loop.seed, loop=True)
+        shown = player(context.url_of(path), title, clip.duration, path.name, seed=loop.seed, loop=True)
         return Outcome(rendered, (shown,), (message(tempo), *generation_page.result_notes(path, loop.infotext())))
 
     return generation_page.run_and_show(task, context, work)

@@ -97,7 +97,7 @@ def play_window(context: PageContext, sheet: Sheet, number: int) -> str:
         sound = write_audio(clip, folder / f"{path.stem}-{secrets.token_hex(3)}.wav")
     except Exception as error:
         return message(explain(error), "error")
-    return f'<audio controls autoplay onplay="{_PAUSE_OTHERS}" src="{escape(context.serve(sound))}"></audio>'
+    return f'<audio controls autoplay onplay="{_PAUSE_OTHERS}" src="{escape(context.url_of(sound))}"></audio>'
 
 
 def build(context: PageContext) -> ReviewPanel:

@@ -125,7 +125,7 @@ def make(
             unfinished.forget()
         seed = riff.seed
         result: RiffResult = {**run, "wet": str(wet_path)}
-        shown = player(context.serve(path), title, clip.duration, path.name, seed=seed)
+        shown = player(context.url_of(path), title, clip.duration, path.name, seed=seed)
         return Outcome(
             generated,
             (shown,),
@@ -207,7 +207,7 @@ def remix(context: PageContext, result: RiffResult, values: Mapping[str, object]
         path = riff.write(
             generation_page.result_path(context, KIND, title, ending), clip, title=title, subtype=context.subtype()
         )
-        return panel([player(context.serve(path), title, clip.duration, path.name)], [message(f"Saved as {path}")])
+        return panel([player(context.url_of(path), title, clip.duration, path.name)], [message(f"Saved as {path}")])
 
     return generation_page.html_or_error(work)
 
@@ -225,7 +225,7 @@ def play_difference(context: PageContext, result: RiffResult, values: Mapping[st
         path = riff.write(
             generation_page.result_path(context, KIND, title, ".wav"), clip, title=title, subtype=context.subtype()
         )
-        return panel([player(context.serve(path), title, clip.duration, path.name)])
+        return panel([player(context.url_of(path), title, clip.duration, path.name)])
 
     return generation_page.html_or_error(work)
 

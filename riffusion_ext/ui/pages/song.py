@@ -103,7 +103,7 @@ def make(
         _save_end(song, folder / _ENDS)
         if generated.complete:
             unfinished.forget()
-        shown = player(context.serve(path), title or path.stem, clip.duration, path.name, seed=song.seed)
+        shown = player(context.url_of(path), title or path.stem, clip.duration, path.name, seed=song.seed)
         extra = {"windows": str(song.windows_folder)}
         return Outcome(generated, (shown,), generation_page.result_notes(path, song.infotext(), song.notes), extra)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from riffusion_ext.dataset.settings import DatasetSettings
     from riffusion_ext.progress import Stage
 
-__all__ = ["build_page", "make", "new_task", "own_folder"]
+__all__ = ["build_page", "default_folder", "make", "new_task"]
 
 _MAX_FAILURES = 12
 _VERIFIED_IMAGES = 6  # converted back to sound, to measure the error
@@ -49,7 +49,7 @@ def make(
         if not songs.strip():
             raise RiffusionError("Nothing to do yet: name a folder of songs first.")
         collection = parse_folder(songs)
-        folder = parse_folder(out) if out.strip() else own_folder(context.output_dir() / "datasets", collection)
+        folder = parse_folder(out) if out.strip() else default_folder(context.output_dir() / "datasets", collection)
 
         def work(on_progress: Callable[[object], None], cancelled: Callable[[], bool]) -> str:
             built = build(collection, folder, settings, progress=on_progress, stages=on_progress, cancelled=cancelled)
@@ -90,7 +90,7 @@ def make(
         yield summary + message(text, "error"), set_folder
 
 
-def own_folder(parent: Path, collection: Path) -> Path:
+def default_folder(parent: Path, collection: Path) -> Path:
     """Return a folder for the training set of a collection: of the same name, with a number if that is taken.
 
     Raises

@@ -127,8 +127,8 @@ def test_job_with_unserialisable_result_does_not_break_the_list(client: TestClie
     views = client.get(f"{V1}/jobs").json()["jobs"]
     assert [view["kind"] for view in views] == ["worse", "bad", "loop"]
     assert [view["state"] for view in views] == ["done", "failed", "done"]
-    assert views[1]["error"] == "what came of this cannot be told: max_value is nan"
-    assert (views[0]["result"], "cannot be told" in views[0]["error"]) == (None, True)
+    assert views[1]["error"] == "the result is not valid JSON: max_value is nan"
+    assert (views[0]["result"], "cannot be shown" in views[0]["error"]) == (None, True)
     assert list(views[0]) == list(views[2])
     for job in (bad, worse):
         assert client.get(f"{V1}/jobs/{job.id}").status_code == 200

@@ -127,8 +127,8 @@ def test_files_of_a_failed_job_are_removed(service: ApiContext) -> None:
         assert job.wait(10)
         assert (job.state, len(library)) == ("failed", 0)
         assert list(service.folder("pictures").iterdir()) == []
-    assert (library._promised_files, library._promised_bytes) == (0, 0)
-    assert service.jobs.all()[-1].error == "what came of this cannot be told: pictures.0.max_value is nan"
+    assert (library._reserved_files, library._reserved_bytes) == (0, 0)
+    assert service.jobs.all()[-1].error == "the result is not valid JSON: pictures.0.max_value is nan"
 
 
 def test_long_job_waits_for_room_to_store_its_result(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ COMMANDS: dict[str, Sequence[Option]] = {
     "sample-clips": [item for item in sampling.OPTIONS if item.id not in _ONE_FILE],
     "sample-clips-batch": [item for item in sampling.OPTIONS if item.id != "num_clips"],
     "ui": server.OPTIONS,
-    "dataset": dataset.WORKING,
+    "dataset": dataset.RUN_OPTIONS,
     "song": [to_audio.BITS],
     "riff": [to_audio.BITS],
     "loop": [to_audio.BITS],
@@ -114,7 +114,7 @@ def test_large_seeds_are_parsed_exactly() -> None:
     assert args.seed == 9007199254740993
 
 
-@pytest.mark.parametrize("item", dataset.WORKING, ids=named)
+@pytest.mark.parametrize("item", dataset.RUN_OPTIONS, ids=named)
 def test_training_set_options_have_the_declared_bounds(item: Option) -> None:
     from riffusion_ext.commands.dataset import settings_of
     from riffusion_ext.commands.shared.options import UsageError

@@ -20,10 +20,10 @@ RATE = 22050
 
 
 @pytest.fixture(scope="module")
-def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def page_values(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return the values of a new page, whose components the test module names as CONTROLS."""
     gr = pytest.importorskip("gradio", exc_type=ImportError)
-    context = Studio().context(tmp_path_factory.mktemp("opened"))
+    context = Studio().context(tmp_path_factory.mktemp("page"))
     with gr.Blocks(analytics_enabled=False):
         return {name: control.value for name, control in request.module.CONTROLS(context).items()}
 
@@ -54,7 +54,7 @@ def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def context(tmp_path: Path) -> PageContext:
     return PageContext(
-        output_dir=lambda: tmp_path / "results", serve=lambda path: f"URL/{path.name}", device=lambda: "cpu"
+        output_dir=lambda: tmp_path / "results", url_of=lambda path: f"URL/{path.name}", device=lambda: "cpu"
     )
 
 

@@ -19,7 +19,7 @@ class Studio(InterruptibleBackend):
     def context(self, folder: Path, **more: Any) -> PageContext:
         values: dict[str, Any] = {
             "output_dir": lambda: folder,
-            "serve": lambda path: f"URL/{path.parent.name}/{path.name}",
+            "url_of": lambda path: f"URL/{path.parent.name}/{path.name}",
             "device": lambda: "cpu",
             "model": BackendModel(lambda: self, ["Euler", "DPM++ 2M"]),
         }

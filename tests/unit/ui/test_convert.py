@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 @pytest.fixture
 def context(tmp_path: Path) -> PageContext:
-    return PageContext(output_dir=lambda: tmp_path / "out", serve=lambda path: f"URL/{path.name}")
+    return PageContext(output_dir=lambda: tmp_path / "out", url_of=lambda path: f"URL/{path.name}")
 
 
 def image(path: Path, width: int = 30) -> Path:

@@ -28,7 +28,7 @@ from tests.unit.waiting import until
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
-CONTROLS = live_controls  # of the page that `opened` lays out
+CONTROLS = live_controls  # of the page that `page_values` lays out
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -39,8 +39,8 @@ def studio() -> Studio:
 
 
 @pytest.fixture
-def values(opened: dict[str, Any]) -> dict[str, Any]:
-    return deepcopy(opened) | {"prompt": "funk"}
+def values(page_values: dict[str, Any]) -> dict[str, Any]:
+    return deepcopy(page_values) | {"prompt": "funk"}
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_session_is_started_recorded_and_stopped(
     context = studio.context(tmp_path, model=BackendModel(lambda: studio, default_sampler="Euler"))
     id_ = live.start(context, "", small)
     jam = jam_of(registry, id_)
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     assert studio.requests[0].sampler == "Euler"
     live.queue(context, id_, " jazz ", small | {"negative": " hiss "})
     (wish,) = jam.prompts.queued
@@ -146,7 +146,7 @@ def test_unwritable_recording_is_reported(
 ):
     id_ = live.start(studio.context(tmp_path), "", small)
     jam = jam_of(registry, id_)
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     for folder in tmp_path.glob("jams/*-*-*"):
         folder.rmdir()
     (tmp_path / "jams" / time.strftime("%Y-%m-%d")).write_text("in the way")

@@ -20,14 +20,14 @@ from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
-CONTROLS = loop_controls  # of the page that `opened` lays out
+CONTROLS = loop_controls  # of the page that `page_values` lays out
 
 OPTIONS = {"engine": "fast", "format": "wav"}
 
 
 @pytest.fixture
-def values(opened: dict[str, Any]) -> dict[str, Any]:
-    return deepcopy(opened) | {"prompt": "techno"}
+def values(page_values: dict[str, Any]) -> dict[str, Any]:
+    return deepcopy(page_values) | {"prompt": "techno"}
 
 
 CHANGES: list[tuple[dict[str, Any], Any, Any]] = [

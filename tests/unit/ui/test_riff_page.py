@@ -24,7 +24,7 @@ from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
-CONTROLS = riff_controls  # of the page that `opened` lays out
+CONTROLS = riff_controls  # of the page that `page_values` lays out
 
 OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
 SECONDS = 4.0
@@ -41,9 +41,9 @@ def song(tmp_path: Path) -> Upload:
 
 
 @pytest.fixture
-def values(opened: dict[str, Any]) -> dict[str, Any]:
+def values(page_values: dict[str, Any]) -> dict[str, Any]:
     """Return the values of a new page, with a prompt."""
-    return deepcopy(opened) | {"prompt": "disco"}
+    return deepcopy(page_values) | {"prompt": "disco"}
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
-CONTROLS = song_controls  # of the page that `opened` lays out
+CONTROLS = song_controls  # of the page that `page_values` lays out
 
 OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
 SCORE = "6 | funky bass | seed 3\n2 | <b>piano</b>"
@@ -43,9 +43,9 @@ QUICK = {"preset": "custom", "custom": SMALL_TEXT}
 
 
 @pytest.fixture
-def values(opened: dict[str, Any]) -> dict[str, Any]:
+def values(page_values: dict[str, Any]) -> dict[str, Any]:
     """Return the values of a new page, with a score."""
-    return deepcopy(opened) | {"score": "2 bars | a\n0:03 | b -- c | seed 5 | cfg 9", "batch": 2}
+    return deepcopy(page_values) | {"score": "2 bars | a\n0:03 | b -- c | seed 5 | cfg 9", "batch": 2}
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def test_resuming_with_another_model_is_refused(short: SongSettings, studio: Stu
     page_of(make(new_task(), context, short, OPTIONS, {}))
     studio.fail_at, studio.name = None, "another"
     page = page_of(resume(new_task(), context))
-    assert "was begun with the model studio; choose it to go on, not another." in page["status"]
+    assert "was started with the model studio; choose it to go on, not another." in page["status"]
     assert studio.generated == 3
     studio.name = "studio"
     page_of(resume(new_task(), context))

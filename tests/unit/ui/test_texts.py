@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 LANGUAGES = sorted((ROOT / "localizations").glob("*.json"))
 
 
-class Styled(BackendModel):
+class ApplyStyles(BackendModel):
     """A model provider with prompt styles."""
 
     def styles(self) -> list[str]:
@@ -40,7 +40,7 @@ def _of_the_tab() -> set[str]:
     from tests.unit.ui.studio import Studio
 
     found: set[str] = set()
-    context = Studio().context(Path(), send=lambda *_: None, send_text=lambda *_: None, model=Styled(Studio))
+    context = Studio().context(Path(), send=lambda *_: None, send_text=lambda *_: None, model=ApplyStyles(Studio))
     for block in build_tab(context).blocks.values():
         kind = type(block).__name__
         found.update(getattr(block, name, None) or "" for name in ("label", "info"))

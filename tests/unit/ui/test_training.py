@@ -25,7 +25,7 @@ from riffusion_ext.params import PRESETS
 from riffusion_ext.ui.fields.training import training_controls
 from riffusion_ext.ui.layout.background_task import BackgroundTask
 from riffusion_ext.ui.layout.page_context import PageContext, parse_folder
-from riffusion_ext.ui.pages.training import make, new_task, own_folder
+from riffusion_ext.ui.pages.training import default_folder, make, new_task
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -136,14 +136,14 @@ def test_pasted_folder_names_are_accepted(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_each_collection_has_a_folder_of_its_own(tmp_path: Path, narrow: DatasetSettings, songs: Path):
     sets = tmp_path / "datasets"
-    assert own_folder(sets, songs) == sets / "songs"
+    assert default_folder(sets, songs) == sets / "songs"
     (sets / "songs").mkdir(parents=True)  # a run that was killed before it wrote anything
-    assert own_folder(sets, songs) == sets / "songs"
+    assert default_folder(sets, songs) == sets / "songs"
     building.build(songs, sets / "songs", narrow, jobs=1)
-    assert own_folder(sets, songs) == sets / "songs"
-    assert own_folder(sets, tmp_path / "other" / "songs") == sets / "songs-2"
-    assert own_folder(sets, Path("/")) == sets / "songs-2"
-    assert own_folder(sets, tmp_path / "other" / "..").parent == sets
+    assert default_folder(sets, songs) == sets / "songs"
+    assert default_folder(sets, tmp_path / "other" / "songs") == sets / "songs-2"
+    assert default_folder(sets, Path("/")) == sets / "songs-2"
+    assert default_folder(sets, tmp_path / "other" / "..").parent == sets
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

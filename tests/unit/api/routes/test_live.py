@@ -56,7 +56,7 @@ def client(app: Any) -> TestClient:
 
 
 def test_state_contains_everything_a_player_needs(client: TestClient, url: str, jam: Jam):
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     told = client.get(url).json()
     assert (told["rate"], told["channels"], told["hop"], told["height"]) == (8000, 1, 80, 64)
     assert (told["state"], told["why"], told["aim"]) == ("resting", "", 6.0)
@@ -80,7 +80,7 @@ def test_state_contains_everything_a_player_needs(client: TestClient, url: str, 
 
 
 def test_state_lists_only_new_chunks_and_the_playhead_moves(client: TestClient, url: str, jam: Jam):
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     told = client.get(url).json()
     last = told["chunks"][-1]["number"]
     again = client.get(url, params={"heard": 9000, "chunk": last, "strip": 10**14, "shown": 5}).json()
@@ -99,7 +99,7 @@ def test_invalid_numbers_are_refused(client: TestClient, url: str, value: str):
 
 
 def test_queued_prompts_can_be_dropped_and_the_session_stopped(client: TestClient, url: str, jam: Jam):
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     wish = jam.prompts.add("<b>jazz</b>")
     assert client.get(url).json()["queue"] == [{"key": wish.key, "prompt": "<b>jazz</b>"}]
     assert client.post(f"{url}/drop/{wish.key}").json() == {"dropped": True}
@@ -111,7 +111,7 @@ def test_queued_prompts_can_be_dropped_and_the_session_stopped(client: TestClien
 
 
 def test_unknown_sessions_and_chunks_are_refused_in_one_sentence(client: TestClient, url: str, jam: Jam):
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     for path in (f"{LIVE}/nothing", f"{url}/chunk/999", f"{url}/strip/999", f"{url}/other/0", f"{LIVE}/no/chunk/0"):
         reply = client.get(path)
         assert reply.status_code == 404
@@ -122,7 +122,7 @@ def test_unknown_sessions_and_chunks_are_refused_in_one_sentence(client: TestCli
 
 @pytest.mark.parametrize("mark", [None, "abc"])
 def test_listening_needs_the_password_of_the_page(app: Any, url: str, jam: Jam, mark: str | None):
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     app.auth, app.tokens = {"u": "p"}, {"secret": "u"}
     if mark:
         app.cookie_id = mark
@@ -138,7 +138,7 @@ def test_listening_needs_the_password_of_the_page(app: Any, url: str, jam: Jam, 
 
 def test_fetching_chunks_keeps_the_session_alive(client: TestClient, url: str, jam: Jam):
     """Over a slow line, fetching may take longer than the time after which a page counts as closed."""
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     for piece in ("chunk/0", "strip/0"):
         jam._last_contact -= TIMEOUT_S / 2
         before = jam._last_contact

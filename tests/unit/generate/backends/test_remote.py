@@ -96,8 +96,8 @@ def test_init_images_are_transferred_unchanged_and_once_each(serve: Serve) -> No
     images = remote.generate(requests, lambda number, image: None)
     assert model.requests == [*requests[:2], replace(requests[2], seeds=(5, 2**32 - 1))]
     assert images[1].info == {"parameters": "a\nSteps: 3, Seed: 1"}
-    assert remote.facts.samplers == ("Euler", "DPM++ 2M")
-    assert remote.facts.usual_sampler == "DPM++ 2M"
+    assert remote.capabilities.samplers == ("Euler", "DPM++ 2M")
+    assert remote.capabilities.usual_sampler == "DPM++ 2M"
     assert remote.activity is None
 
 
@@ -242,7 +242,7 @@ def test_webui_that_never_answers_is_lost(serve: Serve, local: list[bytes], tmp_
         piece = song(tmp_path / "remote")
         list(piece.generate(backend))
     assert windows(piece) == local
-    assert told == [f"{url} does not answer; the others go on without it"]
+    assert told == [f"{url} does not answer; continuing with the others"]
 
 
 def test_webui_that_stops_answering_during_a_job_is_lost(serve: Serve, local: list[bytes], tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from riffusion_ext.generate.live.session import Jam, Recording
 from riffusion_ext.generate.live.settings import JamSettings
 from riffusion_ext.generate.score.keyframes import Keyframe, Moment
 from riffusion_ext.generate.windows.masks import soft_mask
-from riffusion_ext.generate.windows.rolling_blend import HOLD, RollingBlend
+from riffusion_ext.generate.windows.rolling_blend import GAIN_PENALTY, RollingBlend
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.fake_backends import FakeBackend, InterruptibleBackend, as_it_is, by_seed
 from tests.unit.small import LOW
@@ -59,7 +59,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Jam]]:
         jam._last_contact = 0.0
         jam.join(20)
         assert not jam._thread.is_alive()
-        assert jam.gone
+        assert jam.is_closed
         assert not jam.store.folder.exists(), "nothing is left"
 
 
@@ -75,7 +75,7 @@ def samples_of(jam: Jam) -> np.ndarray:
 def test_each_window_continues_the_previous_one(start: Callable[..., Jam]):
     backend = FakeBackend(by_seed)
     jam = start(backend)
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     first, second, third = backend.requests[:3]
     assert (first.init, first.mask, first.denoise) == (None, None, None)
     for before, request in ((first, second), (second, third)):
@@ -92,7 +92,7 @@ def test_each_window_continues_the_previous_one(start: Callable[..., Jam]):
 def test_beat_image_continues_through_all_windows(start: Callable[..., Jam]):
     backend = FakeBackend(by_seed)
     jam = start(backend, beat="four on the floor", denoise=0.6, params=LOW.replace(max_frequency=3500))
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     first, second = backend.requests[:2]
     assert (first.denoise, second.denoise) == (0.6, 0.6)
     assert first.mask is None
@@ -111,7 +111,7 @@ def test_queued_prompts_are_reached_in_order(start: Callable[..., Jam]):
     jam.prompts.add("jazz", "hiss")
     jam.prompts.add("rock")
     studio.go_on.set()
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     told = [(request.prompts, request.alpha, request.negatives) for request in studio.requests[:6]]
     assert told == [
         (("funk", "funk"), 0.0, ("", "")),
@@ -128,7 +128,7 @@ def test_queued_prompts_are_reached_in_order(start: Callable[..., Jam]):
 def test_session_pauses_when_far_enough_ahead_and_resumes_as_playback_advances(start: Callable[..., Jam]):
     backend = FakeBackend(by_seed)
     jam = start(backend, ahead=5)
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     window = STEP * 80 / 8000
     assert 5 <= jam.store.samples / 8000 < 5 + window
     assert jam._blend.settled * 80 - jam.store.samples < 500, (
@@ -138,13 +138,13 @@ def test_session_pauses_when_far_enough_ahead_and_resumes_as_playback_advances(s
     time.sleep(0.4)
     assert backend.generated == count
     jam.report_position(round(3 * window * 8000))
-    until(lambda: jam.resting and backend.generated >= count + 3)
+    until(lambda: jam.is_ahead and backend.generated >= count + 3)
     assert 5 <= (jam.store.samples - jam.position) / 8000 < 5 + window
 
 
 def test_playback_position_is_limited_to_the_generated_audio(start: Callable[..., Jam]):
     jam = start()
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     jam.report_position(10**14)
     assert jam.position <= jam.store.samples
     heard = jam.position
@@ -161,7 +161,7 @@ def test_failed_window_is_retried_once_with_another_seed(start: Callable[..., Ja
 
     seeds: list[int] = []
     jam = start(FakeBackend(overflowing))
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     assert jam.error is None
     assert len(set(seeds)) == len(seeds)
     assert [seed - seeds[0] for seed in seeds[:5]] == [0, 1, 2, 2 + 2**16, 3]
@@ -201,7 +201,7 @@ def test_seams_have_the_level_of_the_rest_and_no_click(start: Callable[..., Jam]
         return image
 
     jam = start(FakeBackend(steady), ahead=25)
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     samples = samples_of(jam)[0].astype(np.float64)
     borders = [chunk.stop for chunk in jam.store.chunks()[:-1]]
     assert len(borders) > 10
@@ -223,7 +223,7 @@ def test_louder_image_is_matched_to_the_level_of_the_previous_one():
     plain.add(Image.new("RGB", (192, 64), (115, 115, 115)), moment)
     before = 20 * np.log10(plain.mel(10, 11).mean())
     assert levels[0] - before > 2
-    assert levels[1] - levels[0] == pytest.approx((before - levels[0]) * HOLD / (1 + HOLD), abs=0.05)
+    assert levels[1] - levels[0] == pytest.approx((before - levels[0]) * GAIN_PENALTY / (1 + GAIN_PENALTY), abs=0.05)
 
 
 @settings(max_examples=20, deadline=None)
@@ -267,7 +267,7 @@ def test_stop_takes_effect_during_an_image(start: Callable[..., Jam]):
 def test_closing_the_page_ends_the_session(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "TIMEOUT_S", 0.5)
     jam = start()
-    until(lambda: jam.gone, 10)
+    until(lambda: jam.is_closed, 10)
     assert jam.error is None
 
 
@@ -275,10 +275,10 @@ def test_played_chunks_are_removed(start: Callable[..., Jam], monkeypatch: pytes
     monkeypatch.setattr(module, "_HISTORY_S", 2.0)
     jam = start()
     for _ in range(12):
-        until(lambda: jam.resting and jam.store.samples - jam.position >= 6 * 8000)
+        until(lambda: jam.is_ahead and jam.store.samples - jam.position >= 6 * 8000)
         jam.report_position(jam.store.samples - 8000)
-        jam.resting = False
-    until(lambda: jam.resting)
+        jam.is_ahead = False
+    until(lambda: jam.is_ahead)
     kept = jam.store.chunks()
     assert kept[0].stop > jam.position - 4 * 8000 - 20480
     assert len(kept) < 12
@@ -322,7 +322,7 @@ def test_recording_equals_the_played_audio(start: Callable[..., Jam], tmp_path: 
 
     jam = start(keep=keep, travel=1)
     jam.prompts.add("jazz")
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     jam.report_position(12345)
     jam.record()
     jam.record()
@@ -348,13 +348,13 @@ def test_recording_equals_the_played_audio(start: Callable[..., Jam], tmp_path: 
 def test_recording_keeps_the_chunks_from_its_start(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_HISTORY_S", 0.0)
     jam = start()
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     jam.report_position(8000)
     jam.record()
     for _ in range(8):
-        until(lambda: jam.resting and jam.store.samples - jam.position >= 6 * 8000)
+        until(lambda: jam.is_ahead and jam.store.samples - jam.position >= 6 * 8000)
         jam.report_position(jam.store.samples - 8000)
-        jam.resting = False
+        jam.is_ahead = False
     assert jam.store.chunks()[0].start <= 8000
     jam.store.with_samples(8000, jam.position, lambda clip: None)
 
@@ -367,10 +367,10 @@ def test_page_gets_recent_prompt_changes_only_during_a_long_recording(
     jam = start()
     jam.record()
     for _ in range(12):
-        until(lambda: jam.resting and jam.store.samples - jam.position >= 6 * 8000)
+        until(lambda: jam.is_ahead and jam.store.samples - jam.position >= 6 * 8000)
         jam.report_position(jam.store.samples - 8000)
-        jam.resting = False
-    until(lambda: jam.resting)
+        jam.is_ahead = False
+    until(lambda: jam.is_ahead)
     told = jam.changes()
     assert told[0].start <= jam.position - 2 * 8000, "includes the prompt at the left edge of the image"
     assert len(told) < 16
@@ -472,7 +472,7 @@ def test_number_of_sessions_is_limited(tmp_path: Path):
     for jam in made:
         jam._stop.set()
         jam._last_contact = 0.0
-    until(lambda: made[0].gone)
+    until(lambda: made[0].is_closed)
     assert jams.get(ids[0]) is None
 
 
@@ -493,7 +493,7 @@ def test_stopping_session_does_not_count_towards_the_limit(tmp_path: Path):
     jams.start(made[1])
     studio.go_on.set()
     jams.close()
-    assert all(jam.gone for jam in made)
+    assert all(jam.is_closed for jam in made)
 
 
 def test_recordings_are_saved_when_the_program_ends(tmp_path: Path):
@@ -507,18 +507,18 @@ def test_recordings_are_saved_when_the_program_ends(tmp_path: Path):
     jams = JamRegistry()
     jam = Jam(settings_of(), FakeBackend(by_seed), tmp_path / "jam", CPU, keep)
     jams.start(jam)
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     jam.record()
     jam.report_position(20000)
     began = time.monotonic()
     jams.close()
     assert time.monotonic() - began < 15
     assert [(take.first, take.stop) for take in takes] == [(0, 20000)]
-    assert jam.gone
+    assert jam.is_closed
     assert not jam.store.folder.exists()
 
 
 def test_session_with_an_identity_backend_is_audible(start: Callable[..., Jam]):
     jam = start(FakeBackend(lambda r: as_it_is(r) if r.init else by_seed(r)), bridge_denoise=0.0)
-    until(lambda: jam.resting)
+    until(lambda: jam.is_ahead)
     assert AudioClip(samples_of(jam).astype(np.float32), 8000).peak > 0.05

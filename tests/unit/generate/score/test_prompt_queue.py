@@ -24,7 +24,7 @@ def test_without_queued_prompts_only_the_seed_changes():
     moments = [way.next() for _ in range(5)]
     assert {told(moment) for moment in moments} == {("A", "A", 0.0)}
     assert [moment.a.seed for moment in moments] == [2**32 - 2, 2**32 - 1, 0, 1, 2]
-    assert all(moment.stays and moment.a.negative == "hiss" for moment in moments)
+    assert all(moment.is_constant and moment.a.negative == "hiss" for moment in moments)
     assert (moments[0].denoise, moments[0].cfg) == (0.6, 8.0)
 
 

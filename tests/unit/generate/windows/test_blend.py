@@ -12,7 +12,12 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
-from riffusion_ext.generate.windows.blend import HOLD_RIFF, HOLD_SONG, BlendedSpectrogram, Measured
+from riffusion_ext.generate.windows.blend import (
+    GAIN_PENALTY_RIFF,
+    GAIN_PENALTY_SONG,
+    BlendedSpectrogram,
+    WindowMeasurements,
+)
 from riffusion_ext.generate.windows.plan import Plan, plan_plain, plan_riff, plan_song
 from riffusion_ext.generate.windows.segments import plan_part
 from riffusion_ext.metadata import TEXT_KEY, record_text
@@ -55,7 +60,7 @@ def test_blending_windows_of_one_sound_restores_it(seconds: float, width: int, d
     plan = plan_riff(round(seconds * 8000), SMALL, SCORE.at, width=64 * width, overlap=24)
     mel = noise_mel(plan.columns)
     blacks = data.draw(st.lists(st.floats(6e5, 4e6), min_size=len(plan.windows), max_size=len(plan.windows)))
-    woven = BlendedSpectrogram(plan, cut(mel, plan, blacks, blacks), hold=HOLD_RIFF)
+    woven = BlendedSpectrogram(plan, cut(mel, plan, blacks, blacks), gain_penalty=GAIN_PENALTY_RIFF)
     np.testing.assert_allclose(woven.gains, 1.0, atol=0.02)
     whole = woven.mel(0, plan.columns)
     np.testing.assert_allclose(decibels(whole), decibels(mel), atol=0.35)  # an image has discrete levels
@@ -83,7 +88,7 @@ def test_gains_equalise_windows_with_wrong_levels(seed: int, kind: str) -> None:
     rng = np.random.default_rng(seed)
     told = list(1e6 * 10 ** (rng.uniform(-3, 3, count) / 20))
     mel = noise_mel(plan.columns)
-    woven = BlendedSpectrogram(plan, cut(mel, plan, [1.5e6] * count, told), hold=HOLD_SONG)
+    woven = BlendedSpectrogram(plan, cut(mel, plan, [1.5e6] * count, told), gain_penalty=GAIN_PENALTY_SONG)
     level = decibels(woven.mel(0, plan.columns)) - decibels(mel)
     assert np.ptp(level) < 0.5
     assert abs(level.mean() - 20 * np.log10(1e6 / 1.5e6)) < 3.5  # and it is the mean level of the windows
@@ -95,7 +100,7 @@ def test_level_errors_do_not_accumulate_over_a_long_song() -> None:
     grey = np.rint(np.linspace(120, 100, 256)).astype(np.uint8)
     image = with_record(Image.fromarray(np.repeat(grey[None], 64, axis=0)).convert("RGB"), 1e6)
     assert len(plan.windows) > 200
-    gains = 20 * np.log10(BlendedSpectrogram(plan, lambda number: image, hold=HOLD_RIFF).gains)
+    gains = 20 * np.log10(BlendedSpectrogram(plan, lambda number: image, gain_penalty=GAIN_PENALTY_RIFF).gains)
     assert np.ptp(gains) > 1
     assert np.abs(gains).max() < 12
     assert np.abs(gains[50:-50]).max() < 0.1
@@ -188,7 +193,7 @@ def test_measured_levels_are_not_read_again() -> None:
         opened.append(number)
         return images(number)
 
-    measured = Measured()
+    measured = WindowMeasurements()
     part = plan_part(plan, 2, 5)
     BlendedSpectrogram(part, lambda number: read_image(2 + number), measured=measured, first=2)
     assert sorted(set(opened)) == [2, 3, 4]
@@ -210,7 +215,7 @@ def test_playable_part_has_its_own_gains() -> None:
     plan = plan_song(SCORE, SMALL, width=64, overlap=32)
     count = len(plan.windows)
     images = cut(noise_mel(plan.columns), plan, [1.5e6] * count, [1e6 * (1.5 + n % 3) for n in range(count)])
-    measured = Measured()
+    measured = WindowMeasurements()
     for number in range(1, count + 1):
         head = plan.head(number)
         assert BlendedSpectrogram(head, images, measured=measured).gains == BlendedSpectrogram(head, images).gains

@@ -11,28 +11,28 @@ from riffusion_ext.api.access.allow_list import AllowList, parse_host, parse_ori
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host.base import HostObject
 
-__all__ = ["api_visitors", "page_visitors"]
+__all__ = ["api_allow_list", "page_allow_list"]
 
 # The later names are SD.Next's.
 _ORIGINS = ("cors_allow_origins", "cors_origins")
 _PATTERNS = ("cors_allow_origins_regex", "cors_regex")
 
 
-def page_visitors() -> AllowList:
+def page_allow_list() -> AllowList:
     """Return who may use the routes of the pages.
 
     Only the pages know the ids of clips and jams. So if the webui is open to other machines, possibly under host names
     that it does not know (a tunnel, a rented machine), any host name is allowed.
     """
-    return _visitors(any_host=_has_password("gradio_auth", "gradio_auth_path", "auth", "auth_file") or _is_exposed())
+    return _allow_list(any_host=_has_password("gradio_auth", "gradio_auth_path", "auth", "auth_file") or _is_exposed())
 
 
-def api_visitors() -> AllowList:
+def api_allow_list() -> AllowList:
     """Return who may use the routes for other programs."""
-    return _visitors(any_host=_has_password("api_auth", "auth", "auth_file"))
+    return _allow_list(any_host=_has_password("api_auth", "auth", "auth_file"))
 
 
-def _visitors(any_host: bool) -> AllowList:
+def _allow_list(any_host: bool) -> AllowList:
     names = _split_flag("riffusion_allow_host")
     origins = [text.rstrip("/") for flag in _ORIGINS for text in _split_flag(flag)]
     patterns = [str(_flag(flag)) for flag in _PATTERNS if _flag(flag)]
