@@ -43,14 +43,19 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--music", type=Path, metavar="DIR", help="folder of sound files (default: synthesised)")
     add(
-        "--pictures", type=Path, nargs="+", default=[], metavar="PATH", help="pictures a model made (default: imitated)"
+        "--pictures",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="images of a model (default: imitated)",
     )
     add(
         "--golden",
         type=Path,
         nargs=2,
         metavar=("PICTURE", "SOUND"),
-        help="a picture by the original library, and its sound",
+        help="an image by the original library, and its sound",
     )
     add("--quick", action="store_true", help="two pieces of each set and few runs: to see that it works")
     add("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION", help=", ".join(SECTIONS))

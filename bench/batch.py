@@ -26,9 +26,9 @@ def measure(material: Material, *, rounds: int) -> Section:
     )
     wall = times["one call"].wall_median / times["eight calls"].wall_median
     cpu = times["one call"].cpu_median / times["eight calls"].cpu_median
-    table = Table("Eight pictures, engine fast", ["", "wall ms, 2 threads", "CPU ms, 1 thread"])
+    table = Table("Eight images, engine fast", ["", "wall ms, 2 threads", "CPU ms, 1 thread"])
     for name, t in times.items():
         table.rows.append([name, milliseconds(t.wall_median), milliseconds(t.cpu_median)])
     table.rows.append(["ratio", number(wall, 3), number(cpu, 3)])
-    gate = Gate("batch: eight pictures in one call against eight calls", wall, "<", 1, "x")
+    gate = Gate("batch: eight images in one call against eight calls", wall, "<", 1, "x")
     return Section("batch", [table], [gate], {name: t.as_dict() for name, t in times.items()})

@@ -58,8 +58,8 @@ def measure(material: Material, *, rounds: int) -> Section | None:
         cells = (number(len(seconds) / last, 1), number(middle), number(last), number(after / _MB, 0))
         rows.append([f"round {count}", *cells])
     table = Table(
-        f"{CLIENTS} clients at once, a picture each",
-        ["", "pictures a second", "median wait s", "longest wait s", "server holds MB"],
+        f"{CLIENTS} clients at once, an image each",
+        ["", "images a second", "median wait s", "longest wait s", "server holds MB"],
         rows,
     )
     gates = [

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _STEPS = {
     "torch": "import torch",
     "codec": "import of the codec after it",
-    "first": "first picture, engine fast",
-    "second": "second picture",
+    "first": "first image, engine fast",
+    "second": "second image",
 }
 
 

@@ -50,7 +50,7 @@ def measure(material: Material, *, rounds: int, golden: tuple[Path, Path] | None
     data: dict[str, object] = {"same": same, **{name: t.as_dict() for name, t in times.items()}}
     if golden is not None:
         drawn = data["golden"] = _golden(*golden)
-        gates.append(Gate("encode: golden picture, equal pixels", 100 * drawn["equal"], ">=", 99.9, "%"))
+        gates.append(Gate("encode: golden image, equal pixels", 100 * drawn["equal"], ">=", 99.9, "%"))
     return Section("encode", [table], gates, data)
 
 

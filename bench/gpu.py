@@ -54,8 +54,8 @@ def measure(
     gates = [
         # A failing device falls back to the CPU with only a warning: the figures would be those of the CPU.
         Gate("GPU: memory that a tile takes there", peaks["fast, 1 tile"] / 1e6, ">=", 1, "MB"),
-        Gate("GPU: fast, PSNR off the CPU's, worst picture", shift["fast"], "<=", 0.2, "dB"),
-        Gate("GPU: best, PSNR off the CPU's, worst picture", shift["best"], "<=", 0.2, "dB"),
+        Gate("GPU: fast, PSNR off the CPU's, worst image", shift["fast"], "<=", 0.2, "dB"),
+        Gate("GPU: best, PSNR off the CPU's, worst image", shift["best"], "<=", 0.2, "dB"),
         Gate(
             f"GPU: {TILES} tiles in a batch against singly", times[batched] / TILES / times["fast, 1 tile"], "<", 1, "x"
         ),

@@ -41,9 +41,9 @@ ASSUMED = (0.02, 0.04, 0.1, 1.0, 5.0)
 STAGES = {
     "read": "read the song",
     "plan": "plan",
-    "prepare": "folder, pictures of the song to start from",
-    "requests": "requests: seed pictures, masks, what neighbours decide",
-    "keep": "write the windows' pictures",
+    "prepare": "folder, init images",
+    "requests": "requests: init images, masks, context of neighbours",
+    "keep": "write the windows' images",
     "previews": "preview segments",
     "sound": "blend and decode",
     "mix": "mix, level",

@@ -100,11 +100,11 @@ def load(music: Path | None, images: Sequence[Path], *, quick: bool) -> Material
     if images:
         model = tuple(_model_pieces(images, 2 if quick else 8))
         if not model:
-            raise SystemExit("no picture of a model among those given; see bench/README.md")
+            raise SystemExit("no image of a model among those given; see bench/README.md")
     else:
         model = tuple(_imitate(piece, seed) for seed, piece in enumerate(drawn[: 2 if quick else 4]))
     origin = f"music: {'synthesised' if music is None else f'{len(drawn)} tracks'}, "
-    origin += f"model: {'imitated' if not images else f'{len(model)} pictures'}"
+    origin += f"model: {'imitated' if not images else f'{len(model)} images'}"
     return Material(drawn, model, tuple(songs), origin)
 
 

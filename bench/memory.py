@@ -40,8 +40,8 @@ def _table(found: dict[tuple[str, str], dict[str, float]]) -> Table:
 
     table = Table(
         "Memory, peak over the interpreter with torch loaded",
-        ["method, picture", "peak MB", "of it result MB", "pixels MB", "the rest MB"],
-        note="Result: the clip at 44.1 kHz in float32. Pixels: the picture decoded to RGB.",
+        ["method, image", "peak MB", "of it result MB", "pixels MB", "the rest MB"],
+        note="Result: the clip at 44.1 kHz in float32. Pixels: the image decoded to RGB.",
     )
     for (method, name), run in found.items():
         cells = (run[key] / MB for key in ("peak", "result", "pixels", "rest"))
@@ -55,8 +55,8 @@ def _gates(found: dict[tuple[str, str], dict[str, float]]) -> list[Gate]:
 
     base = found["fast", "61 s"]["peak"] - found["fast", "61 s"]["result"]
     gates = [
-        Gate("memory: one picture, fast", peak("fast", "512 x 512") / MB, "<", 500, "MB"),
-        Gate("memory: one picture, best", peak("best", "512 x 512") / MB, "<", 500, "MB"),
+        Gate("memory: one image, fast", peak("fast", "512 x 512") / MB, "<", 500, "MB"),
+        Gate("memory: one image, best", peak("best", "512 x 512") / MB, "<", 500, "MB"),
         Gate("memory: 61 s against INC-LSTSQ", peak("fast", "61 s") / peak("lstsq", "61 s"), "<=", 0.25, "x", AIM),
     ]
     if ("fast", "180 s") in found:

@@ -50,7 +50,7 @@ def _table(runs: dict[int, list[dict[str, float]]]) -> Table:
         f"From a folder to a training set, {first['songs']} songs, {first['sound_s'] / 60:.1f} min",
         ["cores", "wall s", "CPU s", "songs/s", "x real time", "the same per core", "x one core"],
         note=f"{first['windows']} windows, {first['kept']} of them kept, {first['failed']} songs failed. "
-        f"Runs of each, by turns: {len(runs[1])}; their median.",
+        f"Interleaved runs: {len(runs[1])}; median.",
     )
     for count, found in runs.items():
         wall = _median(found, "wall_s")

@@ -40,9 +40,9 @@ def measure(music: Path | None, *, tracks: int, rounds: int) -> Section:
     times = {name: Times(run["wall_s"], run["cpu_s"]) for name, run in found["methods"].items()}
     original, sound = times[ORIGINAL], found["sound_s"]
     table = Table(
-        f"From songs to pictures, {len(songs)} songs, {sound / 60:.1f} min, one core",
-        ["method", "pictures", "wall s", "CPU s", "x real time", "x original, wall", "x original, CPU"],
-        note=f"Rounds, by turns: {rounds}; their median. Real time: of the music, by the wall clock.",
+        f"From songs to images, {len(songs)} songs, {sound / 60:.1f} min, one core",
+        ["method", "images", "wall s", "CPU s", "x real time", "x original, wall", "x original, CPU"],
+        note=f"Interleaved rounds: {rounds}; median. Real time: of the music, by the wall clock.",
     )
     for name, t in times.items():
         ratios = (sound / t.wall_median, original.wall_median / t.wall_median, original.cpu_median / t.cpu_median)

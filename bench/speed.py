@@ -47,7 +47,7 @@ def _ratio(times: dict[str, Times], slow: str, quick: str, clock: str) -> float:
 def _table(times: dict[str, Times]) -> Table:
     seconds = CLIP_SAMPLES / recipes.SAMPLE_RATE
     table = Table(
-        "Speed, one picture of 512 columns (5.11 s)",
+        "Speed, one image of 512 columns (5.11 s)",
         [
             "method",
             f"wall ms, {THREADS} threads",
@@ -58,7 +58,7 @@ def _table(times: dict[str, Times]) -> Table:
             "x LSTSQ",
             "x SGD",
         ],
-        note="Medians of interleaved runs; what every picture shares (filters, windows) is warm.",
+        note="Medians of interleaved runs; what every image shares (filters, windows) is warm.",
     )
     for name, t in times.items():
         row = [methods.LABELS[name], milliseconds(t.wall_median), number(t.wall_median / seconds, 3)]
@@ -74,7 +74,7 @@ def _gates(times: dict[str, Times]) -> list[Gate]:
     wall = _ratio(times, "lstsq", "fast", "wall_median")
     gates = [
         Gate("fast: speed against INC-LSTSQ", wall, ">=", 15, "x"),
-        Gate("fast: speed against INC-LSTSQ, the prize", wall, ">=", 25, "x", AIM),
+        Gate("fast: speed against INC-LSTSQ, the goal", wall, ">=", 25, "x", AIM),
         Gate(
             "fast: processor time against INC-LSTSQ, 1 thread",
             _ratio(times, "lstsq", "fast", "cpu_median"),

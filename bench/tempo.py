@@ -72,8 +72,8 @@ def measure(music: Path | None, *, quick: bool = False) -> Section:
     false = 100 * sum(a.kind != "exact" for a in sure) / max(len(sure), 1)
     told = 100 * sum(a.sure for a in exact) / max(len(exact), 1)
     gates = [
-        Gate("tempo: not exact of those told as sure, held out", false, "<=", 3, "%", "aim" if quick else "must"),
-        Gate("tempo: told as sure of the exact ones, held out", told, ">=", 60, "%", "aim"),
+        Gate("tempo: not exact among those marked as sure, held out", false, "<=", 3, "%", "aim" if quick else "must"),
+        Gate("tempo: marked as sure among the exact ones, held out", told, ">=", 60, "%", "aim"),
     ]
     return Section("tempo", tables, gates, {"answers": [vars(answer) | {"kind": answer.kind} for answer in answers]})
 
