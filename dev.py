@@ -8,7 +8,7 @@
     python3 dev.py screenshots --webui http://127.0.0.1:7860
                             take the screenshots of the documentation anew; without --webui, those that need no model
 
-What follows the command is handed on: "demo --help", "test tests/unit -k mel". Standard library only.
+Further arguments are passed on: "demo --help", "test tests/unit -k mel". Standard library only.
 """
 
 from __future__ import annotations
