@@ -22,8 +22,8 @@ from riffusion_ext.dataset.settings import (
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.option import Option, by_id
 from riffusion_ext.options.sound import CUSTOM, chosen_params, control
-from riffusion_ext.options.values import number, texts, whole
 from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.validation.values import number, texts, whole
 
 __all__ = ["DATASET", "OPTIONS", "RUN_OPTIONS", "RUN_OPTIONS_BY_ID", "page_values", "settings_of"]
 

@@ -10,8 +10,8 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate import bounds
 from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import CUSTOM, chosen_params, control
-from riffusion_ext.options.values import number, texts, whole
 from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.validation.values import number, texts, whole
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.live.settings import JamSettings

@@ -16,7 +16,7 @@ from riffusion_ext.options.generation import (
     without_styles,
 )
 from riffusion_ext.options.option import Option, by_id
-from riffusion_ext.options.values import number, whole
+from riffusion_ext.validation.values import number, whole
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.live.settings import JamSettings

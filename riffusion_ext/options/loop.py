@@ -17,7 +17,7 @@ from riffusion_ext.options.generation import (
     without_styles,
 )
 from riffusion_ext.options.option import REQUIRED, Option, by_id
-from riffusion_ext.options.values import number
+from riffusion_ext.validation.values import number
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.loop import LoopSettings

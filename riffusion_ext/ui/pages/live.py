@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.live import RECORDINGS, settings_of
-from riffusion_ext.options.values import texts
 from riffusion_ext.ui.fields.live import live_controls
 from riffusion_ext.ui.gradio_compat import keep_out_of_config, private_event, row
 from riffusion_ext.ui.gradio_types import Update
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import escape, message, panel, player
+from riffusion_ext.validation.values import texts
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.live.session import Jam, Recording

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypedDict
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.riff import settings_of, values_of
 from riffusion_ext.options.sound import control
-from riffusion_ext.options.values import whole
 from riffusion_ext.services.rendering import sound_progress
 from riffusion_ext.ui.fields.riff import riff_controls
 from riffusion_ext.ui.gradio_compat import file_input, private_event
@@ -23,6 +22,7 @@ from riffusion_ext.ui.layout.page_context import PageContext, Upload, chosen_fil
 from riffusion_ext.ui.layout.result_panel import ResultPanel, values_from_file
 from riffusion_ext.ui.layout.resume_state import ResumeState, mapping_in
 from riffusion_ext.ui.players import message, panel, player
+from riffusion_ext.validation.values import whole
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.riff import Riff, RiffSettings

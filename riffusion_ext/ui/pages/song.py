@@ -11,7 +11,6 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.options.song import settings_of, values_of
 from riffusion_ext.options.sound import control
-from riffusion_ext.options.values import whole
 from riffusion_ext.services.rendering import sound_of_piece
 from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.fields.song import song_controls
@@ -24,6 +23,7 @@ from riffusion_ext.ui.layout.result_panel import ResultPanel, values_from_file
 from riffusion_ext.ui.layout.resume_state import ResumeState, mapping_in
 from riffusion_ext.ui.players import message, player
 from riffusion_ext.ui.uploads import uploads_of
+from riffusion_ext.validation.values import whole
 
 if TYPE_CHECKING:
     from PIL import Image

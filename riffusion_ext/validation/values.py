@@ -1,4 +1,4 @@
-"""Conversions of single values of options, whose type depends on where they come from."""
+"""Conversions of single values whose type depends on where they come from: pages, files, command line."""
 
 from __future__ import annotations
 
