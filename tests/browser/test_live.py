@@ -66,7 +66,7 @@ def start(page: Any, prompt: str = "funk") -> None:
     page.click("#riffusion_live_go")
 
 
-def said(page: Any, name: str = "said") -> str:
+def shown_text(page: Any, name: str = "status") -> str:
     return str(page.inner_text(f".riffusion-live-{name}"))
 
 
@@ -83,17 +83,17 @@ def ahead(page: Any) -> float:
 
 def recorded(page: Any) -> int:
     """Return how many seconds the page shows as recorded; -1 if it is not recording."""
-    told = re.search(r"recording (\d+):(\d\d)", said(page, "ahead"))
+    told = re.search(r"recording (\d+):(\d\d)", shown_text(page, "ahead"))
     return 60 * int(told[1]) + int(told[2]) if told else -1
 
 
 def well_ahead(page: Any, seconds: float) -> None:
     """Wait until enough audio is buffered to play without a pause on a busy machine."""
-    until(page, lambda: said(page) == "Playing.")
+    until(page, lambda: shown_text(page) == "Playing.")
     page.click(".riffusion-live-row button")
     until(page, lambda: ahead(page) >= seconds)
     page.click(".riffusion-live-row button")
-    until(page, lambda: said(page) == "Playing.")
+    until(page, lambda: shown_text(page) == "Playing.")
     page.wait_for_timeout(1000)  # it may fade in
 
 
@@ -104,7 +104,7 @@ def test_playback_is_gapless_and_sample_exact(chromium: Any, tmp_path: Path):
     with page_of(chromium, results, 0.3) as page:
         small_windows(page)
         start(page)
-        until(page, lambda: said(page) == "Playing.")
+        until(page, lambda: shown_text(page) == "Playing.")
         fill(page, "riffusion_live_next", "jazz bells")
         page.click("#riffusion_live_queue")
         page.wait_for_function("() => document.querySelector('#riffusion_live_next textarea').value === ''")
@@ -117,8 +117,8 @@ def test_playback_is_gapless_and_sample_exact(chromium: Any, tmp_path: Path):
             heard, lost = tapped(page.evaluate)
             assert lost * 128 <= np.flatnonzero(heard)[0], "the recorder has missed at most its beginning"
             crossed = borders_heard(heard, *played_from(results))
-        until(page, lambda: "jazz bells" in said(page, "now"))
-        assert re.match(r"\d+ s ahead · generated at \d+(\.\d+)? times", said(page, "ahead"))
+        until(page, lambda: "jazz bells" in shown_text(page, "now"))
+        assert re.match(r"\d+ s ahead · generated at \d+(\.\d+)? times", shown_text(page, "ahead"))
 
 
 def test_recording_equals_the_played_audio(chromium: Any, tmp_path: Path):
@@ -147,18 +147,18 @@ def test_recording_equals_the_played_audio(chromium: Any, tmp_path: Path):
         # Playing the recording pauses the session, and vice versa.
         page.wait_for_function("() => document.querySelector('.riffusion-live-recordings audio').readyState >= 1")
         page.eval_on_selector(".riffusion-live-recordings audio", "audio => { audio.loop = true; audio.play(); }")
-        until(page, lambda: said(page) == "Paused.")
+        until(page, lambda: shown_text(page) == "Paused.")
         assert page.inner_text(".riffusion-live-row button") == "Go on"
         page.focus(".riffusion-live-picture")
         page.keyboard.press(" ")
-        until(page, lambda: said(page) == "Playing.")
+        until(page, lambda: shown_text(page) == "Playing.")
         assert page.eval_on_selector(".riffusion-live-recordings audio", "audio => audio.paused")
         assert page.locator(".riffusion-live-recordings b").count() == 0, "prompts are text, not HTML"
         # Stop finishes a recording, too.
         page.click("#riffusion_live_record")
         until(page, lambda: recorded(page) >= 2)
         page.click("#riffusion_live_stop")
-        until(page, lambda: said(page) == "The jam has ended.")
+        until(page, lambda: shown_text(page) == "The jam has ended.")
         assert page.locator(".riffusion-live-recordings audio").count() == 2
         assert page.inner_text("#riffusion_live_record") == "Record"
         assert len(list(results.glob("jams/*-*-*/*.wav"))) == 2
@@ -172,13 +172,13 @@ def test_slow_backend_is_buffered_and_reported(chromium: Any, tmp_path: Path):
         small_windows(page)
         fill(page, "riffusion_live_ahead", "5")
         start(page)
-        until(page, lambda: said(page) == "Generating the first window ...")
+        until(page, lambda: shown_text(page) == "Generating the first window ...")
         slow = r"Generating is slower than playing: 0\.\d\d times its speed\. "
-        until(page, lambda: bool(re.match(slow + r"Buffering \d+ s before it plays\.", said(page))))
-        assert "plays in about" in said(page, "ahead")
-        until(page, lambda: bool(re.match(slow + "There will be pauses", said(page))))
-        until(page, lambda: "Buffering" in said(page))
-        until(page, lambda: "There will be pauses" in said(page))
+        until(page, lambda: bool(re.match(slow + r"Buffering \d+ s before it plays\.", shown_text(page))))
+        assert "plays in about" in shown_text(page, "ahead")
+        until(page, lambda: bool(re.match(slow + "There will be pauses", shown_text(page))))
+        until(page, lambda: "Buffering" in shown_text(page))
+        until(page, lambda: "There will be pauses" in shown_text(page))
         page.wait_for_timeout(2500)
         heard, _ = tapped(page.evaluate)
         whole, borders = played_from(results)
@@ -207,7 +207,7 @@ def test_queued_prompts_can_be_dropped_and_are_reached_in_order(chromium: Any, t
         fill(page, "riffusion_live_travel", "4")
         fill(page, "riffusion_live_ahead", "8")
         start(page, "funk")
-        until(page, lambda: bool(re.match(r"([89]|1\d) s ahead", said(page, "ahead"))))
+        until(page, lambda: bool(re.match(r"([89]|1\d) s ahead", shown_text(page, "ahead"))))
         assert page.inner_text("#riffusion_live_status").strip() == ""
         for prompt in ("jazz", "rock", "swing"):
             page.fill("#riffusion_live_next textarea", prompt)
@@ -220,8 +220,8 @@ def test_queued_prompts_can_be_dropped_and_are_reached_in_order(chromium: Any, t
             "() => ![...document.querySelectorAll('.riffusion-live-queue li')].some(i => i.innerText.includes('rock'))"
         )
         for pair in ("funk → jazz", "jazz → swing"):
-            until(page, lambda pair=pair: bool(re.fullmatch(rf"Now: {pair} \((25|50|75) %\)", said(page, "now"))))
-        until(page, lambda: said(page, "now") == "Now: swing")
+            until(page, lambda pair=pair: bool(re.fullmatch(rf"Now: {pair} \((25|50|75) %\)", shown_text(page, "now"))))
+        until(page, lambda: shown_text(page, "now") == "Now: swing")
 
 
 @pytest.mark.player
@@ -229,7 +229,7 @@ def test_image_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
     with page_of(chromium, tmp_path / "results", 0.2) as page:
         small_windows(page)
         start(page)
-        until(page, lambda: said(page) == "Playing.")
+        until(page, lambda: shown_text(page) == "Playing.")
         page.wait_for_timeout(1500)
         read = (
             "() => { const c = document.querySelector('.riffusion-live-picture');"
@@ -256,7 +256,7 @@ def test_closing_the_page_ends_the_session_and_a_backend_error_is_shown(chromium
     with page_of(chromium, results, 0.2) as page:
         small_windows(page)
         start(page)
-        until(page, lambda: said(page) == "Playing.")
+        until(page, lambda: shown_text(page) == "Playing.")
         (folder,) = results.glob("jams/playing/*")
         page.reload()
         end = time.monotonic() + 40
@@ -268,7 +268,7 @@ def test_closing_the_page_ends_the_session_and_a_backend_error_is_shown(chromium
         small_windows(page)
         fill(page, "riffusion_live_prompt", "out of paint")
         page.click("#riffusion_live_go")
-        until(page, lambda: said(page) == "out of paint")
+        until(page, lambda: shown_text(page) == "out of paint")
         assert page.locator(".riffusion-live-row button").is_disabled()
 
 
@@ -277,12 +277,12 @@ def test_start_finishes_the_recording_of_the_previous_session(chromium: Any, tmp
     with page_of(chromium, results, 0.2) as page:
         small_windows(page)
         start(page)
-        until(page, lambda: said(page) == "Playing.")
+        until(page, lambda: shown_text(page) == "Playing.")
         page.click("#riffusion_live_record")
         until(page, lambda: recorded(page) >= 2)
         start(page, "jazz")
         page.wait_for_selector(".riffusion-live-recordings audio")
-        until(page, lambda: said(page, "now") == "Now: jazz" and said(page) == "Playing.")
+        until(page, lambda: shown_text(page, "now") == "Now: jazz" and shown_text(page) == "Playing.")
         assert page.locator(".riffusion-live-recordings audio").count() == 1
         assert len(list(results.glob("jams/*-*-*/*.wav"))) == 1
 
@@ -301,11 +301,11 @@ def test_blocked_playback_is_reported_and_can_be_continued(chromium: Any, tmp_pa
     with page_of(chromium, tmp_path / "results", 0.2) as page:
         small_windows(page)
         start(page)
-        until(page, lambda: said(page) == "Playing.")
+        until(page, lambda: shown_text(page) == "Playing.")
         page.evaluate("() => tap.contexts.at(-1).suspend()")
-        until(page, lambda: said(page) == "The browser blocked automatic playback: press Go on.", 20)
+        until(page, lambda: shown_text(page) == "The browser blocked automatic playback: press Go on.", 20)
         page.click(".riffusion-live-row button")
-        until(page, lambda: said(page) == "Playing.", 20)
+        until(page, lambda: shown_text(page) == "Playing.", 20)
         assert page.evaluate("() => tap.contexts.at(-1).state") == "running"
         assert page.inner_text(".riffusion-live-row button") == "Pause"
 
@@ -321,11 +321,11 @@ def test_playback_waits_while_the_generation_speed_is_unknown(chromium: Any, tmp
         small_windows(page)
         page.route(re.compile(r"\?heard="), unknown)
         start(page)
-        until(page, lambda: said(page) == "Buffering ...")
-        until(page, lambda: re.match(r"\d+ s ahead", said(page, "ahead")) is not None)
-        assert "times" not in said(page, "ahead")
+        until(page, lambda: shown_text(page) == "Buffering ...")
+        until(page, lambda: re.match(r"\d+ s ahead", shown_text(page, "ahead")) is not None)
+        assert "times" not in shown_text(page, "ahead")
         page.unroute_all(behavior="wait")
-        until(page, lambda: said(page) == "Playing.")
+        until(page, lambda: shown_text(page) == "Playing.")
 
 
 def test_starting_live_playback_pauses_other_players(chromium: Any, tmp_path: Path):
@@ -340,5 +340,5 @@ def test_starting_live_playback_pauses_other_players(chromium: Any, tmp_path: Pa
         )
         small_windows(page)
         start(page)
-        until(page, lambda: said(page) == "Playing.")
+        until(page, lambda: shown_text(page) == "Playing.")
         assert page.eval_on_selector("#other", "audio => audio.paused")
