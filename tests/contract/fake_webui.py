@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 
 OUR_MODULES = tuple(
     f"riffusion_ext.host.{name}"
-    for name in ("webui", "script", "status", "model.generation", "model.checkpoint", "routes", "visitors")
+    for name in ("webui", "script", "status", "model.generation", "model.checkpoint", "routes", "allow_lists")
 )
 
 
