@@ -206,7 +206,8 @@ def test_result_is_saved_on_request(
     assert len(saved) == 2
     view = ended(client, client.post(f"{V1}/{route}", json=body))
     assert "saved" not in view["result"]
-    assert "save is not available" in sentence(make_client(output=False).post(f"{V1}/{route}", json={**body, "save": True}), 422)
+    refused = make_client(output=False).post(f"{V1}/{route}", json={**body, "save": True})
+    assert "save is not available" in sentence(refused, 422)
 
 
 def test_result_that_cannot_be_saved_is_still_available(client: TestClient, tmp_path: Path) -> None:
