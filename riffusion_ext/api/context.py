@@ -148,19 +148,6 @@ class ApiContext:
             raise not_found("job")
         return job
 
-    def save(
-        self,
-        kind: str,
-        path: Path,
-        *,
-        title: str,
-        duration: float = 0.0,
-        seed: int | None = None,
-        download_name: str = "",
-    ) -> ClipRecord:
-        """Store a file and give it an id. The service owns the file from then on."""
-        return self.results.save(kind, path, title=title, duration=duration, seed=seed, download_name=download_name)
-
     def url(self, kind: str, id_: str) -> str:
         """Return the URL of a stored file, without scheme and host."""
         return f"{self.prefix}{ROOT}/{kind}/{id_}"

@@ -137,7 +137,7 @@ def store_clip(
     path = service.folder("clips") / f"{secrets.token_hex(8)}.{file_format}"
     write(path, clip)
     name = " ".join(title.split())[:80] or "clip"
-    return service.save(
+    return service.results.save(
         "clips", path, title=name, duration=clip.duration, download_name=f"{name}.{file_format}", seed=seed
     )
 
@@ -150,7 +150,7 @@ def store_image(service: ApiContext, image: Image.Image, params: SpectrogramPara
     path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
     save_image(image, path, params, DEFAULT_MAX_VALUE)
     name = " ".join(title.split())[:80] or "picture"
-    record = service.save("pictures", path, title=name, download_name=f"{name}.png")
+    record = service.results.save("pictures", path, title=name, download_name=f"{name}.png")
     return {**file_view(service, "pictures", record), "width": image.width, "height": image.height}
 
 

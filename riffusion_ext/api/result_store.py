@@ -114,17 +114,19 @@ class ResultStore:
         seed: int | None = None,
         download_name: str = "",
     ) -> ClipRecord:
-        """Store a file. If there is no free storage, the file is removed and the error raised."""
+        """Store a file and give it an id; the store owns the file from then on.
+
+        If there is no free storage, the file is removed and the error raised.
+        """
         reservations = getattr(self._work, "reservations", None)
         try:
             if reservations is None:
                 self.check(kind, 1, path.stat().st_size)
-                return self._libraries[kind].add(
-                    path, temporary=True, title=title, duration=duration, seed=seed, download_name=download_name
-                )
-            if not any(reservation.files for reservation in reservations[kind]):
-                self.reserve(kind, 1, path.stat().st_size, wait=True)
-            reservation = next(reservation for reservation in reservations[kind] if reservation.files)
+                reservation = None
+            else:
+                if not any(item.files for item in reservations[kind]):
+                    self.reserve(kind, 1, path.stat().st_size, wait=True)
+                reservation = next(item for item in reservations[kind] if item.files)
             return self._libraries[kind].add(
                 path,
                 temporary=True,

@@ -6,7 +6,6 @@ starts from the same init image, which keeps them similar.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from PIL import Image
 
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate import bounds
 from riffusion_ext.generate.backends.base import GRAIN, Backend, Request
 from riffusion_ext.generate.backends.batches import generate_batches, leading_images
 from riffusion_ext.generate.checkpoint.runner import Event, Progress, Stopped
@@ -21,6 +21,7 @@ from riffusion_ext.generate.piece import Piece
 from riffusion_ext.generate.score.keyframes import power_curve
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
+from riffusion_ext.validation.numbers import in_range
 
 __all__ = ["Interpolation", "InterpolationSettings", "PromptInput", "fit_init_image", "positions_of"]
 
@@ -191,8 +192,7 @@ def positions_of(count: int, power: float = 1.0) -> list[float]:
     """
     if count < 1:
         raise RiffusionError(f"at least 1 image is needed, got {count}")
-    if not (math.isfinite(power) and 0.05 <= power <= 20):
-        raise RiffusionError(f"the power must lie between 0.05 and 20, got {power:g}")
+    in_range("the power", power, *bounds.POWER)
     return [power_curve(number / (count - 1), power) for number in range(count)] if count > 1 else [0.0]
 
 

@@ -147,7 +147,7 @@ def _image_to_audio(service: ApiContext, body: ImageToAudio, job: Job) -> dict[s
     max_value = sound.max_value if sound.recorded else None
     save_clip(sound.clip, path, sound.params, max_value=max_value, title=title)
     name = f"{title}.{body.format}"
-    record = service.save("clips", path, title=title, duration=sound.clip.duration, download_name=name)
+    record = service.results.save("clips", path, title=title, duration=sound.clip.duration, download_name=name)
     view = clip_view(service, record, sample_rate=sound.clip.sample_rate, channels=sound.clip.channels)
     view["notes"] = list(sound.notes)
     return view
@@ -180,7 +180,7 @@ def _audio_to_images(service: ApiContext, body: AudioToImages, job: Job) -> dict
         path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
         save_image(image.image, path, image.params, image.max_value)
         name = f"{title}.png" if body.columns is None else f"{title}_{number:05d}.png"
-        record = service.save("pictures", path, title=name.removesuffix(".png"), download_name=name)
+        record = service.results.save("pictures", path, title=name.removesuffix(".png"), download_name=name)
         view = file_view(service, "pictures", record)
         view |= {"width": image.image.width, "height": image.image.height, "max_value": image.max_value}
         views.append(view)

@@ -148,7 +148,7 @@ def _result(service: ApiContext, built: BuildResult, folder: Path, stages: Stage
                 count(number)
 
     write_atomically(path, write)
-    record = service.save("archives", path, title="training set", download_name="training-set.zip")
+    record = service.results.save("archives", path, title="training set", download_name="training-set.zip")
     return {
         "archive": file_view(service, "archives", record),
         "songs": built.songs,

@@ -88,7 +88,9 @@ def _store_image(service: ApiContext, path: Path, name: str) -> dict[str, object
     size = {"width": image.width, "height": image.height}
     stored = path.replace(path.with_suffix(suffix))
     display_name = clean_file_name(name, suffix, "picture")
-    record = service.save("pictures", stored, title=display_name.removesuffix(suffix), download_name=display_name)
+    record = service.results.save(
+        "pictures", stored, title=display_name.removesuffix(suffix), download_name=display_name
+    )
     return {**file_view(service, "pictures", record), **size}
 
 
@@ -104,7 +106,7 @@ def _store_clip(service: ApiContext, path: Path, name: str) -> dict[str, object]
         stored.unlink(missing_ok=True)
         raise
     display_name = clean_file_name(name, suffix, "sound")
-    record = service.save(
+    record = service.results.save(
         "clips", stored, title=display_name.removesuffix(suffix), duration=duration, download_name=display_name
     )
     return clip_view(service, record, notes=list(file_notes(stored)))

@@ -122,5 +122,5 @@ def _store_image(service: ApiContext, image: Image.Image, item: Generate) -> dic
     path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
     write_atomically(path, lambda file: image.save(file, "PNG", pnginfo=texts, compress_level=1))
     name = " ".join(item.prompts[0].split())[:80] or "picture"
-    record = service.save("pictures", path, title=name, download_name=f"{name}.png")
+    record = service.results.save("pictures", path, title=name, download_name=f"{name}.png")
     return {**file_view(service, "pictures", record), "width": image.width, "height": image.height}

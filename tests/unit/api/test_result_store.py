@@ -112,13 +112,13 @@ def test_files_of_a_failed_job_are_removed(service: ApiContext) -> None:
     library = service.files["pictures"]
 
     def fails(job: Job) -> dict[str, Any]:
-        service.save("pictures", made(service), title="a")
+        service.results.save("pictures", made(service), title="a")
         service.results.reserve("pictures", 5, 100)
-        service.save("pictures", made(service), title="b")
+        service.results.save("pictures", made(service), title="b")
         raise ApiError(422, "no")
 
     def tells_what_is_not_finite(job: Job) -> dict[str, Any]:
-        record = service.save("pictures", made(service), title="a")
+        record = service.results.save("pictures", made(service), title="a")
         return {"pictures": [{"id": record.id, "max_value": float("nan")}]}
 
     for work in (fails, tells_what_is_not_finite):
@@ -135,13 +135,13 @@ def test_long_job_waits_for_room_to_store_its_result(make_client: MakeClient, mo
     monkeypatch.setattr(result_store, "_POLL_INTERVAL_S", 0.01)
     service: ApiContext = make_client(kept_files=1).service  # type: ignore[attr-defined]
     library = service.files["pictures"]
-    first = service.save("pictures", made(service), title="a")
+    first = service.results.save("pictures", made(service), title="a")
     asked = threading.Event()
     reserve = library.reserve
     monkeypatch.setattr(library, "reserve", lambda *more, **named: (asked.set(), reserve(*more, **named))[1])
 
     def work(job: Job) -> dict[str, Any]:
-        return {"id": service.save("pictures", made(service), title="b").id}
+        return {"id": service.results.save("pictures", made(service), title="b").id}
 
     accept(service, "kind", "paint", work)
     job = service.jobs.all()[-1]
