@@ -36,7 +36,7 @@ def decode(small: SpectrogramParams) -> DecodeSettings:
     return DecodeSettings(params=small)
 
 
-def test_an_interpolation_is_rendered_heard_and_reported(small: SpectrogramParams, decode: DecodeSettings) -> None:
+def test_interpolation_is_generated_decoded_and_reported(small: SpectrogramParams, decode: DecodeSettings) -> None:
     counts: list[int] = []
     told: list[object] = []
     piece = Interpolation(WAY, positions_of(5), decode, on_image=counts.append)
@@ -51,7 +51,7 @@ def test_an_interpolation_is_rendered_heard_and_reported(small: SpectrogramParam
     assert {item.total for item in told if isinstance(item, Stage)} == {5}
 
 
-def test_what_is_stopped_is_heard_as_far_as_it_goes(decode: DecodeSettings) -> None:
+def test_cancelled_interpolation_keeps_its_finished_images(decode: DecodeSettings) -> None:
     piece = Interpolation(WAY, positions_of(3), decode)
     backend = FakeBackend(by_seed, max_batch=1)
     rendered = render_piece(piece, backend, cancelled=lambda: backend.generated >= 1)
@@ -59,12 +59,22 @@ def test_what_is_stopped_is_heard_as_far_as_it_goes(decode: DecodeSettings) -> N
     assert sound_of_piece(piece, rendered) is not None
 
 
-def test_nothing_is_heard_before_the_first_image(decode: DecodeSettings) -> None:
+@pytest.mark.parametrize(("stop_after", "finished"), [(0, 0), (2, 2)])
+def test_interrupt_in_the_backend_stops_an_interpolation(
+    decode: DecodeSettings, stop_after: int, finished: int
+) -> None:
+    piece = Interpolation(WAY, positions_of(4), decode)
+    rendered = render_piece(piece, FakeBackend(by_seed, max_batch=4, stop_after=stop_after), batch=4)
+    assert (rendered.done, rendered.total, rendered.stopped, len(piece.images)) == (finished, 4, True, finished)
+    assert (sound_of_piece(piece, rendered) is None) == (finished == 0)
+
+
+def test_sound_is_none_before_the_first_image(decode: DecodeSettings) -> None:
     piece = Interpolation(WAY, [0.0], decode)
     assert piece.sound() is None
 
 
-def test_the_sound_of_one_image_is_that_of_the_codec(decode: DecodeSettings) -> None:
+def test_sound_of_one_image_equals_that_of_the_codec(decode: DecodeSettings) -> None:
     piece = Interpolation(WAY, [0.5], decode)
     assert render_piece(piece, FakeBackend(by_seed)).complete
     clip = piece.sound()
@@ -72,7 +82,7 @@ def test_the_sound_of_one_image_is_that_of_the_codec(decode: DecodeSettings) -> 
     assert np.array_equal(clip.samples, image_to_audio(piece.images[0], decode).clip.samples)
 
 
-def test_a_file_records_the_parameters_but_no_recipe(
+def test_file_records_the_parameters_but_no_recipe(
     small: SpectrogramParams, decode: DecodeSettings, tmp_path: Path
 ) -> None:
     piece = Interpolation(WAY, [0.0], decode)
@@ -83,7 +93,7 @@ def test_a_file_records_the_parameters_but_no_recipe(
     assert read_tags(path) == audio_tags(small, title="sax to drums")
 
 
-def test_a_mask_without_an_init_image_is_refused(decode: DecodeSettings) -> None:
+def test_mask_without_an_init_image_is_refused(decode: DecodeSettings) -> None:
     settings = InterpolationSettings(WAY.start, WAY.end, mask=Image.new("L", (64, 64)))
     with pytest.raises(RiffusionError, match="init image"):
         Interpolation(settings, [0.0], decode)
@@ -96,5 +106,5 @@ def test_positions_out_of_range_are_refused(count: int, power: float) -> None:
 
 
 @pytest.mark.parametrize(("size", "width"), [((130, 512), 128), ((40, 512), 64), ((200, 256), 192)])
-def test_an_init_image_has_columns_in_multiples_of_64(size: tuple[int, int], width: int) -> None:
+def test_init_image_is_cropped_to_multiples_of_64_columns(size: tuple[int, int], width: int) -> None:
     assert fit_init_image(Image.new("L", size)).size == (width, 512)
