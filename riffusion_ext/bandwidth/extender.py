@@ -1,10 +1,36 @@
-"""Extend the bandwidth of a waveform, as a whole or as a stream."""
+r"""Extend the bandwidth of a waveform, as a whole or as a stream.
+
+::
+
+    input      ======================================|        known so far
+    chunks     |-------|-------|-------|-------|              analysed; the network looks back without limit
+    envelope   -----------------------------|<-LOOK_AHEAD->|
+    output     ===========================|                   input + high frequencies, final
+
+Chunks lie at fixed places of the sound, so a stream gives the samples of a single pass, however it is cut.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from riffusion_ext.bandwidth.features import (
+    FLOOR,
+    FRAMES_IN_STEP,
+    LEVEL_BLOCKS,
+    STEPS_IN_BLOCK,
+    band_energy,
+    block_sums,
+    features,
+    frame_spectra,
+)
+from riffusion_ext.bandwidth.grid import HIGH_BANDS, LOW_BANDS, TOP_FREQUENCY, Grid
+from riffusion_ext.bandwidth.network import LOOK_AHEAD
+from riffusion_ext.bandwidth.synthesis import envelope_limit, high_spectra, overlap_add
+from riffusion_ext.bandwidth.upsampling import PASSBAND, Upsampler
+from riffusion_ext.bandwidth.weights import WeightsError, load_network
 from riffusion_ext.errors import RiffusionError
 
 __all__ = [
@@ -18,19 +44,16 @@ __all__ = [
     "output_rate",
 ]
 
-TOP_FREQUENCY = 20000.0
-"""Frequency up to which the sound is extended, in Hz."""
-
 MIN_CUTOFF, MAX_CUTOFF = 5000.0, 16000.0
 """Range of the frequencies, in Hz, at which a waveform may end; above `MAX_CUTOFF` nothing is missed."""
 
 _MIN_RATE = 40000  # lower sample rates are multiplied by a whole number
+_CHUNK_BLOCKS = 8  # 0.74 s
+_CHUNK_FRAMES = _CHUNK_BLOCKS * STEPS_IN_BLOCK * FRAMES_IN_STEP
+_LAG = LOOK_AHEAD * FRAMES_IN_STEP  # frames
+_TINY = 1e-30
 
 Samples = npt.NDArray[np.float32]
-
-
-class WeightsError(RiffusionError):
-    """The weights of the network are missing or damaged."""
 
 
 def can_extend(cutoff: float) -> bool:
@@ -79,18 +102,39 @@ class BandwidthExtender:
     def __init__(self, channels: int, sample_rate: int, cutoff: float, device: str = "cpu") -> None:
         if not can_extend(cutoff):
             raise RiffusionError(f"a sound that ends at {cutoff:g} Hz cannot be extended")
-        self.channels = channels
         self.sample_rate = output_rate(sample_rate)
         self.factor = self.sample_rate // sample_rate
-        self.delay = 0
+        self._upsampler = Upsampler(channels, self.factor)
+        if self.factor > 1:
+            cutoff = min(cutoff, PASSBAND * sample_rate / 2)
+        self._grid = grid = Grid(self.sample_rate, cutoff)
+        self._device = torch.device(device)
+        self._network = load_network(self._device)
+        self._chunk = _CHUNK_FRAMES * grid.hop
+        overlap = grid.window - grid.hop
+        self.delay = self._upsampler.delay + -(-(self._chunk + _LAG * grid.hop + overlap) // self.factor)
 
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+            return torch.zeros(channels, *shape, dtype=dtype, device=self._device)
+
+        self._waiting = np.zeros((channels, 0), np.float32)  # input that does not fill a chunk yet
+        self._pending = np.zeros((channels, 0), np.float32)  # input that has not been returned
+        self._before = zeros(overlap)  # input before the next chunk
+        self._recent = zeros(LEVEL_BLOCKS - 1, LOW_BANDS)
+        self._state = self._network.initial_state(channels, self._device)
+        self._spectra = zeros(_LAG, grid.window // 2 + 1, dtype=torch.complex64)  # of frames not yet predicted
+        self._low = zeros(_LAG, LOW_BANDS)
+        self._tail = zeros(overlap)  # what the last frames contribute to the next samples
+        self._chunks = 0
+
+    @torch.no_grad()
     def advance(self, samples: Samples, *, last: bool = False) -> Samples:
         """Return the samples that have become final.
 
         Parameters
         ----------
         samples : np.ndarray [shape=(C, S), float32]
-            The next samples; S may be 0.
+            The next samples, full scale 1.0; S may be 0.
         last
             Whether the stream ends with them.
 
@@ -99,7 +143,48 @@ class BandwidthExtender:
         np.ndarray [shape=(C, S'), float32]
             After `last`, all pieces together have ``factor`` times the samples of the input.
         """
-        return np.repeat(samples, self.factor, axis=1)
+        samples = self._upsampler.advance(samples, last=last)
+        waiting = np.concatenate([self._waiting, samples], axis=1)
+        pending = np.concatenate([self._pending, samples], axis=1)
+        # The first sample of the high frequencies that a chunk makes, relative to `pending`.
+        lag = _LAG * self._grid.hop + self._grid.window - self._grid.hop
+        returned = max(self._chunks * self._chunk - lag, 0)
+        final = 0
+        used = 0
+        while used + self._chunk <= waiting.shape[1] or (last and final < pending.shape[1]):
+            chunk = waiting[:, used : used + self._chunk]
+            chunk = np.pad(chunk, ((0, 0), (0, self._chunk - chunk.shape[1])))
+            first = self._chunks * self._chunk - lag - returned
+            high = self._high_frequencies(torch.from_numpy(chunk).to(self._device)).cpu().numpy()
+            skip, final = max(-first, 0), first + self._chunk
+            part = pending[:, first + skip : final]
+            part += high[:, skip : skip + part.shape[1]]
+            used += self._chunk
+        final = min(max(final, 0), pending.shape[1])
+        self._waiting, self._pending = waiting[:, used:].copy(), pending[:, final:].copy()
+        return pending[:, :final]
+
+    def _high_frequencies(self, samples: torch.Tensor) -> torch.Tensor:
+        """Analyse the next chunk [C, chunk]; return as many samples of high frequencies, of the time before."""
+        grid, start = self._grid, self._chunks * _CHUNK_FRAMES
+        samples = torch.cat([self._before, samples], dim=1)
+        spectra = frame_spectra(samples, grid)
+        low = band_energy(spectra, grid.low_edges)
+        recent = torch.cat([self._recent, block_sums(low)], dim=1)
+        inputs, level = features(low, recent, self._chunks * _CHUNK_BLOCKS, grid)
+        prediction = self._network(inputs, self._state)
+
+        spectra, low = torch.cat([self._spectra, spectra], dim=1), torch.cat([self._low, low], dim=1)
+        self._before = samples[:, -self._before.shape[1] :]
+        self._recent = recent[:, 1 - LEVEL_BLOCKS :]
+        self._spectra, self._low = spectra[:, _CHUNK_FRAMES:], low[:, _CHUNK_FRAMES:]
+        self._chunks += 1
+        spectra, low = spectra[:, :_CHUNK_FRAMES], low[:, :_CHUNK_FRAMES]
+        coherence = _coherence(spectra)
+        envelope, noise = _decide(prediction, level, low, coherence)
+        high = high_spectra(spectra, envelope, noise, coherence, start - _LAG, grid)
+        made, self._tail = overlap_add(high, self._tail, grid)
+        return made
 
 
 def extend(samples: Samples, sample_rate: int, cutoff: float, device: str = "cpu") -> Samples:
@@ -113,3 +198,48 @@ def extend(samples: Samples, sample_rate: int, cutoff: float, device: str = "cpu
         The waveform cannot be extended (:func:`can_extend`).
     """
     return BandwidthExtender(samples.shape[0], sample_rate, cutoff, device).advance(samples, last=True)
+
+
+def _coherence(spectra: torch.Tensor) -> torch.Tensor:
+    """Return the squared coherence [T] of two channels of spectra [C, T, K], block by block; 1 for one channel."""
+    channels, frames, bins = spectra.shape
+    if channels == 1:
+        return spectra.real.new_ones(frames)
+    blocks = spectra.reshape(channels, -1, STEPS_IN_BLOCK * FRAMES_IN_STEP * bins)
+    energy = blocks.abs().square().sum(2)
+    cross = (blocks[0] * blocks[1].conj()).sum(1).abs().square()
+    share = cross / (energy[0] * energy[1]).clamp_min(_TINY)
+    return share.clamp_max(1.0).repeat_interleave(STEPS_IN_BLOCK * FRAMES_IN_STEP)
+
+
+def _decide(
+    prediction: torch.Tensor, level: torch.Tensor, low: torch.Tensor, coherence: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Convert the output of the network to the envelope and the shares of noise.
+
+    Where the channels are coherent, they share one decision, relative to the level of each.
+
+    Parameters
+    ----------
+    prediction : torch.Tensor [shape=(C, S, OUTPUTS)]
+        Output of the network.
+    level : torch.Tensor [shape=(C, S)]
+        Recent level.
+    low : torch.Tensor [shape=(C, T, LOW_BANDS)]
+        Energy of the low bands.
+    coherence : torch.Tensor [shape=(T,)]
+        Squared coherence of the channels.
+
+    Returns
+    -------
+    tuple of torch.Tensor [shape=(C, T, HIGH_BANDS)]
+        Mean energy per bin, and shares of noise.
+    """
+    channels, frames, _ = low.shape
+    prediction = prediction.lerp(prediction.mean(0, keepdim=True), coherence[::FRAMES_IN_STEP, None])
+    bands = FRAMES_IN_STEP * HIGH_BANDS
+    ratio = (torch.pow(10.0, prediction[..., :bands]) - FLOOR).clamp_min(0.0)
+    envelope = (ratio * level[..., None]).reshape(channels, frames, HIGH_BANDS)
+    noise = prediction[..., bands:].clamp(0.0, 1.0).repeat_interleave(FRAMES_IN_STEP, dim=1)
+    noise = noise.repeat_interleave(HIGH_BANDS // noise.shape[2], dim=2)
+    return torch.minimum(envelope, envelope_limit(low)), noise

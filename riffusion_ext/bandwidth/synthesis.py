@@ -1,0 +1,125 @@
+"""Make high frequencies with a given envelope, from copies of the octave below and from noise."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+
+import torch
+
+from riffusion_ext.bandwidth.features import band_energy, frame_spectra, hann
+from riffusion_ext.bandwidth.grid import HIGH_BANDS, Grid
+
+__all__ = ["envelope_limit", "high_spectra", "overlap_add"]
+
+_SEED = 20000
+_NOISE_FRAMES = 3072
+_MAX_FRAMES = 512  # frames that are made at once, at most
+_TINY = 1e-20
+_LIMIT = 10**1.5  # times the energy per bin below the cutoff that the envelope may reach at most
+
+
+def high_spectra(
+    spectra: torch.Tensor, envelope: torch.Tensor, noise: torch.Tensor, coherence: torch.Tensor, start: int, grid: Grid
+) -> torch.Tensor:
+    """Return spectra of the high frequencies.
+
+    Parameters
+    ----------
+    spectra : torch.Tensor [shape=(C, T, K), complex64]
+        Spectra of the waveform, which ends at the cutoff.
+    envelope : torch.Tensor [shape=(C, T, HIGH_BANDS), non-negative]
+        Mean energy per bin.
+    noise : torch.Tensor [shape=(C, T, HIGH_BANDS)]
+        Share of noise, 0 to 1; the rest is copied.
+    coherence : torch.Tensor [shape=(T,)]
+        Share of the noise, 0 to 1, that the channels have in common.
+    start
+        Number of the first frame.
+
+    Returns
+    -------
+    torch.Tensor [shape=(C, T, K), complex64]
+        Zero below the cutoff.
+    """
+    low, high, shift = grid.first_bin, grid.stop_bin, grid.shift
+    edges, band = _bands(grid, spectra.device)
+    copies = -(-(high - low) // shift)
+    copied = spectra[:, :, low - shift : low].repeat(1, 1, copies)[:, :, : high - low]
+    gain = (envelope * (1.0 - noise) / (band_energy(copied, edges) + _TINY)).sqrt()
+    result = torch.zeros_like(spectra)
+    made = torch.mul(copied, gain[:, :, band], out=result[:, :, low:high])
+    made.addcmul_(_noise(coherence, start, spectra.shape[0], grid), (envelope * noise).sqrt()[:, :, band])
+    return result
+
+
+@lru_cache(maxsize=8)
+def _bands(grid: Grid, device: torch.device) -> tuple[tuple[int, ...], torch.Tensor]:
+    """Return the edges of the high bands relative to the first bin, and the band [bins] of each bin."""
+    edges = tuple(edge - grid.first_bin for edge in grid.high_edges)
+    counts = torch.tensor([stop - first for first, stop in pairwise(edges)])
+    return edges, torch.repeat_interleave(torch.arange(HIGH_BANDS), counts).to(device)
+
+
+def envelope_limit(low: torch.Tensor) -> torch.Tensor:
+    """Return the highest envelope [C, T, 1] that real music has above low bands of energy [C, T, LOW_BANDS].
+
+    It is a multiple of the geometric mean over the octave below the cutoff, so that neither silence nor a few sines
+    get a hiss.
+    """
+    octave = low[:, :, -7:]
+    return (octave + _TINY).log().mean(2, keepdim=True).exp() * _LIMIT
+
+
+def _noise(coherence: torch.Tensor, start: int, channels: int, grid: Grid) -> torch.Tensor:
+    """Return spectra of noise [C, T, bins], a function of the frame's number."""
+    table = _noise_table(grid, coherence.device)
+    frames = coherence.shape[0]
+    first = start % _NOISE_FRAMES
+    common = table[first : first + frames][None]
+    if channels == 1:
+        return common
+    firsts = [(first + (1 + channel) * _NOISE_FRAMES // 3) % _NOISE_FRAMES for channel in range(channels)]
+    own = torch.stack([table[first : first + frames] for first in firsts])
+    share = coherence[:, None]
+    return common * share.sqrt() + own * (1.0 - share).sqrt()
+
+
+@lru_cache(maxsize=4)
+def _noise_table(grid: Grid, device: torch.device) -> torch.Tensor:
+    """Return spectra [frames, bins] of noise of unit energy that repeats after 9 s, with the first frames again."""
+    noise = torch.randn(1, _NOISE_FRAMES * grid.hop, generator=torch.Generator().manual_seed(_SEED))
+    overlap = grid.window - grid.hop
+    table = frame_spectra(torch.cat([noise, noise[:, :overlap]], 1), grid)[0, :, grid.first_bin : grid.stop_bin]
+    table /= table.abs().square().mean().sqrt()
+    return torch.cat([table, table[:_MAX_FRAMES]]).to(device)
+
+
+def overlap_add(spectra: torch.Tensor, tail: torch.Tensor, grid: Grid) -> tuple[torch.Tensor, torch.Tensor]:
+    """Add frames to a waveform.
+
+    Parameters
+    ----------
+    spectra : torch.Tensor [shape=(C, T, K), complex64]
+        Spectra of consecutive frames, analysed with a Hann window.
+    tail : torch.Tensor [shape=(C, 3 * hop)]
+        What the frames before contribute to the samples of these.
+
+    Returns
+    -------
+    samples : torch.Tensor [shape=(C, T * hop)]
+        Samples to which no later frame contributes, from the first frame's beginning.
+    tail : torch.Tensor [shape=(C, 3 * hop)]
+        What the frames contribute to the samples after.
+    """
+    channels, frames, _ = spectra.shape
+    hop, overlap = grid.hop, grid.window - grid.hop
+    # The squared Hann windows of all frames add up to 1.5.
+    pieces = torch.fft.irfft(spectra, n=grid.window) * (hann(grid.window, spectra.device) / 1.5)
+    total = spectra.real.new_zeros(channels, frames * hop + overlap)
+    total[:, :overlap] = tail
+    for part in range(grid.window // hop):
+        total[:, part * hop : (part + frames) * hop] += pieces[:, :, part * hop : (part + 1) * hop].reshape(
+            channels, -1
+        )
+    return total[:, : frames * hop], total[:, frames * hop :].clone()
