@@ -52,6 +52,7 @@ _CHUNK_BLOCKS = 8  # 0.74 s
 _CHUNK_FRAMES = _CHUNK_BLOCKS * STEPS_IN_BLOCK * FRAMES_IN_STEP
 _LAG = LOOK_AHEAD * FRAMES_IN_STEP  # frames
 _TINY = 1e-30
+_SAME = 0.9999  # coherence from which channels are the same sound
 
 Samples = npt.NDArray[np.float32]
 
@@ -122,8 +123,10 @@ class BandwidthExtender:
         self._before = zeros(overlap)  # input before the next chunk
         self._recent = zeros(LEVEL_BLOCKS - 1, LOW_BANDS)
         self._state = self._network.initial_state(channels, self._device)
-        self._spectra = zeros(_LAG, grid.window // 2 + 1, dtype=torch.complex64)  # of frames not yet predicted
+        # Of the last frames, whose envelope is not predicted yet:
+        self._source = zeros(_LAG, grid.shift, dtype=torch.complex64)
         self._low = zeros(_LAG, LOW_BANDS)
+        self._coherence = torch.ones(_LAG, device=self._device)
         self._tail = zeros(overlap)  # what the last frames contribute to the next samples
         self._chunks = 0
 
@@ -174,15 +177,17 @@ class BandwidthExtender:
         inputs, level = features(low, recent, self._chunks * _CHUNK_BLOCKS, grid)
         prediction = self._network(inputs, self._state)
 
-        spectra, low = torch.cat([self._spectra, spectra], dim=1), torch.cat([self._low, low], dim=1)
+        source = torch.cat([self._source, spectra[:, :, grid.first_bin - grid.shift : grid.first_bin]], dim=1)
+        low = torch.cat([self._low, low], dim=1)
+        coherence = torch.cat([self._coherence, _coherence(spectra[:, :, : grid.first_bin])])
         self._before = samples[:, -self._before.shape[1] :]
         self._recent = recent[:, 1 - LEVEL_BLOCKS :]
-        self._spectra, self._low = spectra[:, _CHUNK_FRAMES:], low[:, _CHUNK_FRAMES:]
+        self._source, self._low = source[:, _CHUNK_FRAMES:], low[:, _CHUNK_FRAMES:]
+        self._coherence = coherence[_CHUNK_FRAMES:]
         self._chunks += 1
-        spectra, low = spectra[:, :_CHUNK_FRAMES], low[:, :_CHUNK_FRAMES]
-        coherence = _coherence(spectra)
+        source, low, coherence = source[:, :_CHUNK_FRAMES], low[:, :_CHUNK_FRAMES], coherence[:_CHUNK_FRAMES]
         envelope, noise = _decide(prediction, level, low, coherence)
-        high = high_spectra(spectra, envelope, noise, coherence, start - _LAG, grid)
+        high = high_spectra(source, envelope, noise, coherence, start - _LAG, grid)
         made, self._tail = overlap_add(high, self._tail, grid)
         return made
 
@@ -209,7 +214,8 @@ def _coherence(spectra: torch.Tensor) -> torch.Tensor:
     energy = blocks.abs().square().sum(2)
     cross = (blocks[0] * blocks[1].conj()).sum(1).abs().square()
     share = cross / (energy[0] * energy[1]).clamp_min(_TINY)
-    return share.clamp_max(1.0).repeat_interleave(STEPS_IN_BLOCK * FRAMES_IN_STEP)
+    share = torch.where(share > _SAME, 1.0, share)
+    return share.repeat_interleave(STEPS_IN_BLOCK * FRAMES_IN_STEP)
 
 
 def _decide(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import pairwise
 
 import torch
 
-from riffusion_ext.bandwidth.features import band_energy, frame_spectra, hann
+from riffusion_ext.bandwidth.features import frame_spectra, hann
 from riffusion_ext.bandwidth.grid import HIGH_BANDS, Grid
 
 __all__ = ["envelope_limit", "high_spectra", "overlap_add"]
@@ -20,14 +19,14 @@ _LIMIT = 10**1.5  # times the energy per bin below the cutoff that the envelope 
 
 
 def high_spectra(
-    spectra: torch.Tensor, envelope: torch.Tensor, noise: torch.Tensor, coherence: torch.Tensor, start: int, grid: Grid
+    source: torch.Tensor, envelope: torch.Tensor, noise: torch.Tensor, coherence: torch.Tensor, start: int, grid: Grid
 ) -> torch.Tensor:
     """Return spectra of the high frequencies.
 
     Parameters
     ----------
-    spectra : torch.Tensor [shape=(C, T, K), complex64]
-        Spectra of the waveform, which ends at the cutoff.
+    source : torch.Tensor [shape=(C, T, grid.shift), complex64]
+        Spectra of the octave below the cutoff, to be copied.
     envelope : torch.Tensor [shape=(C, T, HIGH_BANDS), non-negative]
         Mean energy per bin.
     noise : torch.Tensor [shape=(C, T, HIGH_BANDS)]
@@ -42,23 +41,33 @@ def high_spectra(
     torch.Tensor [shape=(C, T, K), complex64]
         Zero below the cutoff.
     """
-    low, high, shift = grid.first_bin, grid.stop_bin, grid.shift
-    edges, band = _bands(grid, spectra.device)
-    copies = -(-(high - low) // shift)
-    copied = spectra[:, :, low - shift : low].repeat(1, 1, copies)[:, :, : high - low]
-    gain = (envelope * (1.0 - noise) / (band_energy(copied, edges) + _TINY)).sqrt()
-    result = torch.zeros_like(spectra)
-    made = torch.mul(copied, gain[:, :, band], out=result[:, :, low:high])
-    made.addcmul_(_noise(coherence, start, spectra.shape[0], grid), (envelope * noise).sqrt()[:, :, band])
+    channels, frames, shift = source.shape
+    low, high = grid.first_bin, grid.stop_bin
+    means, band = _bands(grid, source.device)
+    energy = (source.real.square() + source.imag.square()) @ means
+    gain = (envelope * (1.0 - noise) / (energy + _TINY)).sqrt()[:, :, band]
+    result = source.new_zeros(channels, frames, grid.window // 2 + 1)
+    for first in range(low, high, shift):
+        stop = min(first + shift, high)
+        torch.mul(source[:, :, : stop - first], gain[:, :, first - low : stop - low], out=result[:, :, first:stop])
+    made = result[:, :, low:high]
+    made.addcmul_(_noise(coherence, start, channels, grid), (envelope * noise).sqrt()[:, :, band])
     return result
 
 
 @lru_cache(maxsize=8)
-def _bands(grid: Grid, device: torch.device) -> tuple[tuple[int, ...], torch.Tensor]:
-    """Return the edges of the high bands relative to the first bin, and the band [bins] of each bin."""
-    edges = tuple(edge - grid.first_bin for edge in grid.high_edges)
-    counts = torch.tensor([stop - first for first, stop in pairwise(edges)])
-    return edges, torch.repeat_interleave(torch.arange(HIGH_BANDS), counts).to(device)
+def _bands(grid: Grid, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a matrix [shift, HIGH_BANDS] and a vector [bins].
+
+    The matrix averages the energy of the source's bins over their copies in each band; the vector is the band of each
+    bin above the cutoff.
+    """
+    edges = torch.tensor(grid.high_edges) - grid.first_bin
+    band = torch.repeat_interleave(torch.arange(HIGH_BANDS), edges.diff())
+    means = torch.zeros(grid.shift, HIGH_BANDS)
+    copied_from = torch.arange(len(band)) % grid.shift
+    means.index_put_((copied_from, band), (1.0 / edges.diff().clamp_min(1))[band], accumulate=True)
+    return means.to(device), band.to(device)
 
 
 def envelope_limit(low: torch.Tensor) -> torch.Tensor:
@@ -113,13 +122,11 @@ def overlap_add(spectra: torch.Tensor, tail: torch.Tensor, grid: Grid) -> tuple[
         What the frames contribute to the samples after.
     """
     channels, frames, _ = spectra.shape
-    hop, overlap = grid.hop, grid.window - grid.hop
+    hops = grid.window // grid.hop
     # The squared Hann windows of all frames add up to 1.5.
     pieces = torch.fft.irfft(spectra, n=grid.window) * (hann(grid.window, spectra.device) / 1.5)
-    total = spectra.real.new_zeros(channels, frames * hop + overlap)
-    total[:, :overlap] = tail
-    for part in range(grid.window // hop):
-        total[:, part * hop : (part + frames) * hop] += pieces[:, :, part * hop : (part + 1) * hop].reshape(
-            channels, -1
-        )
-    return total[:, : frames * hop], total[:, frames * hop :].clone()
+    total = torch.zeros(channels, frames + hops - 1, grid.hop, device=spectra.device)
+    total[:, : hops - 1] = tail.reshape(channels, hops - 1, grid.hop)
+    for part, piece in enumerate(pieces.split(grid.hop, dim=2)):
+        total[:, part : part + frames] += piece
+    return total[:, :frames].flatten(1), total[:, frames:].flatten(1)

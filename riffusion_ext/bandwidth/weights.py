@@ -42,9 +42,9 @@ def load_network(device: torch.device, path: Path = WEIGHTS) -> EnvelopeNetwork:
 def _load(device: torch.device, path: Path) -> EnvelopeNetwork:
     network = EnvelopeNetwork()
     try:
-        with np.load(path, allow_pickle=False) as file:
-            checksum = file["checksum"].tobytes()
-            arrays = {name: file[name] for name in file.files if name != "checksum"}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            checksum = stored["checksum"].tobytes()
+            arrays = {name: stored[name] for name in stored.files if name != "checksum"}
         if _checksum(arrays) != checksum:
             raise ValueError("the checksum differs")
         network.load_state_dict({name: torch.from_numpy(value.astype(np.float32)) for name, value in arrays.items()})
