@@ -244,7 +244,7 @@ def _decide(
     channels, frames, _ = low.shape
     prediction = prediction.lerp(prediction.mean(0, keepdim=True), coherence[::FRAMES_IN_STEP, None])
     bands = FRAMES_IN_STEP * HIGH_BANDS
-    ratio = (torch.pow(10.0, prediction[..., :bands]) - FLOOR).clamp_min(0.0)
+    ratio = torch.pow(10.0, prediction[..., :bands]).sub(FLOOR).clamp_min(0.0)
     envelope = (ratio * level[..., None]).reshape(channels, frames, HIGH_BANDS)
     noise = prediction[..., bands:].clamp(0.0, 1.0).repeat_interleave(FRAMES_IN_STEP, dim=1)
     noise = noise.repeat_interleave(HIGH_BANDS // noise.shape[2], dim=2)

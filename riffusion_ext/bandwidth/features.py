@@ -122,8 +122,8 @@ def features(low: torch.Tensor, recent: torch.Tensor, blocks_before: int, grid: 
 
 def relative_cutoff(cutoff: torch.Tensor) -> torch.Tensor:
     """Map cutoffs in Hz to the range of the other features."""
-    return (cutoff - 10000.0) / 5000.0
+    return cutoff.sub(10000.0).div(5000.0)
 
 
 def _log(ratio: torch.Tensor) -> torch.Tensor:
-    return torch.log10(ratio + FLOOR) / 4.5 + 1.0
+    return ratio.add(FLOOR).log10().div(4.5).add(1.0)

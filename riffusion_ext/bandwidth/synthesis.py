@@ -62,7 +62,7 @@ def _bands(grid: Grid, device: torch.device) -> tuple[torch.Tensor, torch.Tensor
     The matrix averages the energy of the source's bins over their copies in each band; the vector is the band of each
     bin above the cutoff.
     """
-    edges = torch.tensor(grid.high_edges) - grid.first_bin
+    edges = torch.tensor([edge - grid.first_bin for edge in grid.high_edges])
     band = torch.repeat_interleave(torch.arange(HIGH_BANDS), edges.diff())
     means = torch.zeros(grid.shift, HIGH_BANDS)
     copied_from = torch.arange(len(band)) % grid.shift
