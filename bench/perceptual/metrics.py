@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.signal import resample_poly
 
+from bench.perceptual.spectra import band_power
+
 RATE = 48000
 """Sample rate of both measures, in Hz."""
 
@@ -22,7 +24,8 @@ FIT_FREQUENCY = 9500.0
 """Levels are fitted below this frequency, in Hz, where the extension changes nothing."""
 
 PACKAGES = ("zimtohrli", "visqol")
-_SILENCE = 1e-20  # energy
+_FIT_FROM = 20.0  # Hz
+_SILENCE = 1e-16  # power
 
 
 class Score(NamedTuple):
@@ -87,14 +90,8 @@ def prepare(reference: np.ndarray, candidate: np.ndarray, sample_rate: int) -> t
 
 def fitted_gain(reference: np.ndarray, candidate: np.ndarray, sample_rate: int) -> float:
     """Return the gain at which a candidate [S] has the energy of the reference [S] below :data:`FIT_FREQUENCY`."""
-    target, found = (low_energy(x, sample_rate) for x in (reference, candidate))
+    target, found = (band_power(x, sample_rate, _FIT_FROM, FIT_FREQUENCY) for x in (reference, candidate))
     return math.sqrt(target / found) if min(target, found) > _SILENCE else 1.0
-
-
-def low_energy(samples: np.ndarray, sample_rate: int) -> float:
-    """Return the energy of a waveform [S] below :data:`FIT_FREQUENCY`, without its mean."""
-    spectrum = np.fft.rfft(samples)[1 : int(FIT_FREQUENCY * len(samples) / sample_rate) + 1]
-    return float((spectrum.real**2 + spectrum.imag**2).sum()) / max(len(samples), 1)
 
 
 def zimtohrli_distance(reference: np.ndarray, candidate: np.ndarray) -> float:
