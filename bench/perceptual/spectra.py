@@ -23,8 +23,8 @@ def band_power(samples: np.ndarray, sample_rate: int, low: float, high: float) -
 
 
 def decibels(power: float, reference: float = 1.0) -> float:
-    """Convert a ratio of powers to dB; not below -200 dB."""
-    return float(10 * np.log10(max(power, _FLOOR) / max(reference, _FLOOR)))
+    """Convert a ratio of powers to dB; at least -200 dB. A reference of 0 counts as full scale."""
+    return float(10 * np.log10(max(power / (reference or 1.0), _FLOOR)))
 
 
 def octave_ratio(samples: np.ndarray, sample_rate: int) -> float:
