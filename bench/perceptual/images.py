@@ -9,10 +9,14 @@ import numpy as np
 from PIL import Image
 
 from bench import methods, recipes
-from bench.material import Piece
+from bench.material import Piece, draw, imitate
 from bench.perceptual.clips import Clip
 from bench.perceptual.spectra import CUTOFF, TOP, band_power, decibels, octave_ratio
 from bench.report import MUST, Gate, Table, number
+from riffusion_ext.audio import AudioClip
+
+COUNT = 8
+"""Images to extend; fewer are completed with imitated ones."""
 
 PERCENTILES = (5.0, 95.0)
 MAX_HISS = -80.0  # dBFS
@@ -64,6 +68,17 @@ def measure(
         Gate("extension: model images, pauses above 10 kHz", max(hisses.values()), "<=", MAX_HISS, "dBFS", kind),
     ]
     return table, gates, {"music_db": [low, high], "ratio_db": ratios, "hiss_dbfs": hisses}
+
+
+def complete(pieces: Sequence[Piece], clips: Sequence[Clip]) -> list[Piece]:
+    """Add imitated images of evenly spaced clips until there are :data:`COUNT`."""
+    missing = max(COUNT - len(pieces), 0)
+    step = max(len(clips) // max(missing, 1), 1)
+    drawn = [
+        draw(f"{clip.source}-{clip.track}", AudioClip(clip.samples[None], recipes.SAMPLE_RATE))
+        for clip in clips[::step][:missing]
+    ]
+    return [*pieces, *(imitate(piece, seed) for seed, piece in enumerate(drawn))]
 
 
 def with_pause(piece: Piece) -> Piece:

@@ -30,7 +30,7 @@ def measure(
     music
         Folder with a folder of sound files for each source, none of which the extension was trained on.
     made
-        Its model images are extended.
+        Its model images are extended; unless `quick`, imitated ones make them eight.
     rounds
         Runs of which the times are medians.
     quick
@@ -51,9 +51,8 @@ def measure(
     times = checks.time_extension(choice.full, rounds=rounds)
     size = checks.weights_size()
     unusual, side = checks.try_unusual(), checks.silent_side(choice.full[0])
-    image_table, image_gates, image_data = images.measure(
-        made.model, choice.full, kind=AIM if quick or imitated else MUST
-    )
+    pieces = made.model if quick else images.complete(made.model, choice.full)
+    image_table, image_gates, image_data = images.measure(pieces, choice.full, kind=AIM if quick or imitated else MUST)
     found = run([*choice.full, *choice.dull], processes=min(_PROCESSES, os.cpu_count() or 1))
     tables: list[Table] = [
         summary.means_table(found, choice),

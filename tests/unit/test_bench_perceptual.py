@@ -383,6 +383,15 @@ def test_model_images_must_be_as_bright_as_music_without_hiss(
     assert table.rows[0][-1] == ("NO" if failing else "ok")
 
 
+def test_imitated_images_complete_those_of_a_model() -> None:
+    piece = material.Piece("grey", "model", images.Image.new("RGB", (512, 512), (99, 99, 99)), 30e6)
+    some = [clip(f"s{number}", samples=noise(5.11, number)) for number in range(15)]
+    pieces = images.complete([piece], some)
+    assert [one.name for one in pieces] == ["grey", *(f"imitated-s{number}-track" for number in range(0, 14, 2))]
+    assert {one.image.size for one in pieces} == {(512, 512)}
+    assert images.complete([piece] * 9, some) == [piece] * 9
+
+
 def test_pause_of_an_image_is_nearly_white_and_its_surroundings_stay() -> None:
     piece = material.Piece("grey", "model", images.Image.new("RGB", (512, 512), (99, 99, 99)), 30e6)
     levels = np.asarray(images.with_pause(piece).image)
