@@ -137,7 +137,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "dull/x": spectra.low_pass(whole, RATE, 8000),
         "middle/x": spectra.low_pass(whole, RATE, 11000),
         "one/effect": noise(3),
-        "one/pause": np.where(np.arange(len(whole)) % (2 * RATE) < RATE, whole, 0),
+        "one/a-pause": np.where(np.arange(len(whole)) % (2 * RATE) < RATE, whole, 0),
     }
     for name, samples in {**bright, **others}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -399,6 +399,12 @@ def test_pause_of_an_image_is_nearly_white_and_its_surroundings_stay() -> None:
     assert (levels[..., 0] == levels[..., 2]).all()
     outside = np.delete(levels, np.arange(images.PAUSE.start, images.PAUSE.stop), axis=1)
     assert (outside == 99).all()
+
+
+def test_level_of_a_pause_leaves_out_the_ends_of_its_neighbours() -> None:
+    samples = noise(5.11)
+    samples[(images.PAUSE.start + 10) * recipes.HOP_LENGTH : (images.PAUSE.stop - 10) * recipes.HOP_LENGTH] = 0
+    assert images.hiss(samples) == -200
 
 
 def test_pause_between_loud_parts_is_silent_without_extension() -> None:
