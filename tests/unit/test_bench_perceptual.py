@@ -137,7 +137,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "dull/x": spectra.low_pass(whole, RATE, 8000),
         "middle/x": spectra.low_pass(whole, RATE, 11000),
         "one/effect": noise(3),
-        "one/a-pause": np.where(np.arange(len(whole)) % (2 * RATE) < RATE, whole, 0),
+        "one/a-pause": np.where(np.arange(len(whole)) % (5 * RATE) < 2.5 * RATE, whole, 0),
     }
     for name, samples in {**bright, **others}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
