@@ -29,6 +29,7 @@ A1111 = ROOT / "requirements" / "a1111.txt"
 FORGE = ROOT / "requirements" / "forge.txt"
 STANDALONE = ROOT / "requirements" / "standalone.txt"
 DOCS = ROOT / "requirements" / "docs.txt"
+BENCH = ROOT / "requirements" / "bench.txt"
 MARK = "made-by-dev-py.txt"  # written into an environment first: a folder without it is somebody else's, and stays
 STAMP = "complete.txt"  # written into an environment last: one without it was left half made
 
@@ -273,6 +274,8 @@ def test_environment(name: str, requirements: Path, base: Path | None) -> Path:
     folder = environment(name, recipe, [["--no-deps", "-r", str(requirements)]], base=base, **size)
     pip: list[str | Path] = [script(folder, "python"), "-m", "pip", "--disable-pip-version-check"]
     must([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."])
+    if base is None and run([*pip, "install", "--quiet", "--no-deps", "-r", str(BENCH)]):
+        print("dev.py: the packages of the perceptual judge cannot be installed here; its test is skipped.", flush=True)
     must([*pip, "check"])
     return folder
 

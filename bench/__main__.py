@@ -12,6 +12,7 @@ from pathlib import Path
 
 SECTIONS = (
     "quality",
+    "perceptual",
     "speed",
     "cold",
     "encode",
@@ -102,6 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         making,
         material,
         memory,
+        perceptual,
         pipeline,
         quality,
         report,
@@ -122,6 +124,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     few = -(-rounds // 3)  # rounds of slow sections, whose times vary less
     steps: dict[str, Callable[[], report.Section | None]] = {
         "quality": lambda: quality.measure(loaded, sgd_pieces=options.sgd_pieces),
+        "perceptual": lambda: perceptual.measure(
+            options.music, loaded, rounds=rounds, quick=options.quick, imitated=not options.pictures
+        ),
         "speed": lambda: speed.measure(loaded, rounds=rounds, sgd_rounds=options.sgd_rounds),
         "cold": lambda: cold.measure(loaded, rounds=rounds),
         "encode": lambda: encode.measure(loaded, rounds=rounds, golden=options.golden),

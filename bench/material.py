@@ -102,7 +102,7 @@ def load(music: Path | None, images: Sequence[Path], *, quick: bool) -> Material
         if not model:
             raise SystemExit("no image of a model among those given; see bench/README.md")
     else:
-        model = tuple(_imitate(piece, seed) for seed, piece in enumerate(drawn[: 2 if quick else 4]))
+        model = tuple(imitate(piece, seed) for seed, piece in enumerate(drawn[: 2 if quick else 4]))
     origin = f"music: {'synthesised' if music is None else f'{len(drawn)} tracks'}, "
     origin += f"model: {'imitated' if not images else f'{len(model)} images'}"
     return Material(drawn, model, tuple(songs), origin)
@@ -212,7 +212,7 @@ def _synthesised_music(count: int) -> list[tuple[str, AudioClip]]:
     ]
 
 
-def _imitate(piece: Piece, seed: int) -> Piece:
+def imitate(piece: Piece, seed: int) -> Piece:
     """Imitate a generated image: blurred, with patches as large as a latent pixel."""
     rng = np.random.default_rng(seed)
     patches = rng.normal(128, 12, (COLUMNS // 8, COLUMNS // 8)).clip(0, 255).astype(np.uint8)

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench import recipes
 from bench.material import Piece
+from riffusion_ext import bandwidth
 from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.codec import DecodeSettings, image_to_audio
 
@@ -32,10 +33,32 @@ def sgd(piece: Piece) -> np.ndarray:
     return recipes.inc_sgd(piece.image, piece.max_value)
 
 
+# -- with bandwidth extension
+
+Extension = Callable[[np.ndarray], np.ndarray]
+
+
+def extend(samples: np.ndarray, device: str = "cpu") -> np.ndarray:
+    """Extend the bandwidth of a decoded waveform [S] or [C, S] at the rate of the images, and keep its shape."""
+    found = bandwidth.extend(np.atleast_2d(samples), PARAMS.sample_rate, PARAMS.max_frequency, device)
+    return found.reshape(samples.shape)
+
+
+extend_by_source: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+"""Extension of a decoded waveform [S] by the spectral envelope of its source [S] in place of the predicted one.
+
+It is the limit of the method. None if the extension does not offer it; it is then left out.
+"""
+
 LABELS = {
     "fast": "fast (default)",
     "best": "best",
     "reference": "reference (torchaudio)",
     "lstsq": "INC-LSTSQ",
     "sgd": "INC-SGD",
+    "fast_extended": "fast + extension",
+    "best_extended": "best + extension",
+    "source_low": "source below 9.8 kHz",
+    "fast_oracle": "fast + extension, source's envelope",
+    "fast_source_band": "fast + source above 10 kHz",
 }

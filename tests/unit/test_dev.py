@@ -141,6 +141,18 @@ def test_every_browser_test_runs_on_its_gradio_versions(dev) -> None:
         assert (Path(dev.__file__).parent / path).exists(), path
 
 
+@pytest.mark.parametrize("fails", ["nothing", "bench.txt"])
+def test_packages_of_the_perceptual_judge_are_optional(dev, monkeypatch, tmp_path, capsys, fails: str) -> None:
+    commands = Commands(fails)
+    monkeypatch.setattr(dev, "run", commands)
+    monkeypatch.setattr(dev, "environment", lambda name, *_, **__: tmp_path / name)
+    base = dev.test_environment(".venv-x", dev.A1111, None)
+    assert sum("bench.txt" in line for line in commands.lines) == 1
+    assert ("its test is skipped" in capsys.readouterr().out) == (fails != "nothing")
+    dev.test_environment(".venv-y", dev.FORGE, base)
+    assert sum("bench.txt" in line for line in commands.lines) == 1, "the other environments find them in the first"
+
+
 def test_environment_finds_the_packages_of_its_base(dev, monkeypatch) -> None:
     monkeypatch.setattr(dev, "run", Commands())
 

@@ -38,7 +38,7 @@ def version(pin: Requirement) -> str:
     return specifier.version
 
 
-@pytest.mark.parametrize("file", [*FILES, "docs"])
+@pytest.mark.parametrize("file", [*FILES, "docs", "bench"])
 def test_every_line_pins_one_version_of_one_package(file: str) -> None:
     for pin in pins(file).values():
         (specifier,) = pin.specifier
@@ -74,6 +74,12 @@ def test_project_ranges_contain_the_pins(file: str) -> None:
     ranges = [Requirement(text) for text in [*PROJECT["dependencies"], *ui, *extras["cluster"], *extras["test"]]]
     for wanted in ranges:
         assert wanted.specifier.contains(version(found[canonicalize_name(wanted.name)])), wanted
+
+
+def test_perceptual_judge_has_the_same_pins_with_and_without_the_tests() -> None:
+    found = pins("bench")
+    for wanted in map(Requirement, PROJECT["optional-dependencies"]["bench"]):
+        assert wanted.specifier == found[canonicalize_name(wanted.name)].specifier, wanted
 
 
 @pytest.mark.parametrize("file", FILES)
