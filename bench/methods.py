@@ -44,12 +44,6 @@ def extend(samples: np.ndarray, device: str = "cpu") -> np.ndarray:
     return found.reshape(samples.shape)
 
 
-extend_by_source: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
-"""Extension of a decoded waveform [S] by the spectral envelope of its source [S] in place of the predicted one.
-
-It is the limit of the method. None if the extension does not offer it; it is then left out.
-"""
-
 LABELS = {
     "fast": "fast (default)",
     "best": "best",

@@ -9,6 +9,7 @@ import numpy as np
 from bench import material, methods, recipes
 from bench.perceptual.clips import Clip
 from bench.perceptual.metrics import fitted_gain
+from bench.perceptual.oracle import extend_by_source
 from bench.perceptual.spectra import CUTOFF, low_pass
 from riffusion_ext.audio import AudioClip
 
@@ -21,11 +22,6 @@ PAIRS = {"fast": "fast_extended", "best": "best_extended"}
 """Each engine, and the same with extension."""
 
 Sounds = Iterator[tuple[str, np.ndarray]]
-
-
-def names(wanted: Iterable[str]) -> tuple[str, ...]:
-    """Return those of the methods that exist: the extension may offer no oracle."""
-    return tuple(name for name in wanted if name != "fast_oracle" or methods.extend_by_source is not None)
 
 
 def make(clip: Clip, wanted: Iterable[str]) -> Sounds:
@@ -50,17 +46,15 @@ def make(clip: Clip, wanted: Iterable[str]) -> Sounds:
         "fast_oracle": lambda: oracle(decode("fast"), clip.samples),
         "fast_source_band": lambda: with_source_band(decode("fast"), clip.samples),
     }
-    for name in names(wanted):
+    for name in wanted:
         yield name, ways[name]() if name in ways else decode(name)
 
 
 def oracle(samples: np.ndarray, source: np.ndarray) -> np.ndarray:
     """Extend a decoded waveform [S] by the envelope of its source [S]."""
-    if methods.extend_by_source is None:
-        raise RuntimeError("the extension does not take an envelope")
     length = min(len(samples), len(source))
     fitted = samples[:length] * np.float32(fitted_gain(source[:length], samples[:length], recipes.SAMPLE_RATE))
-    return methods.extend_by_source(fitted, source[:length])
+    return extend_by_source(fitted, source[:length])
 
 
 def with_source_band(samples: np.ndarray, source: np.ndarray) -> np.ndarray:

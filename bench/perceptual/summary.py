@@ -59,7 +59,7 @@ def means_table(found: Mapping[str, Scores], choice: Choice) -> Table:
         "ViSQOL: higher is better, 4.73 is equal.",
     )
     base = mean([found[clip.name]["fast"] for clip in choice.full])
-    for name in sounds.names(sounds.ALL):
+    for name in sounds.ALL:
         scores = {clip.name: found[clip.name][name] for clip in choice.full}
         middle = mean(list(scores.values()))
         farthest = max(scores, key=lambda clip: scores[clip].zimtohrli)

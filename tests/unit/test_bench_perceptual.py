@@ -200,7 +200,7 @@ def decoder(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(methods, "engine", way)
     monkeypatch.setattr(methods, "lstsq", way("lstsq"))
     monkeypatch.setattr(methods, "extend", lambda samples: samples)
-    monkeypatch.setattr(methods, "extend_by_source", None)
+    monkeypatch.setattr(sounds, "extend_by_source", lambda samples, source: samples)
     return calls
 
 
@@ -212,7 +212,7 @@ def test_every_method_has_a_label() -> None:
 def test_each_engine_decodes_a_clip_once(decoder: list[str]) -> None:
     made = dict(sounds.make(clip("one"), sounds.ALL))
     assert sorted(decoder) == ["best", "fast", "lstsq"]
-    assert list(made) == [name for name in sounds.ALL if name != "fast_oracle"]
+    assert tuple(made) == sounds.ALL
     assert all(samples.shape == (RATE,) for samples in made.values())
 
 
@@ -226,7 +226,7 @@ def test_band_of_the_source_restores_what_the_image_does_not_hold(decoder: list[
 def test_oracle_gets_the_decoded_sound_at_the_level_of_its_source(
     decoder: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(methods, "extend_by_source", lambda samples, source: samples - source)
+    monkeypatch.setattr(sounds, "extend_by_source", lambda samples, source: samples - source)
     made = dict(sounds.make(clip("one", samples=0.5 * sine(1000)), ["fast_oracle"]))
     assert np.abs(made["fast_oracle"])[2000:-2000].max() < 1e-3
 
@@ -250,7 +250,7 @@ def test_dull_clips_meet_only_the_engine_with_and_without_extension(
 ) -> None:
     found = evaluation.evaluate([clip("one"), clip("two", kind=clips.DARK)], processes=1, compare=compare)
     assert set(found["two/track@1s"]) == {"fast", "fast_extended"}
-    assert set(found["one/track@1s"]) == set(sounds.names(sounds.ALL))
+    assert set(found["one/track@1s"]) == set(sounds.ALL)
     assert found["one/track@1s"]["fast_source_band"].zimtohrli < found["one/track@1s"]["fast"].zimtohrli / 10
     assert found.changes == dict.fromkeys(found, -200.0)
     assert "perceptual: 2 of 2 clips" in capsys.readouterr().err
