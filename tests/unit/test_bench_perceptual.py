@@ -14,7 +14,7 @@ from scipy.signal import resample_poly
 
 from bench import __main__ as program
 from bench import material, methods, recipes, report
-from bench.perceptual import checks, clips, evaluation, images, metrics, section, sounds, spectra, summary
+from bench.perceptual import checks, clips, evaluation, images, metrics, riffs, section, sounds, spectra, summary
 from bench.perceptual.metrics import Score
 from bench.timing import Times
 from riffusion_ext.audio import AudioClip, write_audio
@@ -496,6 +496,7 @@ def test_section_contains_all_tables_and_gates(
     decoder: list[str], monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     monkeypatch.setattr(section, "unavailable", lambda: "")
+    monkeypatch.setattr(riffs, "score", lambda *sounds: Score(0.001, 4.0))
 
     def run(some: list[clips.Clip], *, processes: int) -> evaluation.Evaluation:
         return evaluation.evaluate(
@@ -505,7 +506,7 @@ def test_section_contains_all_tables_and_gates(
     found = section.measure(folder, _material(), rounds=1, quick=True, imitated=True, run=run)
     assert found is not None
     titles = [table.title for table in found.tables]
-    assert len(titles) == 7
+    assert len(titles) == 8
     assert titles[0] == "Perceptual quality, full-band clips"
     kinds = {gate.name: gate.kind for gate in found.gates}
     assert len(kinds) == len(found.gates)
@@ -513,6 +514,27 @@ def test_section_contains_all_tables_and_gates(
     numbers = json.loads(json.dumps(report.as_json([found], {}), allow_nan=False))["perceptual"]
     assert set(numbers["scores"]) == set(numbers["kinds"])
     assert all(len(row) == len(table.columns) for table in found.tables for row in table.rows)
+
+
+def test_band_of_the_source_follows_what_a_riff_did_below() -> None:
+    source = np.asarray(0.2 * (sine(7000) + sine(14000)), np.float32)
+    same, halved = riffs.scaled_band(source, source), riffs.scaled_band(source, source / 2)
+    inside = slice(4000, -4000)
+    assert np.abs(same - 0.2 * sine(14000))[inside].max() < 2e-3
+    assert np.abs(halved - same / 2)[inside].max() < 1e-3
+
+
+def test_riffs_are_compared_at_each_change(decoder: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def distance(target: np.ndarray, sound: np.ndarray, rate: int) -> Score:
+        return Score(float(np.mean((target - sound) ** 2)), 4.0)
+
+    monkeypatch.setattr(riffs, "score", distance)
+    some = [clip("one", samples=0.3 * (sine(7000) + sine(14000))), clip("two", samples=0.3 * sine(900))]
+    rows = riffs.compare(some)
+    assert list(rows) == list(riffs.CHANGES)
+    assert rows[0.0]["source's band"] < 0.1 * rows[0.0]["predicted"]
+    assert rows[1.0]["source's band"] > rows[0.0]["source's band"]
+    assert riffs.riffs_table(rows).rows[0][0] == "0 %"
 
 
 def test_program_offers_the_section() -> None:
