@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,8 +18,8 @@ from training.bandwidth.sources import HELD_OUT, TRAINING
 _PAIRS, _STEPS, _SEED = 2400, 8000, 1
 
 
-def main() -> None:
-    """Run the command."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; `arguments` replace those of the process."""
     parser = argparse.ArgumentParser(prog="python -m training.bandwidth", description=__doc__)
     parser.add_argument("--music", type=Path, default=Path("training-music"), help="folder of the packages")
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="file of the weights")
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=_STEPS, help="steps of training; about 0.1 s each")
     parser.add_argument("--seed", type=int, default=_SEED)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # sums in another order would give other weights
     fetch((*TRAINING, *HELD_OUT), options.music)
     cache = options.music / f"pairs-{options.pairs}-{options.seed}.npz"
