@@ -51,7 +51,7 @@ def _equalise(sound: Waveform, rng: np.random.Generator) -> Waveform:
 
 def alter_image(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Blur an image in frequency and time, change its contrast and gamma, add noise, and compress it as JPEG."""
-    grey = np.asarray(image.convert("L"), np.float32)
+    grey: np.ndarray = np.asarray(image.convert("L"), np.float32)
     if rng.random() < 0.5:
         grey = gaussian_filter(grey, (rng.uniform(0, 1.2), rng.uniform(0, 1.0)))
     if rng.random() < 0.4:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn.utils.clip_grad import clip_grad_norm_
 
 from riffusion_ext.bandwidth.features import (
     FLOOR,
@@ -41,9 +42,9 @@ def fit(pairs: Pairs, steps: int, seed: int) -> EnvelopeNetwork:
     rng = np.random.default_rng(seed)
     network = EnvelopeNetwork()
     with torch.no_grad():
-        network.last.weight *= 0.3
-        network.last.bias[:_ENVELOPES] = -4.0
-        network.last.bias[_ENVELOPES:] = 0.5
+        network.last.weight.mul_(0.3)
+        network.last.bias[:_ENVELOPES].fill_(-4.0)
+        network.last.bias[_ENVELOPES:].fill_(0.5)
     average = {name: value.clone() for name, value in network.state_dict().items()}
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=_WEIGHT_DECAY)
     data = _Data(pairs, rng)
@@ -54,7 +55,7 @@ def fit(pairs: Pairs, steps: int, seed: int) -> EnvelopeNetwork:
         loss, error = data.loss(network)
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         share = 1 - min(_AVERAGE, step / (step + 50))
         for name, value in network.state_dict().items():
@@ -86,7 +87,7 @@ class _Data:
         recent = torch.cat([low.new_zeros(_BATCH, LEVEL_BLOCKS - 1, LOW_BANDS), block_sums(low)], dim=1)
         inputs, level = features(low, recent, 0, Grid(RATE, float(self._pairs.cutoff[0])))
         inputs[..., -1] = relative_cutoff(torch.from_numpy(self._pairs.cutoff[numbers]))[:, None]
-        inputs = inputs * (torch.rand(_BATCH, 1, inputs.shape[2]) > _DROPPED)
+        inputs = inputs.mul(torch.rand(_BATCH, 1, inputs.shape[2]).gt(_DROPPED))
 
         predicted = network(inputs, network.initial_state(_BATCH, inputs.device))[:, LOOK_AHEAD:]
         steps = inputs.shape[1]
@@ -94,7 +95,7 @@ class _Data:
         energy = high.reshape(_BATCH, steps, FRAMES_IN_STEP, HIGH_BANDS)[:, : steps - LOOK_AHEAD]
         target = torch.log10(energy / level[:, LOOK_AHEAD:, None, None] + FLOOR)
         # What is 30 dB below the recent level counts fully, what is 90 dB below almost nothing.
-        audible = ((torch.maximum(target, envelope.detach()) + 9) / 6).clamp(0, 1) + 0.15
+        audible = torch.maximum(target, envelope.detach()).add(9).div(6).clamp(0, 1).add(0.15)
         weight = audible * self._weight[numbers][:, None, None]
         error = torch.nn.functional.smooth_l1_loss(envelope, target, beta=0.2, reduction="none")
 
@@ -131,4 +132,4 @@ class _Data:
 
 
 def _energy(logarithm: npt.NDArray[np.float16]) -> torch.Tensor:
-    return (torch.pow(10.0, torch.from_numpy(logarithm.astype(np.float32))) - _TINY).clamp_min(0)
+    return torch.pow(10.0, torch.from_numpy(logarithm.astype(np.float32))).sub(_TINY).clamp_min(0)

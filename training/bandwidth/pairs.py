@@ -131,8 +131,9 @@ def _analyse(sound: Waveform, decoded: Waveform, grid: Grid) -> tuple[Array, Arr
     middle = (first + stop) // 2
     carrier = _flatness(below[0, :, first - grid.shift : first])
     wanted = [_flatness(full[0, :, first:middle]), _flatness(full[0, :, middle:stop])]
-    share = [((flatness - carrier) / (_FLAT - carrier).clamp_min(0.05)).clamp(0, 1) for flatness in wanted]
-    noise = torch.stack([*share, (_FLAT - carrier).clamp_min(0)], dim=1)
+    room = carrier.neg().add(_FLAT)
+    share = [((flatness - carrier) / room.clamp_min(0.05)).clamp(0, 1) for flatness in wanted]
+    noise = torch.stack([*share, room.clamp_min(0)], dim=1)
     return _half(torch.log10(low[0] + _TINY)), _half(torch.log10(high[0] + _TINY)), _half(noise)
 
 

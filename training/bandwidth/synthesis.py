@@ -15,8 +15,8 @@ _Array = npt.NDArray[np.float64]
 
 def synthesise(rng: np.random.Generator) -> Waveform:
     """Return a random sound of :data:`~training.bandwidth.songs.WINDOW` samples [S]."""
-    kind = rng.choice([_drums, _drums_and_chord, _chiptune, _sines, _bursts])
-    return np.asarray(kind(rng), np.float32)
+    kinds = (_drums, _drums_and_chord, _chiptune, _sines, _bursts)
+    return kinds[rng.integers(len(kinds))](rng).astype(np.float32)
 
 
 def _time(samples: int) -> _Array:
