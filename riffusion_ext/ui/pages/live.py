@@ -82,7 +82,7 @@ def _remove_old(folder: Path) -> None:
 def _save_recording(context: PageContext, jam: Jam, recording: Recording, ending: str) -> str:
     from riffusion_ext.generate.live.recording import prompts_over_time, recording_infotext, write_recording
 
-    rate = jam.settings.params.sample_rate
+    rate = jam.store.sample_rate
     title = prompts_over_time(recording, rate)[0][1]
     path = write_recording(jam, recording, generation_page.result_path(context, KIND, title, ending), title=title)
     shown = player(context.url_of(path), title, (recording.stop - recording.first) / rate, path.name)
