@@ -119,6 +119,7 @@ def test_pasted_infotext_sets_every_control_and_foreign_infotext_sets_none(bench
         0.5,
         "from the picture",
         "",
+        "auto",
     ]
     assert bench.script.paste_field_names == list(infotext.KEYS)
 
