@@ -92,7 +92,9 @@ def test_each_control_sets_its_setting(change: dict[str, Any], part: Any, expect
 
 
 def test_every_control_is_tested(values: dict[str, Any]):
-    assert {name for change, *_ in CHANGES for name in change} | {"engine", "recordings"} == set(values)
+    assert {name for change, *_ in CHANGES for name in change} | {"engine", "high_frequencies", "recordings"} == set(
+        values
+    )
     assert settings_of(values) == JamSettings("funk", ahead=20)
 
 

@@ -89,7 +89,12 @@ def test_each_control_sets_its_setting_and_is_restored(
 
 
 def test_every_control_is_tested(values: dict[str, Any]):
-    assert {name for change, *_ in CHANGES for name in change} | {"batch", "engine", "format"} == set(values)
+    assert {name for change, *_ in CHANGES for name in change} | {
+        "batch",
+        "engine",
+        "format",
+        "high_frequencies",
+    } == set(values)
 
 
 def test_default_denoising_lies_within_the_riff_presets(values: dict[str, Any]):

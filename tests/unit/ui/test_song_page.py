@@ -93,7 +93,13 @@ def test_each_control_sets_its_setting_and_is_restored(
 
 
 def test_every_control_is_tested(values: dict[str, Any]):
-    assert {name for change, *_ in CHANGES for name in change} | {"score", "batch", "engine", "format"} == set(values)
+    assert {name for change, *_ in CHANGES for name in change} | {
+        "score",
+        "batch",
+        "engine",
+        "format",
+        "high_frequencies",
+    } == set(values)
 
 
 def test_page_defaults_are_the_default_settings(values: dict[str, Any]):
