@@ -102,8 +102,10 @@ class AudioSaver:
             if isinstance(decoded, Exception):
                 self._failed(self._name(image), decoded)
                 continue
-            for note in decoded.notes:
-                self.job.add_message(f"{self._name(image)}: {note}")
+            of_all = decoded.extension.notes if decoded.extension is not None else ()
+            for note in decoded.notes:  # those of all images without a name, so that they are shown once
+                named = f"{note[0].upper()}{note[1:]}." if note in of_all else f"{self._name(image)}: {note}"
+                self.job.add_message(named)
             if self.options.joined:
                 clips.append(decoded)
             self._guard(self._name(image), self._save, image, decoded, ending)

@@ -165,9 +165,7 @@ def resume(task: BackgroundTask, context: PageContext) -> Iterator[PageUpdate]:
     yield from make(task, context, song, settings, options)
 
 
-def _remixed_riff(
-    context: PageContext, result: RiffResult, values: Mapping[str, object], **changed: object
-) -> Riff:
+def _remixed_riff(context: PageContext, result: RiffResult, values: Mapping[str, object], **changed: object) -> Riff:
     """Return the finished riff with the present values of the mix, and with changed options."""
     from riffusion_ext.generate.checkpoint.recipe import read_record
     from riffusion_ext.generate.riff_settings import RiffSettings
