@@ -68,11 +68,13 @@ def common_controls(
             with row():
                 controls["level"] = component(level, f"riffusion_{page}_level")
                 high = component(control("high_frequencies"), f"riffusion_{page}_high_frequencies")
-        controls |= components(options, page, [id_ for id_ in ("batch",) if id_ in options])
+        if "batch" in options:
+            with row():
+                controls |= components(options, page, ["batch"])
         with row():
             controls["preset"] = component(generation.PRESET, f"riffusion_{page}_preset")
             controls["custom"] = component(generation.PRESET_CUSTOM, f"riffusion_{page}_custom")
-    controls["high_frequencies"] = high  # last in the inputs of the page, which programs pass by position
+    controls["high_frequencies"] = high  # last, as new controls are
     return controls
 
 

@@ -182,7 +182,8 @@ def build_page(context: PageContext) -> None:
             with row():
                 level = component(control("level"), "riffusion_pictures_level")
                 channels = component(control("channels"), "riffusion_pictures_channels")
-            high = component(control("high_frequencies"), "riffusion_pictures_high_frequencies")
+            with row():
+                high = component(control("high_frequencies"), "riffusion_pictures_high_frequencies")
             with row():
                 preset = component(control("preset"), "riffusion_pictures_preset")
                 custom = component(control("custom"), "riffusion_pictures_custom")

@@ -169,6 +169,16 @@ def test_new_session_replaces_the_previous_one(
     assert not jam_of(registry, second).should_end()
 
 
+def test_started_session_says_why_it_has_no_high_frequencies(
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
+):
+    context = studio.context(tmp_path)
+    first = live.start(context, "", small)
+    assert live.warnings_of(context, first) == ""
+    second = live.start(context, first, small | {"high_frequencies": "on"})
+    assert "No high frequencies are added: the image ends at" in live.warnings_of(context, second)
+
+
 def test_refused_start_changes_nothing(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
