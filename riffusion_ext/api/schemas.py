@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     Engine = str
     Level = str
     Channels = str
+    HighFrequencies = str
     Beat = str
     Seeds = str
     Join = str
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 else:
     Format, Engine = (Literal[control(id_).choices] for id_ in ("format", "engine"))
     Level, Channels = (Literal[control(id_).choices] for id_ in ("level", "channels"))
+    HighFrequencies = Literal[control("high_frequencies").choices]
     Beat, Seeds, Join = (Literal[SONG[id_].choices] for id_ in ("beat", "seeds", "join"))
     Align, Last, Scale = (Literal[DATASET[id_].choices] for id_ in ("align", "last", "scale"))
     DatasetFormat = Literal[DATASET["formats"].choices]
@@ -106,6 +108,7 @@ class ImageToAudio(_Strict):
     )
     format: Format = _option_field(control("format"))
     inline: bool = Field(False, description="give the sound itself, too: audio is a data URL in base64")
+    high_frequencies: HighFrequencies = _option_field(control("high_frequencies"))
 
 
 class AudioToImages(_Strict):
@@ -126,6 +129,7 @@ class _Sound(_Strict):
 
     engine: Engine = _option_field(control("engine"))
     format: Format = _option_field(control("format"))
+    high_frequencies: HighFrequencies = _option_field(control("high_frequencies"))
 
 
 class _Generation(_Sound):

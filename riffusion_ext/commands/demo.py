@@ -29,6 +29,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="folder for the files; files of an earlier demo are replaced (riffusion-demo)",
     )
     add_control(parser, "engine")
+    add_control(parser, "high_frequencies")
     add_device_option(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
@@ -46,7 +47,14 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
 
-    outcome = run_demo(Path(args.output_dir), engine=args.engine, device=args.device, program=_program(), say=say)
+    outcome = run_demo(
+        Path(args.output_dir),
+        engine=args.engine,
+        device=args.device,
+        high_frequencies=args.high_frequencies,
+        program=_program(),
+        say=say,
+    )
     if args.json:
         write_json({"program": "riffusion-ext", "command": "demo", **outcome})
     return 0

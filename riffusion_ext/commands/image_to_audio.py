@@ -39,7 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add_control(parser, "format", default=None)
     add_control(parser, BITS)
-    for name in ("engine", "level", "channels"):
+    for name in ("engine", "level", "channels", "high_frequencies"):
         add_control(parser, name)
     add_control(parser, JOIN)
     add_control(parser, TO_AUDIO["order"])
@@ -70,7 +70,13 @@ def run(args: argparse.Namespace) -> int:
     for name in {target.suffix.lower().lstrip(".") for _, target in pairs}:
         check_format(name)
     settings = DecodeSettings(
-        engine=args.engine, level=args.level, channels=args.channels, params=params, seed=args.seed, device=args.device
+        engine=args.engine,
+        level=args.level,
+        channels=args.channels,
+        params=params,
+        seed=args.seed,
+        device=args.device,
+        high_frequencies=args.high_frequencies,
     )
     existing, subtype = existing_of(args), SUBTYPES[args.bits]
     with Reporter("image-to-audio", len(files), json=args.json, quiet=args.quiet) as report:

@@ -58,7 +58,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_control(parser, TO_AUDIO["order"])
     add_control(parser, "format", default="wav")
     add_control(parser, BITS)
-    for name in ("engine", "level", "channels"):
+    for name in ("engine", "level", "channels", "high_frequencies"):
         add_control(parser, name)
     add_control(parser, TO_AUDIO["seed"])
     cut = parser.add_argument_group("cutting", "which part of each image is heard")
@@ -96,7 +96,13 @@ def run(args: argparse.Namespace) -> int:
 
     check_format(args.format)
     settings = DecodeSettings(
-        engine=args.engine, level=args.level, channels=args.channels, params=params, seed=args.seed, device=args.device
+        engine=args.engine,
+        level=args.level,
+        channels=args.channels,
+        params=params,
+        seed=args.seed,
+        device=args.device,
+        high_frequencies=args.high_frequencies,
     )
     ending = f".{args.format}"
     folder = user_path(args.output_dir) if args.output_dir else None

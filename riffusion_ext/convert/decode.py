@@ -203,7 +203,7 @@ def write_sound(
     """Write a sound file with its recipe in the tags; never raises."""
     from riffusion_ext.audio.save import save_clip
 
-    made = {"engine": settings.engine, "level": settings.level, "source": source.name}
+    made = {"engine": settings.engine, "level": settings.level, "source": source.name, **sound.recipe}
     try:
         level = sound.max_value if sound.recorded else None
         path = save_clip(

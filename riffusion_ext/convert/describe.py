@@ -17,7 +17,13 @@ _RECORDS = {
     "none": "not recorded; these are riffusion-v1's",
 }
 
-_MADE_BY = {"source": "made from", "engine": "engine", "level": "level", "max_value": "max value"}
+_MADE_BY = {
+    "source": "made from",
+    "engine": "engine",
+    "level": "level",
+    "high_frequencies": "high frequencies",
+    "max_value": "max value",
+}
 
 
 class ImageFacts(TypedDict):

@@ -32,6 +32,7 @@ from riffusion_ext.generate.windows.init_images import beat_clip, tile_columns
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
+from riffusion_ext.spectrogram.high_frequencies import extend_period, plan_extension
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.loop import reconstruct_loop
 from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -117,7 +118,9 @@ def fit_loop(
 
 @torch.no_grad()
 def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> AudioClip:
-    """Decode an image that wraps around into exactly ``fit.samples`` samples, at the level of the image.
+    """Decode an image that wraps around into exactly ``fit.samples`` samples, times the factor of the extension.
+
+    The level is that of the image.
 
     Parameters
     ----------
@@ -126,7 +129,7 @@ def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> A
     fit
         Result of :func:`fit_loop`.
     settings
-        Engine and device; the reference engine is not circular, so "best" replaces it.
+        Engine, device and high frequencies; the reference engine is not circular, so "best" replaces it.
 
     Raises
     ------
@@ -148,7 +151,9 @@ def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> A
         return run_on(device, work)
 
     waveform = with_fallback(resolve_device(settings.device), compute)
-    return AudioClip(_resample_period(waveform * (source.unit / _FULL_SCALE), fit.samples), fit.params.sample_rate)
+    period = _resample_period(waveform * (source.unit / _FULL_SCALE), fit.samples)
+    extension = plan_extension(source.params, settings.high_frequencies)
+    return AudioClip(extend_period(period, extension, settings.device), extension.output_rate)
 
 
 def _resample_period(loop: npt.NDArray[np.floating], samples: int) -> npt.NDArray[np.float32]:
@@ -221,7 +226,7 @@ class Loop(WindowedPiece):
     seed_picture
         Init image; its first columns, repeated if it is narrower than the loop.
     decode
-        Engine and device for the sound.
+        Engine, device and high frequencies of the sound.
 
     Raises
     ------
@@ -250,7 +255,7 @@ class Loop(WindowedPiece):
             beats_per_bar=settings.beats_per_bar,
             params=settings.params,
         )
-        check(decode_workload(self.fit.params, self.fit.width))
+        check(decode_workload(self.fit.params, self.fit.width, factor=self.extension.factor))
         self._init_image = seed_picture
         if seed_picture is not None:
             self._images = {"seed_picture": image_id(seed_picture)}

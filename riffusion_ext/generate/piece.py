@@ -24,6 +24,7 @@ from riffusion_ext.generate.checkpoint.runner import Event, ReadImage, RenderFol
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.generate.windows.segments import plan_part, with_fast_engine
 from riffusion_ext.params import DEFAULT_MAX_VALUE, SpectrogramParams
+from riffusion_ext.spectrogram.high_frequencies import Extension, plan_extension
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Piece(ABC):
     reports_progress
         Whether :meth:`sound` reports progress.
     decode
-        Engine and device for the sound.
+        Engine, device and high frequencies of the sound.
     """
 
     reports_progress: ClassVar[bool] = True
@@ -65,7 +66,12 @@ class Piece(ABC):
     @property
     def notes(self) -> list[str]:
         """Warnings for the user, one sentence each."""
-        return []
+        return [*self.extension.notes]
+
+    @property
+    def extension(self) -> Extension:
+        """What is added above the highest frequency of the images; the sound has its output rate."""
+        return plan_extension(self._sound_params(), self.decode.high_frequencies)
 
     @abstractmethod
     def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
@@ -107,7 +113,7 @@ class Piece(ABC):
             path,
             self._sound_params(),
             title=title or path.stem,
-            recipe=self._recipe(),
+            recipe={**self._recipe(), **self.extension.recipe},
             subtype=subtype,
             loop=self._loop_points(path, clip),
         )

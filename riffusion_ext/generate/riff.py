@@ -83,7 +83,7 @@ class Riff(WindowedPiece):
         images; so have its init images, which riffs of one song share. Old ones of finished riffs are removed, see
         :mod:`riffusion_ext.generate.checkpoint.retention`.
     decode
-        Engine and device for the sound.
+        Engine, device and high frequencies of the sound.
 
     Raises
     ------
@@ -103,7 +103,8 @@ class Riff(WindowedPiece):
         seconds = min(clip.duration, settings.duration or math.inf)
         columns = settings.params.columns_of_samples(math.ceil(seconds * settings.params.sample_rate))
         layers = len(_LAYERS[settings.channels])
-        check(decode_workload(settings.params, columns, images=layers, engine=self.decode.engine))
+        factor = self.extension.factor
+        check(decode_workload(settings.params, columns, images=layers, engine=self.decode.engine, factor=factor))
         song = clip.resample(settings.params.sample_rate)
         self.plan = self._plan(song.samples.shape[1])
         first = self.plan.first_sample
@@ -215,14 +216,15 @@ class Riff(WindowedPiece):
         share
             Share of the result over time, 0 to 1; None: that of the settings.
         begin
-            First sample of the result in the riff.
+            First sample of the result in the riff, at the sample rate of the images.
         """
-        rate = self.dry.sample_rate
-        dry = AudioClip(self.dry.samples[:, begin : begin + wet.samples.shape[1]], rate)
         share = self.settings.wet if share is None else share
         if share.fixed and share.points[0][1] == 1.0:
             mixed = wet
         else:
+            rate = self.dry.sample_rate  # that of the result is a multiple if high frequencies were added
+            stop = begin + wet.samples.shape[1] * rate // wet.sample_rate
+            dry = AudioClip(self.dry.samples[:, begin:stop], rate).resample(wet.sample_rate)
             mixed = dry_wet(dry, wet, lambda seconds: share.over(seconds + begin / rate), law=self.settings.law)
         return apply_level(mixed, self.settings.level)
 
@@ -244,7 +246,7 @@ class Riff(WindowedPiece):
     @property
     def notes(self) -> list[str]:
         """Notes about repairs of the song, and warnings about keyframes that will not be audible."""
-        return [*self._notes, *skipped_keyframes(self.plan, self.settings.keyframes)]
+        return [*self._notes, *skipped_keyframes(self.plan, self.settings.keyframes), *super().notes]
 
     @property
     def seed(self) -> int:

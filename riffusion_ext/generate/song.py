@@ -110,7 +110,7 @@ class Song(WindowedPiece):
     before
         Image that the song continues: it starts with its last columns.
     decode
-        Engine and device for the sound.
+        Engine, device and high frequencies of the sound.
 
     Raises
     ------
@@ -147,7 +147,7 @@ class Song(WindowedPiece):
     def _plan(self) -> Plan:
         settings = self.settings
         columns = settings.params.columns_of_samples(settings.score.samples(settings.params.sample_rate))
-        check(decode_workload(settings.params, columns, engine=self.decode.engine))
+        check(decode_workload(settings.params, columns, engine=self.decode.engine, factor=self.extension.factor))
         if settings.join == "plain":
             if self._before is not None:
                 raise RiffusionError("a song that goes on from an image needs windows that overlap, not plain ones")
@@ -262,7 +262,7 @@ class Song(WindowedPiece):
     @property
     def notes(self) -> list[str]:
         """Warnings about keyframes that will not be audible."""
-        return skipped_keyframes(self.plan, self.settings.score.keyframes)
+        return [*skipped_keyframes(self.plan, self.settings.score.keyframes), *super().notes]
 
     @property
     def seed(self) -> int:

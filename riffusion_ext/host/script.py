@@ -30,13 +30,22 @@ from riffusion_ext.host.settings import DEFAULTS
 from riffusion_ext.host.status import other_model_warning, status_html
 from riffusion_ext.host.webui import HOST, registered_panels, start_images
 from riffusion_ext.host.xyz import OVERRIDE
-from riffusion_ext.options.sound import AUTO, CONTROLS, ON, SoundOptions, options_from_args
+from riffusion_ext.options.sound import AUTO, CONTROLS, ON, SoundOptions, control, options_from_args
 from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.gradio_types import Component
 
 __all__ = ["RiffusionScript"]
 
 Item = TypeVar("Item")
+
+_ROWS = (
+    ("engine", "level"),
+    ("format", "channels"),
+    ("high_frequencies",),
+    ("joined", "crossfade"),
+    ("preset", "custom"),
+)
+"""Rows of the panel; arguments keep the order of the table of controls."""
 
 
 class RiffusionScript(scripts.Script):
@@ -59,10 +68,10 @@ class RiffusionScript(scripts.Script):
             components = {"mode": mode}
             # Called when a page is opened. By then, the host has set the user's default of the component.
             status = gradio_compat.dynamic_html(lambda: status_html(HOST, mode.value), self.elem_id("status"))
-            for start in range(1, len(CONTROLS), 2):
+            for ids in _ROWS:
                 with gradio_compat.row():
-                    for item in CONTROLS[start : start + 2]:
-                        components[item.id] = gradio_compat.component(item, self.elem_id(item.id))
+                    for id_ in ids:
+                        components[id_] = gradio_compat.component(control(id_), self.elem_id(id_))
         gradio_compat.on_change(mode, lambda value: status_html(HOST, value), [mode], [status])
         registered_panels().add_status("img2img" if is_img2img else "txt2img", mode, status)
         self.infotext_fields = [(components[item.id], infotext.reader(item)) for item in CONTROLS]

@@ -21,6 +21,7 @@ AXES = {
     "[Riffusion] Level": "level",
     "[Riffusion] Channels": "channels",
     "[Riffusion] Spectrogram": "preset",
+    "[Riffusion] High frequencies": "high_frequencies",
 }
 """Id of the control that an axis sets, by label of the axis."""
 

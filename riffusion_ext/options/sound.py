@@ -117,6 +117,15 @@ CONTROLS: tuple[Option, ...] = (
         infotext="Riffusion parameters",
         interfaces=("page",),
     ),
+    Option(
+        id="high_frequencies",
+        label="High frequencies",
+        kind="dropdown",
+        default="auto",
+        help="predict the sound above the image, up to 20 kHz; auto: if the image ends below 16 kHz",
+        infotext="Riffusion high frequencies",
+        choices=("auto", "on", "off"),
+    ),
 )
 """Controls of the Script, in the order of its API arguments."""
 
@@ -147,6 +156,7 @@ class SoundOptions:
     crossfade: float = 0.0
     preset: str = FROM_IMAGE
     custom: str = ""
+    high_frequencies: str = "auto"
 
     @property
     def params(self) -> SpectrogramParams | None:

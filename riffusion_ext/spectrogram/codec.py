@@ -2,7 +2,8 @@
 
 ::
 
-    images --pixels_of--> pixels --pixels_to_mel--> mel --reconstruct--> waveform --apply_level--> AudioClip
+    images --pixels_of--> pixels --pixels_to_mel--> mel --reconstruct--> waveform
+    waveform --extend_waveform, if wanted--> waveform --apply_level--> AudioClip
     AudioClip --mel_spectrogram--> mel --mel_to_image--> images
 
 Internal waveforms are in 16-bit sample units, as in the original; clips have full scale 1.0.
@@ -28,12 +29,13 @@ from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.params import DEFAULT_MAX_VALUE, MIN_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 from riffusion_ext.spectrogram.encode import mel_pieces, mel_spectrogram
+from riffusion_ext.spectrogram.high_frequencies import Extension, extend_waveform, plan_extension
 from riffusion_ext.spectrogram.image import mel_to_image, read_image
 from riffusion_ext.spectrogram.inversion import reference
 from riffusion_ext.spectrogram.inversion.blocks import reconstruct_long
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
-from riffusion_ext.spectrogram.settings import CHANNELS, ENGINES, DecodeSettings, available_engines
+from riffusion_ext.spectrogram.settings import CHANNELS, ENGINES, HIGH_FREQUENCIES, DecodeSettings, available_engines
 from riffusion_ext.spectrogram.source import Source, join_sources, source_from_image
 from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup, run_on
 from riffusion_ext.spectrogram.workload import MAX_WHOLE_SAMPLES, decode_workload, encode_workload
@@ -41,6 +43,7 @@ from riffusion_ext.spectrogram.workload import MAX_WHOLE_SAMPLES, decode_workloa
 __all__ = [
     "CHANNELS",
     "ENGINES",
+    "HIGH_FREQUENCIES",
     "LEVELS",
     "DecodeSettings",
     "Decoded",
@@ -60,6 +63,7 @@ _FULL_SCALE = 32768.0
 _DEFAULT = DecodeSettings()
 _GPU_COLUMNS = 32768  # columns in a batch on a GPU; about 1.5 GB
 _CPU_COLUMNS = 4096  # on a CPU: eight images
+_EXTENSION_SHARE = 0.1  # of the time, if high frequencies are added
 _PIECE_SAMPLES = 1 << 22  # approximate length of the pieces in which long clips are resampled
 
 Progress = Callable[[float], None]
@@ -81,6 +85,8 @@ class Decoded:
         Sentences about anything assumed or ignored.
     recorded
         Whether the image records `max_value`.
+    extension
+        What was added above the image's highest frequency; None for nothing. The clip has its output rate.
     """
 
     clip: AudioClip
@@ -88,6 +94,12 @@ class Decoded:
     max_value: float
     notes: tuple[str, ...] = ()
     recorded: bool = False
+    extension: Extension | None = None
+
+    @property
+    def recipe(self) -> dict[str, object]:
+        """What was done beyond reconstruction, for the tags of a sound file."""
+        return {} if self.extension is None else self.extension.recipe
 
 
 @dataclass(frozen=True)
@@ -146,7 +158,9 @@ def images_to_audio(
     columns = sum(width * len(members) for (_, width), members in groups.items())
     done = 0
     for (params, width), members in groups.items():
-        room = current_allowance().memory / decode_workload(params, width, engine=settings.engine).memory
+        extension = plan_extension(params, settings.high_frequencies)
+        workload = decode_workload(params, width, engine=settings.engine, factor=extension.factor)
+        room = current_allowance().memory / workload.memory
         for batch in _batches(members, width, settings, max(1, int(min(room, _GPU_COLUMNS)))):
             share = width * len(batch) / columns
 
@@ -155,13 +169,13 @@ def images_to_audio(
                     progress(base + share * part)
 
             try:
-                waveforms = _invert([source for _, source in batch], settings, tick)
+                decoded = _decode([source for _, source in batch], extension, settings, tick)
             except ImageError as error:
                 for index, _ in batch:
                     results[index] = error
             else:
-                for (index, source), waveform in zip(batch, waveforms, strict=True):
-                    results[index] = _to_decoded(waveform, source, settings)
+                for (index, _), sound in zip(batch, decoded, strict=True):
+                    results[index] = sound
             done += width * len(batch)
     return results
 
@@ -200,13 +214,13 @@ def song_to_audio(
 def source_to_audio(
     source: Source, settings: DecodeSettings = _DEFAULT, *, progress: Progress | None = None
 ) -> Decoded:
-    """Decode a source of mel magnitudes to ``(columns - 1) * hop_length`` samples.
+    """Decode a source of mel magnitudes to ``(columns - 1) * hop_length`` samples, times the factor of the extension.
 
     Reads overlapping blocks of columns from left to right. Memory beyond the samples is that of one block.
     """
-    check(decode_workload(source.params, source.columns, engine=settings.engine))
-    waveform = _invert([source], settings, progress or (lambda part: None))[0]
-    return _to_decoded(waveform, source, settings)
+    extension = plan_extension(source.params, settings.high_frequencies)
+    check(decode_workload(source.params, source.columns, engine=settings.engine, factor=extension.factor))
+    return _decode([source], extension, settings, progress or (lambda part: None))[0]
 
 
 def _read_source(image: Image.Image, settings: DecodeSettings) -> Source:
@@ -219,8 +233,9 @@ def _read_source(image: Image.Image, settings: DecodeSettings) -> Source:
     """
     source = source_from_image(image, settings)
     pixels = image.width * image.height
+    factor = plan_extension(source.params, settings.high_frequencies).factor
     try:
-        check(decode_workload(source.params, source.columns, engine=settings.engine, pixels=pixels))
+        check(decode_workload(source.params, source.columns, engine=settings.engine, pixels=pixels, factor=factor))
     except ImageError:
         raise
     except RiffusionError as error:
@@ -240,6 +255,24 @@ def _batches(
     size = min(size, max_size)
     for start in range(0, len(members), size):
         yield members[start : start + size]
+
+
+def _decode(sources: Sequence[Source], extension: Extension, settings: DecodeSettings, tick: Progress) -> list[Decoded]:
+    """Decode sources of equal size and parameters to clips at the chosen level."""
+    extended = 0.0 if extension.cutoff is None else _EXTENSION_SHARE
+    waveforms = _invert(sources, settings, lambda part: tick((1.0 - extended) * part))
+    done = dict.fromkeys(range(len(sources)), 0.0)
+
+    def finish(number: int) -> Decoded:
+        def advance(part: float) -> None:
+            done[number] = part
+            tick(1.0 - extended + extended * sum(done.values()) / len(sources))
+
+        return _to_decoded(waveforms[number], sources[number], extension, settings, advance)
+
+    if extension.cutoff is None:
+        return [finish(number) for number in done]
+    return run_on(resolve_device(settings.device), lambda threads: threads.map(finish, list(done)))
 
 
 def _invert(sources: Sequence[Source], settings: DecodeSettings, tick: Progress) -> list[np.ndarray]:
@@ -306,11 +339,15 @@ def _invert_batch(
     return parts
 
 
-def _to_decoded(waveform: np.ndarray, source: Source, settings: DecodeSettings) -> Decoded:
-    """Convert a waveform in 16-bit sample units to a clip at the chosen level."""
+def _to_decoded(
+    waveform: np.ndarray, source: Source, extension: Extension, settings: DecodeSettings, tick: Progress
+) -> Decoded:
+    """Convert a waveform in 16-bit sample units to a clip with its high frequencies, at the chosen level."""
     waveform *= np.float32(1.0 / _FULL_SCALE)  # in place: the array of a long song is large
-    clip = apply_level(AudioClip(np.ascontiguousarray(waveform), source.params.sample_rate), settings.level)
-    return Decoded(clip, source.params, source.max_value, source.notes, source.recorded)
+    samples = extend_waveform(np.ascontiguousarray(waveform), extension, settings.device, tick=tick)
+    clip = apply_level(AudioClip(samples, extension.output_rate), settings.level)
+    notes = (*source.notes, *extension.notes)
+    return Decoded(clip, source.params, source.max_value, notes, source.recorded, extension)
 
 
 @torch.no_grad()

@@ -10,10 +10,11 @@ from riffusion_ext.audio import LEVELS, RAW
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import SpectrogramParams
 
-__all__ = ["CHANNELS", "ENGINES", "DecodeSettings", "available_engines"]
+__all__ = ["CHANNELS", "ENGINES", "HIGH_FREQUENCIES", "DecodeSettings", "available_engines"]
 
 ENGINES = ("fast", "best", "reference")
 CHANNELS = ("auto", "mono", "stereo")
+HIGH_FREQUENCIES = ("auto", "on", "off")
 
 
 @lru_cache(maxsize=1)
@@ -49,11 +50,15 @@ class DecodeSettings:
         Seed of the random phases of the reference engine. The others are deterministic.
     device
         A torch device, or ``"auto"``.
+    high_frequencies
+        ``"off"``: the sound is what the image holds, as measurements need it. ``"auto"``: sound is predicted from the
+        image's highest frequency to 20 kHz, if it lies below 16 kHz. ``"on"``: the same, and a note says why nothing
+        was added. The clip then may have a multiple of the image's sample rate.
 
     Raises
     ------
     RiffusionError
-        An unknown engine, level or channel choice.
+        An unknown engine, level, or choice of channels or high frequencies.
     """
 
     engine: str = "fast"
@@ -62,9 +67,15 @@ class DecodeSettings:
     params: SpectrogramParams | None = None
     seed: int = 0
     device: str = "auto"
+    high_frequencies: str = "off"
 
     def __post_init__(self) -> None:
-        for name, choices in (("engine", ENGINES), ("level", LEVELS), ("channels", CHANNELS)):
+        for name, choices in (
+            ("engine", ENGINES),
+            ("level", LEVELS),
+            ("channels", CHANNELS),
+            ("high_frequencies", HIGH_FREQUENCIES),
+        ):
             value = getattr(self, name)
             if value not in choices and (name, value) != ("level", RAW):
                 raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

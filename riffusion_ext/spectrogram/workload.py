@@ -62,7 +62,7 @@ def encode_workload(params: SpectrogramParams, seconds: float) -> Workload:
 
 
 def decode_workload(
-    params: SpectrogramParams, columns: int, *, images: int = 1, engine: str = "fast", pixels: int = 0
+    params: SpectrogramParams, columns: int, *, images: int = 1, engine: str = "fast", pixels: int = 0, factor: int = 1
 ) -> Workload:
     """Estimate decoding columns to sound.
 
@@ -78,6 +78,8 @@ def decode_workload(
         As in :class:`~riffusion_ext.spectrogram.settings.DecodeSettings`.
     pixels
         Pixels of an image that must be read first.
+    factor
+        Samples of the sound for each reconstructed sample: 2 or more if the bandwidth extension raises the sample rate.
     """
     from riffusion_ext.spectrogram.inversion.blocks import block_frames
     from riffusion_ext.spectrogram.stft import working_rate
@@ -90,7 +92,7 @@ def decode_workload(
         f"turning {columns:,} columns into {format_seconds(columns * params.hop_length / params.sample_rate)} of sound"
     )
     what += f" at {params.sample_rate} Hz" + (f", {images} times" if images > 1 else "")
-    memory = _SOUND_COPIES * FLOAT * samples + _PIXEL_BYTES * pixels + _stft_bytes(params)
+    memory = _SOUND_COPIES * FLOAT * samples * factor + _PIXEL_BYTES * pixels + _stft_bytes(params)
     if engine == "reference":
         cells = columns * params.channels * images * (params.n_fft // 2 + 1)
         return Workload(what, memory + _REFERENCE_CELL_BYTES * cells, 200 * cells * 40)

@@ -126,7 +126,10 @@ def test_the_panel_says_whether_sound_is_on(open_page: Any) -> None:
 def test_the_controls_of_the_panel_stand_in_two_columns(open_page: Any) -> None:
     page = open_page()
     page.page.click("#script_txt2img_riffusion_panel .label-wrap")
-    left, right = ("engine", "format", "joined", "preset"), ("level", "channels", "crossfade", "custom")
+    left, right = (
+        ("engine", "format", "high_frequencies", "joined", "preset"),
+        ("level", "channels", "crossfade", "custom"),
+    )
     for column in (left, right):
         boxes = [page.page.locator(f"#script_txt2img_riffusion_{name}").first.bounding_box() for name in column]
         assert [box["x"] for box in boxes] == pytest.approx([boxes[0]["x"]] * len(boxes), abs=2)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from riffusion_ext.host import infotext, xyz
-from riffusion_ext.options.sound import CONTROLS
+from riffusion_ext.options.sound import CONTROLS, options_from_args
 from tests.contract.conftest import Bench
 from tests.contract.fake_webui import AxisOption
 
@@ -119,6 +119,7 @@ def test_pasted_infotext_sets_every_control_and_foreign_infotext_sets_none(bench
         0.5,
         "from the picture",
         "",
+        "auto",
     ]
     assert bench.script.paste_field_names == list(infotext.KEYS)
 
@@ -164,6 +165,18 @@ def test_xyz_axis_sets_its_control_for_its_own_cell_only(bench: Bench) -> None:
     assert engine.choices() == ["fast", "best", "reference"]
     with pytest.raises(ValueError, match="warp"):
         engine.confirm(one, ["warp"])
+
+
+def test_xyz_axis_of_high_frequencies_reaches_the_options(bench: Bench) -> None:
+    module = ModuleType("xyz_grid.py")
+    module.AxisOption = AxisOption  # type: ignore[attr-defined]
+    module.axis_options = []  # type: ignore[attr-defined]
+    xyz.add_axes([SimpleNamespace(path="xyz_grid.py", module=module)])
+    axis = next(option for option in module.axis_options if option.label == "[Riffusion] High frequencies")
+    job = bench.job()
+    axis.apply(job, "OFF", [])
+    assert options_from_args(["On"], getattr(job, xyz.OVERRIDE)).high_frequencies == "off"
+    assert axis.choices() == ["auto", "on", "off"]
 
 
 def test_host_gets_the_riffusion_tab(bench: Bench) -> None:

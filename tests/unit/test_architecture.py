@@ -118,6 +118,7 @@ def test_packages_missing_from_some_host_are_not_imported(package: str) -> None:
 LAYERS = (
     {"ground"},
     {"audio"},
+    {"bandwidth"},
     {"spectrogram", "analysis"},
     {"convert", "generate", "demo"},
     {"dataset"},
@@ -214,7 +215,7 @@ def test_commands_and_routes_import_no_page() -> None:
     assert guilty == []
 
 
-CORE = {"spectrogram", "audio", "analysis", "generate", "dataset", "convert"}
+CORE = {"spectrogram", "audio", "bandwidth", "analysis", "generate", "dataset", "convert"}
 ABOVE_THE_CORE = {"options", "services", "ui", "api", "commands", "host", "cli"}
 
 

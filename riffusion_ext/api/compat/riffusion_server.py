@@ -56,7 +56,13 @@ def run_inference(service: ApiContext, inputs: InferenceInput, seed: str, job: J
 
     mask = mask_image(inputs.mask) if inputs.mask else None
     settings = InterpolationSettings(inputs.start, inputs.end, inputs.steps, "", seed_image(seed), mask)
-    decode = DecodeSettings(level="loudness", channels="mono", params=PRESETS["riffusion-v1"], device=service.device())
+    decode = DecodeSettings(
+        level="loudness",
+        channels="mono",
+        params=PRESETS["riffusion-v1"],
+        device=service.device(),
+        high_frequencies="auto",
+    )
     interpolation = Interpolation(settings, [inputs.alpha], decode)
     _, clip = render(service, interpolation, job, JobProgress(job, 1))
     if clip is None:

@@ -121,8 +121,8 @@ def run_vst(service: ApiContext, inputs: InferenceInput, clip: AudioClip, job: J
     for number, image in enumerate(images):
         joined.paste(image, (_WIDTH * number, 0))
     joined.info.update(encoded.image.info)  # with the magnitude of a black pixel
-    decode = DecodeSettings(level="recorded", channels="mono", device=service.device())
-    generated = image_to_audio(joined, decode).clip.samples
+    decode = DecodeSettings(level="recorded", channels="mono", device=service.device(), high_frequencies="auto")
+    generated = image_to_audio(joined, decode).clip.resample(_RATE).samples
     fitted = np.zeros((1, length - _HEADER // 2), np.float32)
     count = min(fitted.shape[1], generated.shape[1])
     fitted[:, :count] = generated[:, :count]

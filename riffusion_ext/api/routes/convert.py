@@ -133,6 +133,7 @@ def _image_to_audio(service: ApiContext, body: ImageToAudio, job: Job) -> dict[s
         channels=body.channels,
         params=parse_params(body.preset),
         device=service.device(),
+        high_frequencies=body.high_frequencies,
     )
 
     def on_progress(share: float) -> None:
@@ -145,7 +146,7 @@ def _image_to_audio(service: ApiContext, body: ImageToAudio, job: Job) -> dict[s
     service.results.reserve("clips", 1, 2 * sound.clip.samples.size + _FILE_BYTES)
     path = service.folder("clips") / f"{secrets.token_hex(8)}.{body.format}"
     max_value = sound.max_value if sound.recorded else None
-    save_clip(sound.clip, path, sound.params, max_value=max_value, title=title)
+    save_clip(sound.clip, path, sound.params, max_value=max_value, title=title, recipe=sound.recipe)
     name = f"{title}.{body.format}"
     record = service.results.save("clips", path, title=title, duration=sound.clip.duration, download_name=name)
     view = clip_view(service, record, sample_rate=sound.clip.sample_rate, channels=sound.clip.channels)

@@ -72,12 +72,13 @@ def _save_kind(kind: str, body: Song | Riff | Loop) -> str:
     return kind if body.save else ""
 
 
-def _decode_settings(service: ApiContext, engine: str) -> DecodeSettings:
+def _decode_settings(service: ApiContext, body: Song | Riff | Loop) -> DecodeSettings:
     from riffusion_ext.spectrogram.settings import DecodeSettings, available_engines
 
+    engine = body.engine
     if engine not in available_engines():
         raise ApiError(422, f"the engine {engine} is not there; there are {', '.join(available_engines())}")
-    return DecodeSettings(engine=engine, device=service.device())
+    return DecodeSettings(engine=engine, device=service.device(), high_frequencies=body.high_frequencies)
 
 
 def keyframes_of(items: Sequence[Keyframe]) -> tuple[core.Keyframe, ...]:
@@ -116,7 +117,7 @@ def _song_settings(service: ApiContext, body: Song) -> SongSettings:
 def _song(service: ApiContext, body: Song) -> Response:
     from riffusion_ext.generate import song as core
 
-    decode = _decode_settings(service, body.engine)
+    decode = _decode_settings(service, body)
     images = {name: open_stored_image(service, getattr(body, name)) for name in ("seed_picture", "mask", "before")}
     song = core.Song(_song_settings(service, body), work_folder(service, "songs"), decode=decode, **images)
     first = song.settings.score.keyframes[0]
@@ -163,7 +164,7 @@ def _riff_settings(body: Riff) -> RiffSettings:
 def _riff(service: ApiContext, body: Riff) -> Response:
     from riffusion_ext.generate import riff as core
 
-    decode = _decode_settings(service, body.engine)
+    decode = _decode_settings(service, body)
     settings = _riff_settings(body)
     title = service.find("clips", body.clip).title
 
@@ -192,7 +193,7 @@ def _loop_settings(body: Loop) -> LoopSettings:
 def _loop(service: ApiContext, body: Loop) -> Response:
     from riffusion_ext.generate import loop as core
 
-    decode = _decode_settings(service, body.engine)
+    decode = _decode_settings(service, body)
     image = open_stored_image(service, body.seed_picture)
     loop = core.Loop(_loop_settings(body), work_folder(service, "loops"), seed_picture=image, decode=decode)
 
@@ -203,6 +204,6 @@ def _loop(service: ApiContext, body: Loop) -> Response:
             return {"complete": False}
         complete, kind = rendered.complete, _save_kind("loops", body)
         result = store_result(service, loop, clip, body.format, body.prompt, complete=complete, save_as=kind)
-        return result | {"samples": clip.samples.shape[1], "notes": []}
+        return result | {"samples": clip.samples.shape[1], "notes": loop.notes}
 
     return accept(service, "loop", "paint", work)

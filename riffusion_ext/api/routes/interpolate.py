@@ -89,7 +89,13 @@ def _interpolate(service: ApiContext, body: Interpolate) -> Response:
     if body.engine not in available_engines():
         raise ApiError(422, f"the engine {body.engine} is not there; there are {', '.join(available_engines())}")
     params = PRESETS["riffusion-v1"]
-    decode = DecodeSettings(engine=body.engine, level=body.level, params=params, device=service.device())
+    decode = DecodeSettings(
+        engine=body.engine,
+        level=body.level,
+        params=params,
+        device=service.device(),
+        high_frequencies=body.high_frequencies,
+    )
     positions = positions_of(body.count, body.power)
     settings = _settings(service, body)
     Interpolation(settings, positions, decode)  # raises what is wrong with them at once, not in the job
@@ -106,6 +112,6 @@ def _interpolate(service: ApiContext, body: Interpolate) -> Response:
         complete = len(piece.images) == len(positions)
         kind = "interpolations" if body.save else ""
         sound = store_sound(service, piece, clip, body.format, title[:200], complete=complete, save_as=kind)
-        return {**sound, "steps": steps, "complete": complete}
+        return {**sound, "steps": steps, "complete": complete, "notes": piece.notes}
 
     return accept(service, "interpolation", "paint", work)

@@ -46,9 +46,9 @@ def report(jam: Jam, *, chunk: int = 0, strip: int = 0, shown: int = 0) -> dict[
     """
     params, activity = jam.settings.params, jam.activity
     return {
-        "rate": params.sample_rate,
+        "rate": jam.store.sample_rate,
         "channels": params.channels,
-        "hop": params.hop_length,
+        "hop": jam.store.hop,
         "height": params.num_frequencies,
         "state": _state(jam),
         "why": _why(jam),

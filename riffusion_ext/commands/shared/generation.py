@@ -72,6 +72,7 @@ def add_options(parser: argparse.ArgumentParser, options: Sequence[Option], leve
     add_control(sound, "engine")
     add_control(sound, level)
     add_control(sound, BITS)
+    add_control(sound, "high_frequencies")
     add_device_option(parser)
     parser.add_argument(
         "--work",
@@ -166,8 +167,9 @@ def render_to_file(
     requested = replace(requested, sampler=requested.sampler or webuis.usual_sampler())
     folder = user_path(args.work) if args.work else target.with_name(f"{target.stem}.windows")
     settings = _resolve_settings(folder, requested, images, backend.name)
+    decode = DecodeSettings(engine=args.engine, device=args.device, high_frequencies=args.high_frequencies)
     try:
-        piece = make_piece(settings, folder, DecodeSettings(engine=args.engine, device=args.device))
+        piece = make_piece(settings, folder, decode)
     except BaseException:
         _remove_if_empty(folder)
         raise

@@ -69,7 +69,7 @@ class ChunkStore:
     """
 
     def __init__(self, folder: Path, sample_rate: int, channels: int, hop: int) -> None:
-        self.folder, self.sample_rate, self.channels, self._hop = folder, sample_rate, channels, hop
+        self.folder, self.sample_rate, self.channels, self.hop = folder, sample_rate, channels, hop
         self._chunks: OrderedDict[int, Chunk] = OrderedDict()
         self._strips: OrderedDict[int, Strip] = OrderedDict()
         self._next_chunk = self._next_strip = 0
@@ -124,7 +124,7 @@ class ChunkStore:
         """Remove chunks and strips that end before a sample."""
         with self._lock:
             old = [("chunk", item.number) for item in self._chunks.values() if item.stop <= sample]
-            old += [("strip", item.number) for item in self._strips.values() if item.stop * self._hop <= sample]
+            old += [("strip", item.number) for item in self._strips.values() if item.stop * self.hop <= sample]
             for kind, number in old:
                 del (self._chunks if kind == "chunk" else self._strips)[number]
         for kind, number in old:

@@ -29,7 +29,7 @@ def prompts_over_time(recording: Recording, sample_rate: int) -> list[tuple[floa
 def recording_infotext(jam: Jam, recording: Recording) -> str:
     """Return generation parameters as webuis write and read them, with the settings and the prompts over time."""
     settings = jam.settings
-    times = prompts_over_time(recording, settings.params.sample_rate)
+    times = prompts_over_time(recording, jam.store.sample_rate)
     return infotext(
         INFOTEXT_KEY,
         settings,
@@ -65,12 +65,12 @@ def write_recording(jam: Jam, recording: Recording, path: Path, *, title: str = 
     RiffusionError
         The file cannot be written.
     """
-    params = jam.settings.params
-    times = prompts_over_time(recording, params.sample_rate)
-    extra = {"jam": to_record(jam.settings), "prompts": times, "parameters": recording_infotext(jam, recording)}
+    times = prompts_over_time(recording, jam.store.sample_rate)
+    extra: dict[str, object] = {"jam": to_record(jam.settings), "prompts": times}
+    extra |= {"parameters": recording_infotext(jam, recording), **jam.extension.recipe}
 
     def write(clip: AudioClip) -> None:
-        save_clip(clip, path, params, title=title or path.stem, recipe=extra)
+        save_clip(clip, path, jam.settings.params, title=title or path.stem, recipe=extra)
 
     jam.store.with_samples(recording.first, recording.stop, write)
     return path

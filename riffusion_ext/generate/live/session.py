@@ -80,7 +80,7 @@ class Jam:
     folder
         Folder for the sound, used by this jam alone and removed at the end.
     decode
-        Engine and device for the sound.
+        Engine, device and high frequencies of the sound.
     save_recording
         Called with each finished recording; returns what the page shows of it.
 
@@ -98,6 +98,8 @@ class Jam:
         Whether enough is generated for now.
     position
         Playback position: samples that were played.
+    extension
+        What is added above the highest frequency of the images; all samples are at its output rate.
     prompts, throughput, store
         Queue of prompts, speed of generation, and the generated sound.
     """
@@ -116,10 +118,12 @@ class Jam:
         self.backend = BatchLimit(backend, 1, self._note_activity, self.should_end)
         self.prompts = PromptQueue(settings.keyframe(), settings.travel)
         self.throughput = Throughput(settings.ahead)
-        self.store = ChunkStore(folder, params.sample_rate, params.channels, params.hop_length)
         self._blend = RollingBlend(params, settings.width, settings.overlap)
-        self._stream = SoundStream(params, decode.engine, decode.device)
-        self._level = StreamLevel(params.sample_rate, params.channels)
+        self._stream = SoundStream(params, decode.engine, decode.device, decode.high_frequencies)
+        self.extension = self._stream.extension
+        rate, hop = self.extension.output_rate, params.hop_length * self.extension.factor
+        self.store = ChunkStore(folder, rate, params.channels, hop)
+        self._level = StreamLevel(rate, params.channels)
         self._save_recording, self.recordings = save_recording, list[str]()
         self._changes: deque[PromptChange] = deque()
         self.host: dict[str, str] = {}
@@ -206,7 +210,7 @@ class Jam:
     def changes(self) -> list[PromptChange]:
         """Return the prompt changes from about the playback position on; pages do not show earlier ones."""
         changes = list(self._changes)
-        oldest = self.position - math.ceil(_HISTORY_S * self.settings.params.sample_rate)
+        oldest = self.position - math.ceil(_HISTORY_S * self.store.sample_rate)
         first = max((number for number, change in enumerate(changes) if change.start <= oldest), default=0)
         return changes[first:]
 
@@ -233,7 +237,7 @@ class Jam:
             scratch.release(self.store.folder)
 
     def _play(self) -> None:
-        ahead = self.settings.ahead * self.settings.params.sample_rate
+        ahead = self.settings.ahead * self.store.sample_rate
         while not self.should_end():
             self.is_ahead = self.store.samples - self.position >= ahead
             if self.is_ahead:
@@ -242,9 +246,7 @@ class Jam:
             began, before = time.monotonic(), self.store.samples
             if not self._window():
                 return
-            self.throughput.add(
-                (self.store.samples - before) / self.settings.params.sample_rate, time.monotonic() - began
-            )
+            self.throughput.add((self.store.samples - before) / self.store.sample_rate, time.monotonic() - began)
             self._forget()
 
     def _window(self) -> bool:
@@ -267,7 +269,7 @@ class Jam:
             self.host = host_values(text)
         image = images[0].convert("RGB")
         self._blend.add(image, moment)
-        sample = start * self.settings.params.hop_length
+        sample = start * self.store.hop
         self._changes.append(PromptChange(sample, moment.a.prompt, moment.b.prompt, moment.alpha))
         self.store.add_image(start, image.crop((0, 0, self._blend.settled - start, image.height)))
         self._sound(last=False)
@@ -347,7 +349,7 @@ class Jam:
 
     def _forget(self) -> None:
         """Remove sound far behind the playback position, unless it is being recorded."""
-        oldest = self.position - math.ceil(_HISTORY_S * self.settings.params.sample_rate)
+        oldest = self.position - math.ceil(_HISTORY_S * self.store.sample_rate)
         if self._recording_start is not None:
             oldest = min(oldest, self._recording_start)
         if oldest > 0:

@@ -50,7 +50,8 @@ def sound_of(
     Returns
     -------
     AudioClip
-        Clip of exactly ``plan.samples`` samples.
+        Clip of exactly ``plan.samples`` samples, times the factor by which added high frequencies raise the sample
+        rate.
     """
     source = BlendedSpectrogram(plan, read_image, gain_penalty=gain_penalty, measured=measured, first=first).source()
     return _decode(source, plan, settings, progress)
@@ -103,7 +104,7 @@ def _decode(
     source: Source, plan: Plan, settings: DecodeSettings, progress: Callable[[float], None] | None
 ) -> AudioClip:
     clip = source_to_audio(source, replace(settings, level=RAW, params=None), progress=progress).clip
-    return cut_to(clip, plan.samples)
+    return cut_to(clip, plan.samples * (clip.sample_rate // plan.params.sample_rate))
 
 
 def cut_to(clip: AudioClip, samples: int) -> AudioClip:

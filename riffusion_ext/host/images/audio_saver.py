@@ -102,8 +102,10 @@ class AudioSaver:
             if isinstance(decoded, Exception):
                 self._failed(self._name(image), decoded)
                 continue
-            for note in decoded.notes:
-                self.job.add_message(f"{self._name(image)}: {note}")
+            of_all = decoded.extension.notes if decoded.extension is not None else ()
+            for note in decoded.notes:  # those of all images without a name, so that they are shown once
+                named = f"{note[0].upper()}{note[1:]}." if note in of_all else f"{self._name(image)}: {note}"
+                self.job.add_message(named)
             if self.options.joined:
                 clips.append(decoded)
             self._guard(self._name(image), self._save, image, decoded, ending)
@@ -139,7 +141,11 @@ class AudioSaver:
         # Without a level: it is set for each clip, and once for the joined clip.
         options = self.options
         settings = DecodeSettings(
-            engine=options.engine, level=RAW, channels=options.channels, device=self.host.device()
+            engine=options.engine,
+            level=RAW,
+            channels=options.channels,
+            device=self.host.device(),
+            high_frequencies=options.high_frequencies,
         )
         # The parameters are passed as metadata of the image, the same as in its file.
         recorded = [with_record(image.image, self._record(image)) for image in images]
@@ -176,7 +182,7 @@ class AudioSaver:
 
         origin = image.origin
         clip = apply_level(decoded.clip, self.options.level)
-        extra: dict[str, object] = {"prompt": origin.prompt, "seed": origin.seed}
+        extra: dict[str, object] = {"prompt": origin.prompt, "seed": origin.seed, **decoded.recipe}
         level = decoded.max_value if decoded.recorded else None
         download = f"{origin.seed}-{_slug(origin.prompt)}{ending}"
         save = partial(save_clip, clip, params=decoded.params, max_value=level, title=origin.prompt, recipe=extra)
@@ -198,7 +204,8 @@ class AudioSaver:
         from riffusion_ext.audio import join_at_level, save_clip
 
         whole = join_at_level([decoded.clip for decoded in clips], self.options.level, crossfade=self.options.crossfade)
-        save = partial(save_clip, whole, params=clips[0].params, title=f"{len(clips)} clips: {first.origin.prompt}")
+        title = f"{len(clips)} clips: {first.origin.prompt}"
+        save = partial(save_clip, whole, params=clips[0].params, title=title, recipe=clips[0].recipe)
         path, temporary = self._write(save, first.saved_as, "-joined" + ending)
         record = self.library.add(
             path,

@@ -5,6 +5,8 @@
     frames    ------------------------------------------|........|      generated so far
     samples   ===================================|                      independent of later frames
                                                  |<-->| resampling      |<- redone ->|
+    extended  ======================|
+                                     |<-- latency ->| of the high frequencies, if they are added
 
 Concatenated, the pieces are one continuous signal. Its blocks are joined as for a song whose end is known
 (:func:`~riffusion_ext.spectrogram.codec.source_to_audio`).
@@ -22,6 +24,7 @@ from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
+from riffusion_ext.spectrogram.high_frequencies import plan_extension
 from riffusion_ext.spectrogram.inversion.blocks import Blocks, block_frames
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.resample import reach, to_sample_rate
@@ -46,7 +49,10 @@ class SoundStream:
     engine
         ``"fast"`` or ``"best"``; the random phases of ``"reference"`` cannot be continued.
     device
-        A torch device, or ``"auto"``.
+        A torch device, or ``"auto"``. High frequencies are predicted on the CPU, which is many times faster than real
+        time: a failing GPU could not be replaced in the middle of the stream.
+    high_frequencies
+        As in :class:`~riffusion_ext.spectrogram.settings.DecodeSettings`.
 
     Raises
     ------
@@ -57,14 +63,21 @@ class SoundStream:
     ----------
     margin
         Frames to the right of a sample that must be known before it is final.
+    latency
+        Further frames by which the prediction of high frequencies delays the samples.
+    extension
+        What is added above the highest frequency; the samples have its output rate.
     first_needed
         First frame that will be read again.
     """
 
-    def __init__(self, params: SpectrogramParams, engine: str = "fast", device: str = "auto") -> None:
+    def __init__(
+        self, params: SpectrogramParams, engine: str = "fast", device: str = "auto", high_frequencies: str = "off"
+    ) -> None:
         if engine not in PROGRAMS:
             raise RiffusionError(f"the engine must be one of {', '.join(PROGRAMS)} for a stream, got {engine!r}")
-        check(decode_workload(params, block_frames(params), engine=engine))
+        self.extension = plan_extension(params, high_frequencies)
+        check(decode_workload(params, block_frames(params), engine=engine, factor=self.extension.factor))
         self._params, self._device = params, resolve_device(device)
         self._blocks = Blocks(params, PROGRAMS[engine])
         hop = self._blocks.hop_length
@@ -73,6 +86,8 @@ class SoundStream:
         self._raw_start = 0  # hop
         self._emitted = 0  # hops
         self.margin = self._blocks.redone + self._reach
+        self._extender = self.extension.extender(params.channels)
+        self.latency = 0 if self._extender is None else -(-self._extender.delay // params.hop_length)
 
     @property
     def first_needed(self) -> int:
@@ -95,8 +110,9 @@ class SoundStream:
         Returns
         -------
         np.ndarray [shape=(C, S), float32]
-            Full scale 1.0. All pieces together have ``(frames - 1) * hop_length`` samples after `last`, and before that
-            at most ``(frames - margin) * hop_length``.
+            Full scale 1.0, at the output rate of :attr:`extension`. All pieces together have
+            ``(frames - 1) * hop_length * factor`` samples after `last`, and before that at most
+            ``(frames - margin - latency) * hop_length * factor``, up to the rounding of the latency to frames.
         """
         blocks = self._blocks
         parts = [self._raw]
@@ -108,7 +124,8 @@ class SoundStream:
             if stop == frames:
                 break
         self._raw = np.concatenate(parts, axis=1)
-        return self._resample_final(last)
+        samples = self._resample_final(last)
+        return samples if self._extender is None else self._extender.advance(samples, last=last)
 
     def _grow(self, mel: npt.NDArray[np.float32], *, last: bool) -> Samples:
         blocks = self._blocks

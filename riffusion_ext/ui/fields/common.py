@@ -62,13 +62,19 @@ def common_controls(
             controls["engine"] = component(control("engine"), f"riffusion_{page}_engine")
             if level is not None:
                 controls["format"] = component(control("format"), f"riffusion_{page}_format")
-        with row():
-            if level is not None:
+            else:
+                high = component(control("high_frequencies"), f"riffusion_{page}_high_frequencies")
+        if level is not None:
+            with row():
                 controls["level"] = component(level, f"riffusion_{page}_level")
-            controls |= components(options, page, [id_ for id_ in ("batch",) if id_ in options])
+                high = component(control("high_frequencies"), f"riffusion_{page}_high_frequencies")
+        if "batch" in options:
+            with row():
+                controls |= components(options, page, ["batch"])
         with row():
             controls["preset"] = component(generation.PRESET, f"riffusion_{page}_preset")
             controls["custom"] = component(generation.PRESET_CUSTOM, f"riffusion_{page}_custom")
+    controls["high_frequencies"] = high  # last, as new controls are
     return controls
 
 

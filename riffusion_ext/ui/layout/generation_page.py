@@ -58,10 +58,17 @@ STOPPING = message("Stopping; finished windows are kept ...")
 
 
 def decode_settings(values: Mapping[str, object], context: PageContext) -> DecodeSettings:
-    """Return the settings with which images are decoded, by the option ``engine``."""
+    """Return the settings with which images are decoded, by the options ``engine`` and ``high_frequencies``.
+
+    An unfinished piece of an earlier version has no value of the latter. It is finished as it began: without.
+    """
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
-    return DecodeSettings(engine=str(control("engine").clean(values["engine"])), device=context.device())
+    return DecodeSettings(
+        engine=str(control("engine").clean(values["engine"])),
+        device=context.device(),
+        high_frequencies=str(control("high_frequencies").clean(values.get("high_frequencies", "off"))),
+    )
 
 
 def with_sampler(settings: Settings, context: PageContext) -> Settings:

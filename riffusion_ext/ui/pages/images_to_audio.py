@@ -48,6 +48,7 @@ def convert(
     patterns: str = "",
     joined_name: str = "",
     crop: Mapping[str, object] | None = None,
+    high_frequencies: str = "auto",
 ) -> tuple[str, str]:
     """Convert the chosen images to sound files.
 
@@ -61,7 +62,7 @@ def convert(
         :data:`EACH`, :data:`SONG`, :data:`CLIPS` or :data:`JOINED`.
     crossfade, joined_name
         Crossfade in seconds, and file name, of the joined track.
-    engine, level, sound_format, channels, preset, custom
+    engine, level, sound_format, channels, preset, custom, high_frequencies
         Values of the controls with these ids.
     progress
         Called with the finished share, 0 to 1.
@@ -81,7 +82,7 @@ def convert(
         uploads, missing = chosen_images(context, files, folder, patterns, skipped)
         check_format(sound_format)
         cut = crop_settings(crop or {})
-        settings = _settings(context, engine, level, channels, preset, custom)
+        settings = _settings(context, engine, level, channels, preset, custom, high_frequencies)
         joined_path(Path(), joined_name, f".{sound_format}")  # refuses a bad name before any work
         target = context.new_folder("sounds")
         ending = f".{control('format').clean(sound_format)}"
@@ -112,7 +113,9 @@ def convert(
     return panel(players, notes + zip_errors), link
 
 
-def _settings(context: PageContext, engine: str, level: str, channels: str, preset: str, custom: str) -> DecodeSettings:
+def _settings(
+    context: PageContext, engine: str, level: str, channels: str, preset: str, custom: str, high_frequencies: str
+) -> DecodeSettings:
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
     return DecodeSettings(
@@ -121,6 +124,7 @@ def _settings(context: PageContext, engine: str, level: str, channels: str, pres
         channels=str(control("channels").clean(channels)),
         params=chosen_params(str(control("preset").clean(preset)), custom),
         device=context.device(),
+        high_frequencies=str(control("high_frequencies").clean(high_frequencies)),
     )
 
 
@@ -179,6 +183,8 @@ def build_page(context: PageContext) -> None:
                 level = component(control("level"), "riffusion_pictures_level")
                 channels = component(control("channels"), "riffusion_pictures_channels")
             with row():
+                high = component(control("high_frequencies"), "riffusion_pictures_high_frequencies")
+            with row():
                 preset = component(control("preset"), "riffusion_pictures_preset")
                 custom = component(control("custom"), "riffusion_pictures_custom")
             button = gr.Button("Convert to audio", variant="primary", elem_id="riffusion_pictures_go")
@@ -208,6 +214,7 @@ def build_page(context: PageContext) -> None:
         band_start: float,
         band_length: float,
         threshold: float,
+        high_frequencies: str,
         progress: Component = gr.Progress(),  # noqa: B008
     ) -> tuple[Update, Update]:
         values = (files, folder, kind, crossfade, engine, level, sound_format, channels, preset, custom)
@@ -219,6 +226,7 @@ def build_page(context: PageContext) -> None:
             patterns=patterns,
             joined_name=joined_name,
             crop=crops.values(cut),
+            high_frequencies=high_frequencies,
         )
         return html, gr.update(value=link, visible=bool(link))
 
@@ -237,7 +245,7 @@ def build_page(context: PageContext) -> None:
     sound = [engine, level, sound_format, channels, preset, custom]
     button.click(
         fn=press,
-        inputs=[files, folder, patterns, kind, crossfade, joined_name, *sound, *crops.controls],
+        inputs=[files, folder, patterns, kind, crossfade, joined_name, *sound, *crops.controls, high],
         outputs=[players, archive],
         **private_event(),
     )

@@ -71,6 +71,16 @@ def start(context: PageContext, before: str, values: Mapping[str, object]) -> st
         raise
 
 
+def warnings_of(context: PageContext, id_: str) -> str:
+    """Return what the user should know of a jam that has just started, as HTML; "" for nothing."""
+    from riffusion_ext.generate.live.registry import JAMS
+
+    jam = JAMS.get(id_)
+    warnings = [context.model.checkpoint_warning()]
+    warnings += [f"{note[0].upper()}{note[1:]}." for note in (jam.extension.notes if jam is not None else ())]
+    return "".join(message(text, "warning") for text in warnings if text)
+
+
 def _remove_old(folder: Path) -> None:
     """Delete folders of jams whose process was killed."""
     for path in folder.glob("[0-9]*"):
@@ -82,7 +92,7 @@ def _remove_old(folder: Path) -> None:
 def _save_recording(context: PageContext, jam: Jam, recording: Recording, ending: str) -> str:
     from riffusion_ext.generate.live.recording import prompts_over_time, recording_infotext, write_recording
 
-    rate = jam.settings.params.sample_rate
+    rate = jam.store.sample_rate
     title = prompts_over_time(recording, rate)[0][1]
     path = write_recording(jam, recording, generation_page.result_path(context, KIND, title, ending), title=title)
     shown = player(context.url_of(path), title, (recording.stop - recording.first) / rate, path.name)
@@ -174,9 +184,8 @@ def build_page(context: PageContext) -> None:
             started = start(context, before, dict(zip(names, field_values, strict=True)))
         except Exception as error:
             return [before, gr.update(), generation_page.error_html(error), gr.update()]
-        warning = context.model.checkpoint_warning()
         shown = f'<span data-jam="riffusion/live/{escape(started)}"></span>'
-        return [started, shown, message(warning, "warning") if warning else "", RECORD]
+        return [started, shown, warnings_of(context, started), RECORD]
 
     def add_prompt(started: str, text: str, *field_values: object) -> list[Update]:
         try:

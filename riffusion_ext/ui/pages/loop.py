@@ -50,7 +50,7 @@ def make(
     settings
         Settings of the loop.
     options
-        Values of the controls ``engine`` and ``format``.
+        Values of the controls ``engine``, ``format`` and ``high_frequencies``.
     image
         Init image.
     """
@@ -78,7 +78,9 @@ def make(
         bars = f"{settings.bars:g} {'bar' if settings.bars == 1 else 'bars'}"
         tempo = f"{bars} at {settings.bpm:g} BPM, {clip.samples.shape[1]} samples."
         shown = player(context.url_of(path), title, clip.duration, path.name, seed=loop.seed, loop=True)
-        return Outcome(rendered, (shown,), (message(tempo), *generation_page.result_notes(path, loop.infotext())))
+        return Outcome(
+            rendered, (shown,), (message(tempo), *generation_page.result_notes(path, loop.infotext(), loop.notes))
+        )
 
     return generation_page.run_and_show(task, context, work)
 

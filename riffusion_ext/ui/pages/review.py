@@ -90,7 +90,7 @@ def play_window(context: PageContext, sheet: Sheet, number: int) -> str:
         path = Store(sheet.out).find(sheet.windows[number].file) if sheet.out is not None and exists else None
         if path is None:
             raise RiffusionError("the image is gone")
-        clip = image_to_audio(read_image(path), DecodeSettings(device=context.device())).clip
+        clip = image_to_audio(read_image(path), DecodeSettings(device=context.device(), high_frequencies="auto")).clip
         folder = context.output_dir() / "listening"
         for old in sorted(folder.glob("*.wav"), key=lambda file: file.stat().st_mtime_ns)[:-_MAX_CLIPS]:
             old.unlink(missing_ok=True)

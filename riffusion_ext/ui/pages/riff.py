@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["build_page", "make", "new_task", "play_difference", "remix", "resume"]
 
 KIND = "riffs"
-_OPTIONS = ("batch", "engine", "format")
+_OPTIONS = ("batch", "engine", "format", "high_frequencies")
 _MAX_WET_FILES = 4  # results that can be remixed; 20 MB per minute in stereo
 _NO_RIFF = "There is no riff yet: make one first."
 
@@ -76,7 +76,7 @@ def make(
     settings
         Settings of the riff.
     options
-        Values of the controls ``batch``, ``engine`` and ``format``.
+        Values of the controls ``batch``, ``engine``, ``format`` and ``high_frequencies``.
     limit
         Number of windows, for a preview; None for all.
 
@@ -165,8 +165,8 @@ def resume(task: BackgroundTask, context: PageContext) -> Iterator[PageUpdate]:
     yield from make(task, context, song, settings, options)
 
 
-def _remixed_riff(context: PageContext, result: RiffResult, values: Mapping[str, object]) -> Riff:
-    """Return the finished riff with the present values of the mix."""
+def _remixed_riff(context: PageContext, result: RiffResult, values: Mapping[str, object], **changed: object) -> Riff:
+    """Return the finished riff with the present values of the mix, and with changed options."""
     from riffusion_ext.generate.checkpoint.recipe import read_record
     from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.generate.score.automation import parse_curve
@@ -176,7 +176,8 @@ def _remixed_riff(context: PageContext, result: RiffResult, values: Mapping[str,
     settings: RiffSettings = read_record(RiffSettings, result["settings"])
     wet = parse_curve(str(values["wet"]), name="the share of the result", low=0.0, high=1.0)
     settings = replace(settings, wet=wet, law=str(values["law"]), level=str(values["level"]))
-    return _riff(context, Upload(Path(result["song"]), result["name"]), settings, result["options"])
+    options = {**result["options"], **changed}
+    return _riff(context, Upload(Path(result["song"]), result["name"]), settings, options)
 
 
 def remix(context: PageContext, result: RiffResult, values: Mapping[str, object]) -> str:
@@ -213,10 +214,13 @@ def remix(context: PageContext, result: RiffResult, values: Mapping[str, object]
 
 
 def play_difference(context: PageContext, result: RiffResult, values: Mapping[str, object], *, lost: bool) -> str:
-    """Return a player of what the result adds to the song, or lacks if `lost`. Parameters as :func:`remix`."""
+    """Return a player of what the result adds to the song, or lacks if `lost`. Parameters as :func:`remix`.
+
+    Nothing is predicted above the images: the difference of two images is not music of its own.
+    """
 
     def work() -> str:
-        riff = _remixed_riff(context, result, values)
+        riff = _remixed_riff(context, result, values, high_frequencies="off")
         riff.open(result["model"])
         clip = riff.difference(lost=lost)
         if clip is None:

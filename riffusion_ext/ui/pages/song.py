@@ -42,7 +42,7 @@ __all__ = [
 
 KIND = "songs"
 IMAGES = {"seed_picture": "init image", "mask": "mask", "before": "clip to continue"}
-_OPTIONS = ("batch", "engine", "format")
+_OPTIONS = ("batch", "engine", "format", "high_frequencies")
 _ENDS = "ends"
 _NO_SONG = "There is no song yet: make one first."
 
@@ -68,7 +68,7 @@ def make(
     settings
         Settings of the song.
     options
-        Values of the controls ``batch``, ``engine`` and ``format``.
+        Values of the controls ``batch``, ``engine``, ``format`` and ``high_frequencies``.
     images
         Images by the names in :data:`IMAGES`.
     """

@@ -23,6 +23,7 @@ OPTIONS = st.builds(
     crossfade=st.sampled_from([0.0, 0.05, 0.5, 4.0]),
     preset=st.sampled_from(control("preset").choices),
     custom=st.sampled_from(["", "max_frequency=16000, stereo=true"]),
+    high_frequencies=st.sampled_from(control("high_frequencies").choices),
 )
 
 

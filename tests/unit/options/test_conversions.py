@@ -127,7 +127,7 @@ def test_training_set_options_have_the_declared_bounds(item: Option) -> None:
 
 FILES = {"audio", "image", "audio_dir", "output_dir", "preview"}
 ALL_HAVE = {"help", "json", "quiet", "verbose", "overwrite", "skip_existing", "device", "stereo", "preset"}
-OF_THE_SOUND = {"format", "engine", "level", "channels"}
+OF_THE_SOUND = {"format", "engine", "level", "channels", "high_frequencies"}
 WHO_MAY_COME_IN = {"auth", "api_auth", "allow_host", "allow_origin", "webui"}
 
 

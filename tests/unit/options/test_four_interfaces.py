@@ -250,7 +250,7 @@ def test_page_command_and_api_have_the_same_choices(kind: str, id_: str, interfa
 
 
 def test_every_field_of_page_command_and_api_is_declared(interfaces: dict[str, Faces]) -> None:
-    of_the_sound = {"engine", "format", "preset", "custom"}
+    of_the_sound = {"engine", "format", "preset", "custom", "high_frequencies"}
     of_the_api = {"keyframes", "seed_picture", "mask", "before", "clip", "preview", "save"}
     of_the_api |= {"start", "duration", "batch"}  # seconds, and a batch of one loop
     for kind, interface in interfaces.items():

@@ -14,13 +14,14 @@ from riffusion_ext.audio.io import FORMATS
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.sound import CONTROLS, SoundOptions, control, options_from_args
 from riffusion_ext.params import SpectrogramParams
-from riffusion_ext.spectrogram.codec import ENGINES, LEVELS
+from riffusion_ext.spectrogram.codec import ENGINES, HIGH_FREQUENCIES, LEVELS
 
 
 def test_sound_options_agree_with_the_core() -> None:
     assert control("engine").choices == ENGINES
     assert control("level").choices == LEVELS
     assert control("format").choices == FORMATS
+    assert control("high_frequencies").choices == HIGH_FREQUENCIES
     assert asdict(SoundOptions()) == {item.id: item.default for item in CONTROLS}
 
 
@@ -35,6 +36,7 @@ def test_order_of_the_api_arguments_is_fixed() -> None:
         "crossfade",
         "preset",
         "custom",
+        "high_frequencies",
     ]
 
 

@@ -27,6 +27,7 @@ from riffusion_ext.ui.layout.cropping_panel import preview
 from riffusion_ext.ui.layout.page_context import PageContext, chosen_files, media_url
 from riffusion_ext.ui.pages import audio_to_images, images_to_audio, inspect
 from riffusion_ext.ui.pages.images_to_audio import CLIPS, EACH, JOINED, SONG
+from tests.unit.extenders import use
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -367,3 +368,16 @@ def test_preview_without_images_is_reported_in_one_sentence(context: PageContext
     assert "mine.png" in html
     assert "k3jx" not in html
     assert "choose files first" in preview(PageContext(context.output_dir, folders=False), None, "/", "", "", "", {})[1]
+
+
+def test_high_frequencies_are_added_unless_they_are_off(
+    context: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    use(monkeypatch)
+    files = [SimpleNamespace(name=str(image(tmp_path / "a.png")))]
+    for choice, added in (("auto", "added from 10000 Hz"), ("off", None)):
+        images_to_audio.convert(context, files, "", EACH, 0.0, "fast", "peak", "wav", "auto", high_frequencies=choice)
+        path = max((tmp_path / "out").rglob("*.wav"), key=lambda file: file.stat().st_mtime_ns)
+        record = metadata.parse_audio_comment(read_tags(path)["comment"])
+        assert record is not None
+        assert record.get("high_frequencies") == added

@@ -92,7 +92,9 @@ def test_each_control_sets_its_setting(change: dict[str, Any], part: Any, expect
 
 
 def test_every_control_is_tested(values: dict[str, Any]):
-    assert {name for change, *_ in CHANGES for name in change} | {"engine", "recordings"} == set(values)
+    assert {name for change, *_ in CHANGES for name in change} | {"engine", "high_frequencies", "recordings"} == set(
+        values
+    )
     assert settings_of(values) == JamSettings("funk", ahead=20)
 
 
@@ -165,6 +167,16 @@ def test_new_session_replaces_the_previous_one(
     second = live.start(context, first, small)
     until(lambda: jam_of(registry, first).ended)
     assert not jam_of(registry, second).should_end()
+
+
+def test_started_session_says_why_it_has_no_high_frequencies(
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
+):
+    context = studio.context(tmp_path)
+    first = live.start(context, "", small)
+    assert live.warnings_of(context, first) == ""
+    second = live.start(context, first, small | {"high_frequencies": "on"})
+    assert "No high frequencies are added: the image ends at" in live.warnings_of(context, second)
 
 
 def test_refused_start_changes_nothing(

@@ -58,7 +58,7 @@ def test_each_control_sets_its_setting_and_is_restored(
 
 
 def test_every_control_is_tested(values: dict[str, Any]):
-    assert {name for change, *_ in CHANGES for name in change} | {"engine", "format"} == set(values)
+    assert {name for change, *_ in CHANGES for name in change} | {"engine", "format", "high_frequencies"} == set(values)
     assert settings_of(values) == LoopSettings("techno")
 
 

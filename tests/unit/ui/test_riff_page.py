@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from riffusion_ext.audio.clip import AudioClip
-from riffusion_ext.audio.io import read_audio, write_audio
+from riffusion_ext.audio.io import read_audio, read_tags, write_audio
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.riff_settings import PRESETS_RIFF, RiffSettings
@@ -19,6 +20,7 @@ from riffusion_ext.ui.fields.riff import riff_controls
 from riffusion_ext.ui.layout.page_context import Upload
 from riffusion_ext.ui.layout.result_panel import values_from_file
 from riffusion_ext.ui.pages.riff import make, new_task, play_difference, remix, resume
+from tests.unit.extenders import MIDDLE, use
 from tests.unit.small import SMALL_TEXT
 from tests.unit.ui.studio import Studio, page_of, sources
 
@@ -89,7 +91,12 @@ def test_each_control_sets_its_setting_and_is_restored(
 
 
 def test_every_control_is_tested(values: dict[str, Any]):
-    assert {name for change, *_ in CHANGES for name in change} | {"batch", "engine", "format"} == set(values)
+    assert {name for change, *_ in CHANGES for name in change} | {
+        "batch",
+        "engine",
+        "format",
+        "high_frequencies",
+    } == set(values)
 
 
 def test_default_denoising_lies_within_the_riff_presets(values: dict[str, Any]):
@@ -194,3 +201,26 @@ def test_file_that_is_not_audio_is_refused(short: RiffSettings, studio: Studio, 
     page = page_of(make(new_task(), context, Upload(tmp_path / "bad.mp3", "bad.mp3"), short, OPTIONS))
     assert 'role="alert"' in page["status"]
     assert studio.generated == 0
+
+
+@pytest.mark.parametrize(("choice", "rate"), [("auto", 48000), ("off", 16000)])
+def test_remix_has_the_high_frequencies_of_the_result_and_differences_have_none(
+    choice: str,
+    rate: int,
+    short: RiffSettings,
+    studio: Studio,
+    song: Upload,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    use(monkeypatch)
+    context = studio.context(tmp_path)
+    options = OPTIONS | {"high_frequencies": choice}
+    done = page_of(make(new_task(), context, song, replace(short, params=MIDDLE), options))["extra"]["done"]
+    remix(context, done, {"wet": "0.5", "law": "linear", "level": "peak", "format": "wav"})
+    (mixed,) = tmp_path.glob("riffs/*-*-*/*(mix 0.5).wav")
+    play_difference(context, done, {"wet": "1", "law": "linear", "level": "peak", "format": "wav"}, lost=False)
+    (gained,) = tmp_path.glob("riffs/*-*-*/*(gained).wav")
+    for path, expected, added in ((mixed, rate, choice == "auto"), (gained, 16000, False)):
+        assert read_audio(path).sample_rate == expected
+        assert ("added from 7000 Hz" in read_tags(path)["comment"]) == added

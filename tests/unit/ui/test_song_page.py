@@ -30,6 +30,7 @@ from riffusion_ext.ui.layout.result_panel import values_from_file
 from riffusion_ext.ui.layout.resume_state import ResumeState
 from riffusion_ext.ui.pages import loop
 from riffusion_ext.ui.pages.song import build_page, last_end, make, new_task, restore_images, resume, window_image
+from tests.unit.extenders import MIDDLE, use
 from tests.unit.small import SMALL_TEXT
 from tests.unit.ui.studio import Studio, page_of, sources
 
@@ -93,7 +94,13 @@ def test_each_control_sets_its_setting_and_is_restored(
 
 
 def test_every_control_is_tested(values: dict[str, Any]):
-    assert {name for change, *_ in CHANGES for name in change} | {"score", "batch", "engine", "format"} == set(values)
+    assert {name for change, *_ in CHANGES for name in change} | {
+        "score",
+        "batch",
+        "engine",
+        "format",
+        "high_frequencies",
+    } == set(values)
 
 
 def test_page_defaults_are_the_default_settings(values: dict[str, Any]):
@@ -453,3 +460,25 @@ def test_file_names_its_sampler(chosen: str, named: str, values: dict[str, Any],
     (path,) = (tmp_path / "songs").glob("*-*-*/*.wav")
     assert values_from_file(str(path), "song", values_of)[0]["sampler"] == named
     assert {request.sampler for request in studio.requests} == {named}
+
+
+@pytest.mark.parametrize(("choice", "rate"), [("auto", 48000), ("off", 16000), (None, 16000)])
+def test_high_frequencies_are_added_to_a_song_and_when_resuming(
+    choice: str | None,
+    rate: int,
+    values: dict[str, Any],
+    studio: Studio,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """A song that was left unfinished before there was a choice is finished without high frequencies."""
+    use(monkeypatch)
+    context = studio.context(tmp_path)
+    settings = replace(settings_of(values | QUICK | {"score": "2 | a", "width": 128, "overlap": 32}), params=MIDDLE)
+    studio.fail_at = 1
+    options = OPTIONS if choice is None else OPTIONS | {"high_frequencies": choice}
+    page_of(make(new_task(), context, settings, OPTIONS | {"batch": 1} | options, {}))
+    studio.fail_at = None
+    assert "Saved as" in page_of(resume(new_task(), context))["status"]
+    for path in tmp_path.glob("songs/*-*-*/*.wav"):
+        assert read_audio(path).sample_rate == rate

@@ -74,6 +74,27 @@ def ask(sound: bytes, **changes: Any) -> str:
     return json.dumps({**body, "audio": base64.b64encode(sound).decode(), **changes})
 
 
+@pytest.mark.parametrize("factor", [1, 2])
+def test_reply_with_high_frequencies_has_the_length_and_rate_of_the_input(
+    client: TestClient, studio: InterruptibleBackend, monkeypatch: pytest.MonkeyPatch, factor: int
+) -> None:
+    from riffusion_ext.spectrogram import high_frequencies
+    from tests.unit import extenders
+
+    extenders.use(monkeypatch)
+    for module in (extenders, high_frequencies):
+        monkeypatch.setattr(module, "output_rate", lambda rate: factor * rate)
+    studio.draw = as_it_is
+    values = client.post(ROUTE, content=ask(wav(tune(220500)))).json()
+    with wave.open(io.BytesIO(base64.b64decode(values["audio"]))) as file:
+        assert (file.getframerate(), file.getnframes()) == (44100, 220500 - 22)
+        heard = np.frombuffer(file.readframes(220500), "<i2").astype(float)
+    power = np.square(np.abs(np.fft.rfft(heard * np.hanning(len(heard)))))
+    hertz = np.fft.rfftfreq(len(heard), 1 / 44100)
+    added = power[np.abs(hertz - extenders.HERTZ) < 20].sum()
+    assert added > 100 * power[np.abs(hertz - 14000) < 20].sum()
+
+
 @pytest.mark.parametrize("count", [220500, 240000])
 @pytest.mark.parametrize("frames", [None, 0])
 def test_plugin_gets_its_own_sound_back_from_an_identity_backend(

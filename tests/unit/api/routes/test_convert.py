@@ -9,6 +9,7 @@ import math
 import struct
 import time
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from starlette.testclient import TestClient
 
 from riffusion_ext.api.schemas import ImageToAudio
 from riffusion_ext.metadata import read_record
-from tests.unit.api.conftest import V1, MakeClient, ended, sentence, sound_bytes, upload
+from tests.unit.api.conftest import V1, MakeClient, ended, image_bytes, sentence, sound_bytes, upload
+from tests.unit.extenders import FACTOR, MIDDLE, WithoutWeights, use
 from tests.unit.small import SMALL, SMALL_TEXT
 
 
@@ -196,3 +198,20 @@ def test_failed_request_is_not_kept_with_its_job(client: TestClient) -> None:
     while kept() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert kept() == []
+
+
+def test_high_frequencies_are_added_unless_the_body_says_off(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch)
+    sent = upload(client, "pictures", image_bytes(params=MIDDLE, path=tmp_path))
+    for more, rate, factor in (({}, 48000, FACTOR), ({"high_frequencies": "off"}, 16000, 1)):
+        clip = client.post(f"{V1}/image-to-audio", json={"picture": sent["id"], **more}).json()
+        assert (clip["sample_rate"], clip["duration"], clip["notes"]) == (rate, 0.63, [])
+        with wave.open(io.BytesIO(client.get(clip["url"]).content)) as file:
+            assert (file.getframerate(), file.getnframes()) == (rate, factor * 63 * MIDDLE.hop_length)
+    use(monkeypatch, WithoutWeights)
+    clip = client.post(f"{V1}/image-to-audio", json={"picture": sent["id"]}).json()
+    assert clip["notes"] == ["no high frequencies are added: the weights are missing"]
+    body = {"picture": sent["id"], "high_frequencies": "loud"}
+    assert sentence(client.post(f"{V1}/image-to-audio", json=body), 422).startswith("high_frequencies: ")

@@ -17,6 +17,7 @@ from riffusion_ext.host.images.generated_images import GeneratedImage, ImageOrig
 from riffusion_ext.host.images.generation_job import GenerationJob
 from riffusion_ext.library import ClipLibrary
 from riffusion_ext.options.sound import SoundOptions
+from tests.unit.extenders import WithoutWeights, use
 
 
 class SmallHost:
@@ -302,3 +303,23 @@ def test_messages_name_no_folder_of_the_server(tmp_path: Path) -> None:
 )
 def test_folders_are_removed_from_messages(text: str, said: str) -> None:
     assert without_folders(text) == said
+
+
+@pytest.mark.parametrize(("choice", "added"), [("auto", True), ("on", True), ("off", False)])
+def test_high_frequencies_are_added_to_every_clip_and_the_joined_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: str, added: bool
+) -> None:
+    use(monkeypatch)
+    images = [_image(tmp_path, 1), _image(tmp_path, 2)]
+    job, _ = _run(tmp_path, images, SoundOptions(joined=True, high_frequencies=choice))
+    assert job.payload["messages"] == []
+    for name in ("00001.wav", "00002.wav", "00001-joined.wav"):
+        assert ("added from 10000 Hz" in read_tags(tmp_path / name)["comment"]) == added
+
+
+def test_missing_weights_are_reported_once_for_all_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, WithoutWeights)
+    job, _ = _run(tmp_path, [_image(tmp_path, 1), _image(tmp_path, 2)], SoundOptions())
+    texts = [entry["text"] for entry in job.payload["messages"]]
+    assert texts == ["No high frequencies are added: the weights are missing."]
+    assert [clip["file"] for clip in job.payload["clips"]] == ["00001.wav", "00002.wav"]
