@@ -52,6 +52,7 @@ _CHUNK_BLOCKS = 8  # 0.74 s
 _CHUNK_FRAMES = _CHUNK_BLOCKS * STEPS_IN_BLOCK * FRAMES_IN_STEP
 _LAG = LOOK_AHEAD * FRAMES_IN_STEP  # frames
 _TINY = 1e-30
+_GAIN = 10**0.2  # the network predicts the median energy; what is heard follows the mean, about 2 dB above
 _SAME = 0.9999  # coherence from which channels are the same sound
 
 Samples = npt.NDArray[np.float32]
@@ -245,7 +246,7 @@ def _decide(
     prediction = prediction.lerp(prediction.mean(0, keepdim=True), coherence[::FRAMES_IN_STEP, None])
     bands = FRAMES_IN_STEP * HIGH_BANDS
     ratio = torch.pow(10.0, prediction[..., :bands]).sub(FLOOR).clamp_min(0.0)
-    envelope = (ratio * level[..., None]).reshape(channels, frames, HIGH_BANDS)
+    envelope = (ratio * (_GAIN * level[..., None])).reshape(channels, frames, HIGH_BANDS)
     noise = prediction[..., bands:].clamp(0.0, 1.0).repeat_interleave(FRAMES_IN_STEP, dim=1)
     noise = noise.repeat_interleave(HIGH_BANDS // noise.shape[2], dim=2)
     return torch.minimum(envelope, envelope_limit(low)), noise

@@ -30,7 +30,7 @@ from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 __all__ = ["Extension", "extend_period", "extend_waveform", "plan_extension"]
 
 _PIECE_S = 20  # seconds of sound in a piece, which bound the memory for a long song
-_CONTEXT_S = 2.0  # of the other end of a loop on each side of it; the prediction does not reach further
+_CONTEXT_S = 5.0  # of the other end of a loop on each side of it; the prediction does not reach further
 _SEAM_S = 0.02  # crossfade at the end of a loop
 
 Samples = npt.NDArray[np.float32]

@@ -22,7 +22,8 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+_FILE = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT, TOOL = _FILE["project"], _FILE["tool"]
 FILES = ("a1111", "forge", "standalone")
 
 
@@ -112,6 +113,16 @@ def test_packages_installed_without_dependencies_need_none() -> None:
 def test_console_script_is_callable() -> None:
     module, _, function = PROJECT["scripts"]["riffusion-ext"].partition(":")
     assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_data_files_of_the_package_are_installed() -> None:
+    declared = {
+        (ROOT / package.replace(".", "/") / pattern).resolve()
+        for package, patterns in TOOL["setuptools"]["package-data"].items()
+        for pattern in patterns
+    }
+    found = {path for path in (ROOT / "riffusion_ext").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {path.resolve() for path in found if path.suffix not in {".py", ".pyc"}} == declared
 
 
 def test_changelog_lists_the_version() -> None:
