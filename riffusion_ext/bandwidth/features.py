@@ -17,7 +17,6 @@ __all__ = [
     "LEVEL_BLOCKS",
     "STEPS_IN_BLOCK",
     "band_energy",
-    "band_means",
     "block_sums",
     "features",
     "frame_spectra",
@@ -65,19 +64,19 @@ def frame_spectra(samples: torch.Tensor, grid: Grid) -> torch.Tensor:
     return torch.fft.rfft(frames * hann(grid.window, samples.device))
 
 
-@lru_cache(maxsize=32)
-def band_means(edges: tuple[int, ...], bins: int, device: torch.device) -> torch.Tensor:
-    """Return the matrix [bins, bands] that averages the bins of each band; 0 for empty bands."""
-    means = torch.zeros(bins, len(edges) - 1)
-    for band, (first, stop) in enumerate(pairwise(edges)):
-        means[first:stop, band] = 1.0 / max(stop - first, 1)
-    return means.to(device)
-
-
 def band_energy(spectra: torch.Tensor, edges: tuple[int, ...]) -> torch.Tensor:
     """Return the mean energy per bin of bands: [C, T, K] with B + 1 edges to [C, T, B]; 0 for empty bands."""
-    power = spectra.real.square() + spectra.imag.square()
-    return power @ band_means(edges, power.shape[-1], power.device)
+    parts = torch.view_as_real(spectra[:, :, edges[0] : edges[-1]]).flatten(2)
+    return parts.square() @ _band_means(edges, spectra.device)
+
+
+@lru_cache(maxsize=32)
+def _band_means(edges: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """Return the matrix [2 bins, B] from the squared real and imaginary parts of bins to the mean energy of bands."""
+    means = torch.zeros(edges[-1] - edges[0], len(edges) - 1)
+    for band, (first, stop) in enumerate(pairwise(edges)):
+        means[first - edges[0] : stop - edges[0], band] = 1.0 / max(stop - first, 1)
+    return means.repeat_interleave(2, dim=0).to(device)
 
 
 def block_sums(low: torch.Tensor) -> torch.Tensor:

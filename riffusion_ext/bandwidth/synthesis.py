@@ -43,31 +43,32 @@ def high_spectra(
     """
     channels, frames, shift = source.shape
     low, high = grid.first_bin, grid.stop_bin
-    means, band = _bands(grid, source.device)
-    energy = (source.real.square() + source.imag.square()) @ means
-    gain = (envelope * (1.0 - noise) / (energy + _TINY)).sqrt()[:, :, band]
+    means, spread = _bands(grid, source.device)
+    energy = torch.view_as_real(source).flatten(2).square() @ means
+    gain = (envelope * (1.0 - noise) / (energy + _TINY)).sqrt() @ spread
     result = source.new_zeros(channels, frames, grid.window // 2 + 1)
     for first in range(low, high, shift):
         stop = min(first + shift, high)
         torch.mul(source[:, :, : stop - first], gain[:, :, first - low : stop - low], out=result[:, :, first:stop])
     made = result[:, :, low:high]
-    made.addcmul_(_noise(coherence, start, channels, grid), (envelope * noise).sqrt()[:, :, band])
+    made.addcmul_(_noise(coherence, start, channels, grid), (envelope * noise).sqrt() @ spread)
     return result
 
 
 @lru_cache(maxsize=8)
 def _bands(grid: Grid, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a matrix [shift, HIGH_BANDS] and a vector [bins].
+    """Return two matrices.
 
-    The matrix averages the energy of the source's bins over their copies in each band; the vector is the band of each
-    bin above the cutoff.
+    The first, [2 shift, HIGH_BANDS], averages the squared real and imaginary parts of the source's bins over their
+    copies in each band; the second, [HIGH_BANDS, bins], gives each bin above the cutoff the value of its band.
     """
     edges = torch.tensor([edge - grid.first_bin for edge in grid.high_edges])
     band = torch.repeat_interleave(torch.arange(HIGH_BANDS), edges.diff())
     means = torch.zeros(grid.shift, HIGH_BANDS)
     copied_from = torch.arange(len(band)) % grid.shift
     means.index_put_((copied_from, band), (1.0 / edges.diff().clamp_min(1))[band], accumulate=True)
-    return means.to(device), band.to(device)
+    spread = (band == torch.arange(HIGH_BANDS)[:, None]).float()
+    return means.repeat_interleave(2, dim=0).to(device), spread.to(device)
 
 
 def envelope_limit(low: torch.Tensor) -> torch.Tensor:
