@@ -22,7 +22,7 @@ from riffusion_ext.bandwidth.features import (
     LEVEL_BLOCKS,
     STEPS_IN_BLOCK,
     band_energy,
-    block_sums,
+    block_means,
     features,
     frame_spectra,
 )
@@ -174,7 +174,7 @@ class BandwidthExtender:
         samples = torch.cat([self._before, samples], dim=1)
         spectra = frame_spectra(samples, grid)
         low = band_energy(spectra, grid.low_edges)
-        recent = torch.cat([self._recent, block_sums(low)], dim=1)
+        recent = torch.cat([self._recent, block_means(low)], dim=1)
         inputs, level = features(low, recent, self._chunks * _CHUNK_BLOCKS, grid)
         prediction = self._network(inputs, self._state)
 

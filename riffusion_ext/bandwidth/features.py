@@ -17,7 +17,7 @@ __all__ = [
     "LEVEL_BLOCKS",
     "STEPS_IN_BLOCK",
     "band_energy",
-    "block_sums",
+    "block_means",
     "features",
     "frame_spectra",
     "hann",
@@ -28,7 +28,7 @@ FRAMES_IN_STEP = 4
 """Frames in one step of the network."""
 
 STEPS_IN_BLOCK = 8
-"""Steps over which energy is summed for the recent level: 93 ms."""
+"""Steps in a block, over which energy is averaged for the recent level: 93 ms."""
 
 LEVEL_BLOCKS = 32
 """Blocks of the recent level: 3 s."""
@@ -79,8 +79,8 @@ def _band_means(edges: tuple[int, ...], device: torch.device) -> torch.Tensor:
     return means.repeat_interleave(2, dim=0).to(device)
 
 
-def block_sums(low: torch.Tensor) -> torch.Tensor:
-    """Sum energies [C, T, LOW_BANDS] over the blocks of the recent level: [C, blocks, LOW_BANDS]."""
+def block_means(low: torch.Tensor) -> torch.Tensor:
+    """Average energies [C, T, LOW_BANDS] over the blocks of the recent level: [C, blocks, LOW_BANDS]."""
     channels, frames, bands = low.shape
     return low.reshape(
         channels, frames // (STEPS_IN_BLOCK * FRAMES_IN_STEP), STEPS_IN_BLOCK * FRAMES_IN_STEP, bands
@@ -95,7 +95,7 @@ def features(low: torch.Tensor, recent: torch.Tensor, blocks_before: int, grid: 
     low : torch.Tensor [shape=(C, T, LOW_BANDS), non-negative]
         Energy of the low bands; T is a multiple of the frames in a block.
     recent : torch.Tensor [shape=(C, LEVEL_BLOCKS - 1 + T / frames in a block, LOW_BANDS)]
-        :func:`block_sums`, beginning with those of the blocks before, zero before the start of the sound.
+        :func:`block_means`, beginning with those of the blocks before, zero before the start of the sound.
     blocks_before
         Number of blocks since the start of the sound.
 

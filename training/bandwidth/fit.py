@@ -13,7 +13,7 @@ from riffusion_ext.bandwidth.features import (
     FLOOR,
     FRAMES_IN_STEP,
     LEVEL_BLOCKS,
-    block_sums,
+    block_means,
     features,
     relative_cutoff,
 )
@@ -84,7 +84,7 @@ class _Data:
         numbers = np.array([self._queue.pop() for _ in range(_BATCH)])
         low, high = _energy(self._pairs.low[numbers]), _energy(self._pairs.high[numbers])
         low, high = self._augment(low, high, self._pairs.cutoff[numbers])
-        recent = torch.cat([low.new_zeros(_BATCH, LEVEL_BLOCKS - 1, LOW_BANDS), block_sums(low)], dim=1)
+        recent = torch.cat([low.new_zeros(_BATCH, LEVEL_BLOCKS - 1, LOW_BANDS), block_means(low)], dim=1)
         inputs, level = features(low, recent, 0, Grid(RATE, float(self._pairs.cutoff[0])))
         inputs[..., -1] = relative_cutoff(torch.from_numpy(self._pairs.cutoff[numbers]))[:, None]
         inputs = inputs.mul(torch.rand(_BATCH, 1, inputs.shape[2]).gt(_DROPPED))
