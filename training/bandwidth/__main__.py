@@ -15,7 +15,7 @@ from training.bandwidth.pairs import Pairs, make_pairs
 from training.bandwidth.songs import fetch
 from training.bandwidth.sources import HELD_OUT, TRAINING
 
-_PAIRS, _STEPS, _SEED = 2400, 8000, 1
+_PAIRS, _STEPS, _SEED = 2400, 5000, 1
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
