@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -61,15 +60,16 @@ def describe(path: Path) -> ImageFacts | SoundFacts:
 
 def _describe_image(path: Path) -> ImageFacts:
     from riffusion_ext.metadata import exif_dump, read_record
+    from riffusion_ext.params.parameters import recorded_fields
     from riffusion_ext.spectrogram.codec import read_image
-    from riffusion_ext.spectrogram.source import unrecorded_height
+    from riffusion_ext.spectrogram.source import unrecorded_size
 
     image = read_image(path)
     record = read_record(image)
-    params = asdict(record.params)
+    params = recorded_fields(record.params)
     notes = list(record.notes)
     if record.source == "none" and image.height != record.params.num_frequencies:
-        notes.append(unrecorded_height(image.height, record.params.num_frequencies))
+        notes.append(unrecorded_size(image.width, image.height, record.params.num_frequencies))
         params["num_frequencies"] = image.height  # each row is read as a mel band
     return {
         "kind": "picture",
@@ -138,5 +138,5 @@ def rows(facts: ImageFacts | SoundFacts) -> list[tuple[str, str]]:
         ("max value", "not recorded" if max_value is None else f"{max_value:g}"),
     ]
     lines += [("note", note) for note in facts["notes"]]
-    shown = {*params, "max_value", "text riffusion"}
+    shown = {*params, "max_value", "text riffusion", "text riffusion spectrogram", "spectrogram"}
     return lines + [(name, str(value)) for name, value in facts["tags"].items() if name not in shown]

@@ -32,6 +32,7 @@ from riffusion_ext.generate.windows.init_images import beat_clip, tile_columns
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
+from riffusion_ext.spectrogram.emphasis import Deemphasis
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.loop import reconstruct_loop
 from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -147,8 +148,12 @@ def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> A
 
         return run_on(device, work)
 
+    params = source.params
     waveform = with_fallback(resolve_device(settings.device), compute)
-    return AudioClip(_resample_period(waveform * (source.unit / _FULL_SCALE), fit.samples), fit.params.sample_rate)
+    # Column 0 is centred at the first sample, or `lead` samples behind it: one period, so it turns.
+    waveform = np.roll(waveform, round(params.lead / params.hop_length * waveform.shape[1] / fit.width), axis=1)
+    loop = _resample_period(waveform * (source.unit / _FULL_SCALE), fit.samples)
+    return AudioClip(Deemphasis(params.pre_emphasis).filter_loop(loop), fit.params.sample_rate)
 
 
 def _resample_period(loop: npt.NDArray[np.floating], samples: int) -> npt.NDArray[np.float32]:

@@ -94,10 +94,13 @@ def _check_pixels(params: SpectrogramFields) -> None:
 
 
 def _check_edges(params: SpectrogramFields) -> None:
-    """Check the padding: the first and the last window must not lie outside the sound."""
+    """Check the padding: the first window begins at the start of the sound or before, and its centre not before."""
     if params.centre and params.padding:
         raise RiffusionError(f"padding must be 0 with centre=true, got {params.padding}")
-    if params.padding > params.n_fft // 2:
-        raise RiffusionError(f"padding must be at most half of n_fft ({params.n_fft // 2}), got {params.padding}")
-    if not params.centre and params.n_fft % 2:
-        raise RiffusionError(f"n_fft must be even with centre=false, got {params.n_fft}")
+    if params.centre:
+        return
+    if params.n_fft % 2:
+        raise RiffusionError(f"padded_duration_ms must be an even number of samples with centre=false, not {params.n_fft}")
+    low, high = (params.n_fft - params.win_length + 1) // 2, params.n_fft // 2
+    if not low <= params.padding <= high:
+        raise RiffusionError(f"padding must lie between {low} and {high} samples here, got {params.padding}")

@@ -32,6 +32,10 @@ class SpectrogramParams(SpectrogramFields):
     def __post_init__(self) -> None:
         check(self)
 
+    def __repr__(self) -> str:  # names of files of training sets derive from it
+        values = ", ".join(f"{name}={value!r}" for name, value in recorded_fields(self).items())
+        return f"{type(self).__name__}({values})"
+
     @property
     def is_original(self) -> bool:
         """Whether the original library can describe the image, so that its EXIF tags tell all."""

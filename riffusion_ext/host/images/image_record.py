@@ -42,9 +42,9 @@ def record_of(chosen: SpectrogramParams | None, start: ImageRecord | None, heigh
 
 def with_record(image: Image.Image, record: str) -> Image.Image:
     """Return a copy of the image with the metadata; the host's image is not changed."""
-    from riffusion_ext.metadata import TEXT_KEY
+    from riffusion_ext.metadata import with_record_text
 
     copy = image.copy()
     if record:
-        copy.info[TEXT_KEY] = record
+        with_record_text(copy, record)
     return copy
