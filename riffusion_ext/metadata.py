@@ -128,7 +128,7 @@ def read_record(image: Image.Image) -> ImageRecord:
         if max_value is not None and not MIN_MAX_VALUE <= max_value <= _MAX_MAX_VALUE:
             notes.append(f"the image's own level was ignored: max_value is {max_value:g}")
             max_value = None
-        return ImageRecord(params, max_value, source, tuple(notes))  # type: ignore[arg-type]
+        return ImageRecord(params, max_value, source, tuple(notes))
     return ImageRecord(SpectrogramParams(), None, "none", tuple(notes))
 
 

@@ -100,7 +100,9 @@ def _check_edges(params: SpectrogramFields) -> None:
     if params.centre:
         return
     if params.n_fft % 2:
-        raise RiffusionError(f"padded_duration_ms must be an even number of samples with centre=false, not {params.n_fft}")
+        raise RiffusionError(
+            f"padded_duration_ms must be an even number of samples with centre=false, not {params.n_fft}"
+        )
     low, high = (params.n_fft - params.win_length + 1) // 2, params.n_fft // 2
     if not low <= params.padding <= high:
         raise RiffusionError(f"padding must lie between {low} and {high} samples here, got {params.padding}")

@@ -76,7 +76,7 @@ def without_later_defaults(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     So what was stored before these fields existed, and the keys derived from it, stay as they are.
     """
     values = dict(pairs)
-    if not _NAMES <= values.keys():
+    if not values.keys() >= _NAMES:
         return values
     return {name: value for name, value in values.items() if _LATER.get(name, _MISSING) != value}
 

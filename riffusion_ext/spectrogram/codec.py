@@ -60,6 +60,7 @@ __all__ = [
 
 
 _FULL_SCALE = 32768.0
+_MIN_PEAK = 1e-9  # of a sound that is normalised
 _DEFAULT = DecodeSettings()
 _GPU_COLUMNS = 32768  # columns in a batch on a GPU; about 1.5 GB
 _CPU_COLUMNS = 4096  # on a CPU: eight images
@@ -348,8 +349,7 @@ def audio_to_image(
     """
     if max_value is not None and not MIN_MAX_VALUE <= max_value < math.inf:
         raise RiffusionError(f"the magnitude of black must be a positive number, got {max_value:g}")
-    clip = _fit_if_normalised(clip, params)
-    mel = _mel_of(clip, params)
+    mel, clip = _mel_of_normalised(clip, params)
     if max_value is None:
         max_value = full_scale_of(params, float(mel.max()), clip.peak)
     return _draw(mel, params, max_value)
@@ -382,8 +382,7 @@ def audio_to_images(
         raise RiffusionError(f"an image needs at least 2 columns, got {columns}")
     if level not in ("song", "tile"):
         raise RiffusionError(f"level must be song or tile, got {level!r}")
-    clip = _fit_if_normalised(clip, params)
-    mel = _mel_of(clip, params)
+    mel, clip = _mel_of_normalised(clip, params)
     song_peak = full_scale_of(params, float(mel.max()), clip.peak)
     images = []
     for start in range(0, mel.shape[1], columns):
@@ -396,12 +395,17 @@ def audio_to_images(
     return images
 
 
-def _fit_if_normalised(clip: AudioClip, params: SpectrogramParams) -> AudioClip:
-    """Resample a clip as a whole if the peak of its samples at ``params.sample_rate`` is the level of the image."""
+def _mel_of_normalised(clip: AudioClip, params: SpectrogramParams) -> tuple[np.ndarray, AudioClip]:
+    """Compute the mel magnitudes of a clip, and the clip whose peak :func:`full_scale_of` wants.
+
+    With the law ``"ln"`` this is the resampled clip, and the analysis is done on normalised sound, as by Auffusion.
+    """
     if params.pixel_law != "ln":
-        return clip
+        return _mel_of(clip, params), clip
     check(encode_workload(params, clip.duration))
-    return clip.to_channels(params.channels).resample(params.sample_rate)
+    clip = clip.to_channels(params.channels).resample(params.sample_rate)
+    gain = np.float32(max(clip.peak, _MIN_PEAK))
+    return _mel_of(AudioClip(clip.samples / gain, clip.sample_rate), params) * gain, clip
 
 
 def _draw(mel: np.ndarray, params: SpectrogramParams, peak: float) -> EncodedImage:

@@ -19,6 +19,9 @@ __all__ = ["mel_pieces", "mel_spectrogram"]
 _BLOCK = 128
 _BLOCK_BINS = _BLOCK << 15  # bins in a block: a longer FFT gets fewer frames, so memory is constant
 
+_LN_OFFSET = 1e-9 * 32768.0**2
+"""Added to power where images show its logarithm, as in HiFi-GAN and Auffusion; in 16-bit sample units."""
+
 _MAX_CELLS = 1 << 23
 """Approximate number of cells in one result of :func:`mel_pieces`: 32 MB."""
 
@@ -27,9 +30,10 @@ _MAX_CELLS = 1 << 23
 def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.Tensor:
     """Compute the mel magnitudes of a waveform; if bands are sums of power, the square roots of these.
 
-    For images of riffusion, equal to ``torchaudio.transforms.Spectrogram(n_fft, win_length, hop_length, power=None)``, its magnitude, and
-    ``MelScale(norm=None, mel_scale="htk")``. Only the 100 ms under the window are read and transformed, and the mel
-    bands are summed in strips.
+    For images of riffusion, equal to ``torchaudio.transforms.Spectrogram(n_fft, win_length, hop_length, power=None)``,
+    its magnitude, and ``MelScale(norm=None, mel_scale="htk")``; for those of audio-diffusion, the square root of
+    ``librosa.feature.melspectrogram``. Only the samples under the window are read and transformed, and the mel bands
+    are summed in strips.
 
     Parameters
     ----------
@@ -168,6 +172,8 @@ def _fill(mel: torch.Tensor, padded: torch.Tensor, params: SpectrogramParams, st
             last = min(first + block, stop)
             spectra = torch.fft.rfft(windows[first:last] * window, n=n_fft)[:, : projection.bins]
             magnitude = torch.mul(spectra.real, spectra.real).addcmul_(spectra.imag, spectra.imag)
+            if params.pixel_law == "ln":
+                magnitude += _LN_OFFSET
             if params.spectrum == "magnitude":
                 mel[channel, first:last] = projection.forward(magnitude.sqrt_())
             else:

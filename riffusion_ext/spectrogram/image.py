@@ -182,7 +182,8 @@ def _is_empty(path: Path) -> bool:
 def pixels_of(image: Image.Image, *, silence: int = 255) -> np.ndarray:
     """Decode an image of any mode to RGB.
 
-    Transparent pixels are blended onto silence, the grey level `silence`; the EXIF orientation is applied, and 16-bit depth is kept.
+    Transparent pixels are blended onto silence, the grey level `silence`; the EXIF orientation is applied, and 16-bit
+    depth is kept.
 
     Returns
     -------
@@ -294,4 +295,3 @@ def mel_to_image(mel: np.ndarray, params: SpectrogramParams, max_value: float) -
         for colour, row in enumerate((np.zeros_like(rows[0]), *rows) if params.stereo else (rows[0],) * 3):
             image[:, start:stop, colour] = row
     return Image.fromarray(image)
-

@@ -71,7 +71,7 @@ def levels_of(mel: npt.NDArray[np.float32], params: SpectrogramParams, max_value
         loudness = (np.log(scaled) - np.float32(low)) * np.float32(1.0 / (high - low))
         np.clip(loudness, 0.0, 1.0, out=loudness)
     rounded: npt.NDArray[np.uint8] = (loudness * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
-    return rounded if params.polarity == "bright" else 255 - rounded
+    return rounded if params.polarity == "bright" else np.bitwise_not(rounded)
 
 
 def magnitudes_of(

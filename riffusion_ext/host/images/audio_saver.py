@@ -117,7 +117,7 @@ class AudioSaver:
         if odd:
             heights = ", ".join(map(str, odd))
             self.job.add_message(  # the same text for every image and cell, so that it is shown once
-                f"The height is {heights} px. {'Riffusion' if chosen is None else 'These'} models are trained on images "
+                f"The height is {heights} px. {'These' if chosen else 'Riffusion'} models are trained on images "
                 f"{trained} px high; at another height melodies come out of tune. Set Height to {trained}."
             )
 

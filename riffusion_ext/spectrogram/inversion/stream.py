@@ -22,6 +22,8 @@ from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
+from riffusion_ext.spectrogram.emphasis import Deemphasis
+from riffusion_ext.spectrogram.framing import Framing
 from riffusion_ext.spectrogram.inversion.blocks import Blocks, block_frames
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.resample import reach, to_sample_rate
@@ -31,6 +33,7 @@ from riffusion_ext.spectrogram.workload import decode_workload
 __all__ = ["SoundStream"]
 
 _FULL_SCALE = 32768.0
+_ENDLESS = 1 << 40  # frames of a spectrogram whose end is not known
 
 Samples = npt.NDArray[np.float32]
 MelBetween = Callable[[int, int], npt.NDArray[np.float32]]
@@ -72,12 +75,16 @@ class SoundStream:
         self._raw = np.zeros((params.channels, 0), np.float32)  # at the working rate, starting at `_raw_start`
         self._raw_start = 0  # hop
         self._emitted = 0  # hops
-        self.margin = self._blocks.redone + self._reach
+        self._framing = Framing(params)
+        self._deemphasis = Deemphasis(params.pre_emphasis)
+        self._skip = self._framing.skip  # samples that still have to be cut off at the start
+        self._returned = 0  # samples
+        self.margin = self._blocks.redone + self._reach + self._framing.columns
 
     @property
     def first_needed(self) -> int:
         """First frame that will be read again."""
-        return self._blocks.start
+        return max(self._blocks.start - self._framing.columns, 0)
 
     @torch.no_grad()
     def advance(self, mel_between: MelBetween, frames: int, *, last: bool = False) -> Samples:
@@ -95,10 +102,13 @@ class SoundStream:
         Returns
         -------
         np.ndarray [shape=(C, S), float32]
-            Full scale 1.0. All pieces together have ``(frames - 1) * hop_length`` samples after `last`, and before that
-            at most ``(frames - margin) * hop_length``.
+            Full scale 1.0. All pieces together have ``params.samples_of_columns(frames)`` samples after `last`, and
+            before that at most ``(frames - margin) * hop_length``.
         """
-        blocks = self._blocks
+        blocks, added = self._blocks, self._framing.columns
+        mel_between = self._framing.extend(mel_between, frames if last else _ENDLESS)
+        total = self._params.samples_of_columns(frames)
+        frames += 2 * added if last else added
         parts = [self._raw]
         while True:
             stop = min(blocks.start + blocks.length, frames)
@@ -108,7 +118,12 @@ class SoundStream:
             if stop == frames:
                 break
         self._raw = np.concatenate(parts, axis=1)
-        return self._resample_final(last)
+        samples = self._resample_final(last)
+        cut = min(self._skip, samples.shape[1])
+        self._skip -= cut
+        samples = samples[:, cut : cut + total - self._returned] if last else samples[:, cut:]
+        self._returned += samples.shape[1]
+        return self._deemphasis.filter(samples)
 
     def _grow(self, mel: npt.NDArray[np.float32], *, last: bool) -> Samples:
         blocks = self._blocks
