@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from riffusion_ext.files.kinds import SOUND_SUFFIXES, suffix_of
+from riffusion_ext.params.bounds import LATER_FIELDS
 
 __all__ = ["ImageFacts", "SoundFacts", "describe", "rows"]
 
@@ -26,7 +27,7 @@ class ImageFacts(TypedDict):
     width: int
     height: int
     mode: str
-    params: Mapping[str, float]
+    params: Mapping[str, Any]
     max_value: float | None
     record: str
     duration: float
@@ -131,12 +132,13 @@ def rows(facts: ImageFacts | SoundFacts) -> list[tuple[str, str]]:
         ("sound", f"{facts['duration']:.2f} s, {'stereo' if params['stereo'] else 'mono'}"),
         ("parameters", _RECORDS.get(facts["record"], facts["record"])),
         ("sample rate", f"{params['sample_rate']} Hz"),
-        ("step", f"{params['step_size_ms']} ms a column"),
-        ("window", f"{params['window_duration_ms']} ms, padded to {params['padded_duration_ms']} ms"),
+        ("step", f"{params['step_size_ms']:.6g} ms a column"),
+        ("window", f"{params['window_duration_ms']:.6g} ms, padded to {params['padded_duration_ms']:.6g} ms"),
         ("frequencies", f"{params['num_frequencies']}, {params['min_frequency']} to {params['max_frequency']} Hz"),
         ("power", f"{params['power_for_image']:g}"),
         ("max value", "not recorded" if max_value is None else f"{max_value:g}"),
     ]
+    lines += [(name.replace("_", " "), str(params[name])) for name in LATER_FIELDS if name in params]
     lines += [("note", note) for note in facts["notes"]]
     shown = {*params, "max_value", "text riffusion", "text riffusion spectrogram", "spectrogram"}
     return lines + [(name, str(value)) for name, value in facts["tags"].items() if name not in shown]

@@ -18,7 +18,9 @@ def music(rate: int, seconds: float) -> np.ndarray:
     sound = np.zeros(len(t))
     for beat in range(int(seconds / 0.3)):
         since = t - 0.3 * beat
-        on = np.where(since >= 0, np.exp(-np.maximum(since, 0) / 0.25), 0.0) * np.minimum(np.maximum(since, 0) / 0.004, 1)
+        on = np.where(since >= 0, np.exp(-np.maximum(since, 0) / 0.25), 0.0) * np.minimum(
+            np.maximum(since, 0) / 0.004, 1
+        )
         root = 110.0 * 2 ** (rng.integers(0, 24) / 12)
         sound += on * sum(np.sin(2 * np.pi * root * k * t + k) / k for k in range(1, 12) if root * k < 0.45 * rate)
         if beat % 2:

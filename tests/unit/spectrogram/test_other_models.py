@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from itertools import pairwise
 
 import librosa
 import numpy as np
@@ -30,7 +31,7 @@ from tests.unit.spectrogram import librosa_images as oracle
 from tests.unit.spectrogram.librosa_images import OTHERS, music
 
 torch = pytest.importorskip("torch")
-SECONDS = 3.0
+SECONDS = 2.0
 
 
 def grey(image: Image.Image) -> np.ndarray:
@@ -70,10 +71,9 @@ def test_sound_of_an_image_is_nearer_to_it_than_librosas(name: str) -> None:
     target = oracle.mel_of(oracle.prepared(music(rate, SECONDS), name), name)
     levels = oracle.levels_of(target, name)
     baseline = oracle.convergence_db(oracle.sound_of(levels, name), target, name)
-    for engine in ("fast", "best"):
-        settings = DecodeSettings(engine=engine, level="raw", params=PRESETS[name])
-        decoded = image_to_audio(Image.fromarray(levels), settings).clip.samples[0]
-        assert oracle.convergence_db(decoded, target, name) < baseline - 3.0
+    settings = DecodeSettings(level="raw", params=PRESETS[name])
+    decoded = image_to_audio(Image.fromarray(levels), settings).clip.samples[0]
+    assert oracle.convergence_db(decoded, target, name) < baseline - 3.0
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -111,7 +111,7 @@ def test_clicks_stay_at_their_time(name: str) -> None:
     y = np.zeros(rate, np.float32)
     y[at] = 1.0
     image = audio_to_image(AudioClip(y[None], rate), params).image
-    samples = image_to_audio(image, DecodeSettings(engine="best")).clip.samples[0]
+    samples = image_to_audio(image, DecodeSettings()).clip.samples[0]
     centre = (np.arange(len(samples)) * samples.astype(float) ** 2).sum() / np.square(samples, dtype=float).sum()
     assert centre == pytest.approx(at, abs=params.hop_length / 8)
 
@@ -122,7 +122,7 @@ def test_pieces_give_the_columns_of_the_whole(name: str) -> None:
     y = 32768 * music(params.sample_rate, 2.0)[None]
     whole = mel_spectrogram(torch.from_numpy(y), params).numpy()
     cuts = [0, 1, 3, 700, 701, 9000, 20000, y.shape[1]]
-    parts = list(mel_pieces((y[:, a:b] for a, b in zip(cuts, cuts[1:], strict=False)), params))
+    parts = list(mel_pieces((y[:, a:b] for a, b in pairwise(cuts)), params))
     joined = np.concatenate(parts, axis=1)
     assert joined.shape == whole.shape
     assert joined == pytest.approx(whole, rel=1e-4, abs=1e-4 * whole.max())
@@ -142,12 +142,14 @@ def test_short_sounds_have_the_same_columns_in_pieces(name: str, samples: int) -
 @pytest.mark.parametrize("name", OTHERS)
 def test_stream_gives_the_samples_of_the_whole(name: str) -> None:
     params = PRESETS[name]
-    image = audio_to_image(AudioClip(music(params.sample_rate, 22.0)[None], params.sample_rate), params).image
+    image = audio_to_image(
+        AudioClip(music(params.sample_rate, 14.0 if name == "auffusion" else 25.0)[None], params.sample_rate), params
+    ).image
     source = source_from_image(image, DecodeSettings()).in_sample_units()
     whole = source_to_audio(source, DecodeSettings(level="raw")).clip.samples
     stream = SoundStream(params)
     parts = []
-    for frames in (*range(100, source.columns, 230), source.columns):
+    for frames in (*range(300, source.columns, 400), source.columns):
         parts.append(stream.advance(source.mel, frames, last=frames == source.columns))
         assert sum(part.shape[1] for part in parts) <= params.samples_of_columns(frames)
     joined = np.concatenate(parts, axis=1)
@@ -158,7 +160,7 @@ def test_stream_gives_the_samples_of_the_whole(name: str) -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_tiles_of_a_song_join_without_seams(name: str) -> None:
     params = PRESETS[name]
-    clip = AudioClip(music(params.sample_rate, 8.0)[None], params.sample_rate)
+    clip = AudioClip(music(params.sample_rate, 5.0)[None], params.sample_rate)
     tiles = [tile.image for tile in audio_to_images(clip, params, columns=64)]
     whole = audio_to_image(clip, params)
     song = song_to_audio(tiles, DecodeSettings(level="recorded")).clip
@@ -174,7 +176,7 @@ def test_loops_continue_at_their_start(name: str) -> None:
     period = music(params.sample_rate, length / params.sample_rate + 0.01)[:length]
     around = audio_to_image(AudioClip(np.tile(period, 3)[None], params.sample_rate), fit.params)
     image = around.image.crop((fit.width, 0, 2 * fit.width, 256))
-    loop = decode_loop(image, fit, DecodeSettings(engine="best", level="raw"))
+    loop = decode_loop(image, fit, DecodeSettings(level="raw"))
     assert loop.samples.shape == (1, fit.samples)
     tripled = AudioClip(np.tile(loop.samples, 3), params.sample_rate)
     again = audio_to_image(tripled, fit.params).image.resize(around.image.size)
@@ -228,7 +230,7 @@ def test_levels_and_magnitudes_are_inverse(
 
 def test_blocks_of_a_long_image_do_not_depend_on_how_its_ends_were_padded() -> None:
     params = PRESETS["audio-diffusion-256"]
-    y = music(params.sample_rate, 30.0)
+    y = music(params.sample_rate, 24.0)
     errors = []
     for mode in ("zeros", "reflect"):
         chosen = replace(params, pad_mode=mode)
