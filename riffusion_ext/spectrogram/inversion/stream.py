@@ -79,7 +79,7 @@ class SoundStream:
         self._deemphasis = Deemphasis(params.pre_emphasis)
         self._skip = self._framing.skip  # samples that still have to be cut off at the start
         self._returned = 0  # samples
-        self.margin = self._blocks.redone + self._reach + self._framing.columns
+        self.margin = self._blocks.redone + self._reach
 
     @property
     def first_needed(self) -> int:
@@ -103,7 +103,7 @@ class SoundStream:
         -------
         np.ndarray [shape=(C, S), float32]
             Full scale 1.0. All pieces together have ``params.samples_of_columns(frames)`` samples after `last`, and
-            before that at most ``(frames - margin) * hop_length``.
+            before that at most ``(frames - margin) * hop_length + params.lead``.
         """
         blocks, added = self._blocks, self._framing.columns
         mel_between = self._framing.extend(mel_between, frames if last else _ENDLESS)
