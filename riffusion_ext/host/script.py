@@ -108,7 +108,7 @@ class RiffusionScript(scripts.Script):
             # In an enlarged image, a column is shorter than the parameters say.
             if _is_on(p, options) and pp.image.size == first_pass_size(p, pp.image):
                 start = start_record(start_images(p), getattr(p, "batch_index", 0))
-                record = record_of(options.params, start, pp.image.height)
+                record = record_of(options.params, start, pp.image.height, pp.image.width)
                 if record:
                     with_record_text(pp.image, record)
         except RiffusionError:

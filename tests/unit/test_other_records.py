@@ -13,6 +13,7 @@ from riffusion_ext import metadata
 from riffusion_ext.convert.describe import describe, rows
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.exif_block import with_tags
+from riffusion_ext.host.images.image_record import record_of
 from riffusion_ext.params import CHOICES, PRESET_COLUMNS, PRESETS, SpectrogramParams, size_note
 from riffusion_ext.params.parameters import recorded_fields
 from riffusion_ext.params.samples import milliseconds, samples_of
@@ -132,6 +133,15 @@ def test_size_of_another_models_image_suggests_its_preset_and_changes_nothing(tm
     assert note in describe(tmp_path / "a.png")["notes"]
     metadata.save_image(image, tmp_path / "b.png", SpectrogramParams(num_frequencies=256), 1.0)
     assert source_from_image(Image.open(tmp_path / "b.png"), DecodeSettings()).notes == ()
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_generated_image_of_such_a_size_is_not_recorded_as_riffusions_unless_chosen(name: str) -> None:
+    width = PRESET_COLUMNS[name]
+    assert record_of(None, None, 256, width) == ""
+    assert record_of(None, None, 512, 512) != ""
+    for params in (PRESETS[name], SpectrogramParams(num_frequencies=256)):
+        assert json.loads(record_of(params, None, 256, width)) == recorded_fields(params)
 
 
 @pytest.mark.parametrize("size", [(512, 512), (512, 256), (1024, 512), (256, 255)])
