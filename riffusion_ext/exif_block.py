@@ -12,12 +12,12 @@ from collections.abc import Mapping
 
 __all__ = ["with_tags"]
 
-_LONG, _DOUBLE = 4, 12
+_ASCII, _LONG, _DOUBLE = 2, 4, 12
 _EXIF = b"Exif\0\0"
 _MAX_JPEG_BLOCK = 0xFFFF - 2
 
 
-def with_tags(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
+def with_tags(file: bytes, tags: Mapping[int, int | float | str]) -> bytes | None:
     """Add tags to the EXIF block of a file.
 
     Parameters
@@ -25,7 +25,7 @@ def with_tags(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
     file
         Content of a JPEG or WebP file.
     tags
-        Values by tag number; integers are written as LONG, floats as DOUBLE.
+        Values by tag number; integers are written as LONG, floats as DOUBLE, texts as ASCII.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def with_tags(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
     return None
 
 
-def _update_jpeg(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
+def _update_jpeg(file: bytes, tags: Mapping[int, int | float | str]) -> bytes | None:
     position = 2
     while file[position] == 0xFF and file[position + 1] != 0xDA:  # until the start of scan
         (size,) = struct.unpack_from(">H", file, position + 2)
@@ -57,7 +57,7 @@ def _update_jpeg(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
     return None
 
 
-def _update_webp(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
+def _update_webp(file: bytes, tags: Mapping[int, int | float | str]) -> bytes | None:
     position = 12
     while position + 8 <= len(file):
         kind, size = file[position : position + 4], struct.unpack_from("<I", file, position + 4)[0]
@@ -73,7 +73,7 @@ def _update_webp(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
     return None
 
 
-def _add_tags(tiff: bytes, tags: Mapping[int, int | float]) -> bytes:
+def _add_tags(tiff: bytes, tags: Mapping[int, int | float | str]) -> bytes:
     """Append a new first IFD to a TIFF block: the old entries, with the given tags added or replaced."""
     order = "<" if tiff[:2] == b"II" else ">"
     (first,) = struct.unpack_from(f"{order}I", tiff, 4)
@@ -82,14 +82,21 @@ def _add_tags(tiff: bytes, tags: Mapping[int, int | float]) -> bytes:
     following = tiff[first + 2 + 12 * count : first + 6 + 12 * count]
     entries = {struct.unpack_from(f"{order}H", entry)[0]: entry for entry in old}
     tiff += b"\0" * (len(tiff) % 2)
-    doubles = b""
+    data = b""
     number = len({*entries, *tags})
     data_offset = len(tiff) + 2 + 12 * number + 4
     for tag, value in tags.items():
         if isinstance(value, int):
             entries[tag] = struct.pack(f"{order}HHII", tag, _LONG, 1, value)
+            continue
+        kind, count, content = _DOUBLE, 1, b""
+        if isinstance(value, str):
+            content = value.encode("ascii", "backslashreplace") + b"\0"
+            kind, count = _ASCII, max(len(content), 5)  # up to 4 bytes would lie in the entry itself
+            content = content.ljust(count + count % 2, b"\0")
         else:
-            entries[tag] = struct.pack(f"{order}HHII", tag, _DOUBLE, 1, data_offset + len(doubles))
-            doubles += struct.pack(f"{order}d", value)
+            content = struct.pack(f"{order}d", value)
+        entries[tag] = struct.pack(f"{order}HHII", tag, kind, count, data_offset + len(data))
+        data += content
     listed = struct.pack(f"{order}H", number) + b"".join(entries[tag] for tag in sorted(entries)) + following
-    return tiff[:4] + struct.pack(f"{order}I", len(tiff)) + tiff[8:] + listed + doubles
+    return tiff[:4] + struct.pack(f"{order}I", len(tiff)) + tiff[8:] + listed + data

@@ -2,6 +2,9 @@
 
 Images carry them twice: as EXIF tags 11000 to 11080, which the original riffusion library reads and writes, and,
 in PNG, as a text entry ``riffusion`` with JSON. Audio files carry the same JSON in their comment.
+
+Programs that know only these tags would decode images of other models wrongly. So such images have none of them: they
+carry the JSON in EXIF tag 11090, and in PNG as the text ``riffusion spectrogram``.
 """
 
 from __future__ import annotations
@@ -9,13 +12,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext import __version__
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import MIN_MAX_VALUE, SpectrogramParams
+from riffusion_ext.params.bounds import CHOICES, LATER_FIELDS, SWITCHES
+from riffusion_ext.params.parameters import recorded_fields
 from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.numbers import read_float
 
@@ -25,7 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIF_TAGS",
+    "JSON_TAG",
     "NOTES_KEY",
+    "OTHER_TEXT_KEY",
     "TEXT_KEY",
     "ImageRecord",
     "audio_tags",
@@ -38,6 +45,8 @@ __all__ = [
     "read_source",
     "record_text",
     "save_image",
+    "text_key",
+    "with_record_text",
 ]
 
 EXIF_TAGS: dict[int, str] = {
@@ -54,12 +63,19 @@ EXIF_TAGS: dict[int, str] = {
 }
 """EXIF tag number to name, as in riffusion's ``SpectrogramParams.ExifTags``."""
 
+JSON_TAG = 11090
+"""EXIF tag with the JSON of images that the tags above cannot describe, which have none of those."""
+
 TEXT_KEY = "riffusion"
 """Key of the text entry, in PNG and in ``Image.info``."""
+
+OTHER_TEXT_KEY = "riffusion spectrogram"
+"""Key of the text entry of images that the original library cannot describe."""
 
 NOTES_KEY = "riffusion notes"
 """Key in ``Image.info`` of a tuple of notes, written by the code that opened the file."""
 
+_OTHER_NAMES = {JSON_TAG: "spectrogram"}
 _DOCUMENT_NAME = 0x010D
 """EXIF tag DocumentName: the file from which an image was made."""
 
@@ -95,7 +111,12 @@ class ImageRecord:
 def read_record(image: Image.Image) -> ImageRecord:
     """Read the parameters in an image. Damaged or foreign metadata is noted and ignored; never raises."""
     notes: list[str] = list(getattr(image, "info", {}).get(NOTES_KEY, ()))
-    for source, values in (("exif", _exif_values(image)), ("text", _text_values(image))):
+    for source, values in (
+        ("exif", _exif_json(image)),
+        ("text", _text_values(image, OTHER_TEXT_KEY)),
+        ("exif", _exif_values(image)),
+        ("text", _text_values(image, TEXT_KEY)),
+    ):
         if not values:
             continue
         try:
@@ -111,7 +132,15 @@ def read_record(image: Image.Image) -> ImageRecord:
     return ImageRecord(SpectrogramParams(), None, "none", tuple(notes))
 
 
-def _exif_values(image: Image.Image) -> dict[str, float]:
+def _exif_json(image: Image.Image) -> dict[str, Any]:
+    try:
+        text = image.getexif().get(JSON_TAG)
+    except Exception:  # as below
+        return {}
+    return _parsed(text)
+
+
+def _exif_values(image: Image.Image) -> dict[str, Any]:
     try:
         exif = image.getexif()
         found = {name: exif[tag] for tag, name in EXIF_TAGS.items() if tag in exif}
@@ -120,8 +149,14 @@ def _exif_values(image: Image.Image) -> dict[str, float]:
     return _numbers(found)
 
 
-def _text_values(image: Image.Image) -> dict[str, float]:
-    text = getattr(image, "info", {}).get(TEXT_KEY)
+def _text_values(image: Image.Image, key: str) -> dict[str, Any]:
+    return _parsed(getattr(image, "info", {}).get(key))
+
+
+def _parsed(text: object) -> dict[str, Any]:
+    """Parse the JSON of a record; {} if it is none."""
+    if isinstance(text, bytes):
+        text = text.strip(b"\0").decode("utf-8", "replace")
     if not isinstance(text, str):
         return {}
     try:
@@ -131,11 +166,17 @@ def _text_values(image: Image.Image) -> dict[str, float]:
     return _numbers(found) if isinstance(found, dict) else {}
 
 
-def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
-    """Convert the known values to numbers, whole ones to int. Invalid ones become NaN and fail the range check."""
-    values: dict[str, float] = {}
-    for name in EXIF_TAGS.values():
+def _numbers(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert the known values to numbers, whole ones to int. Invalid ones become NaN and fail the range check.
+
+    Words, and the switches of other models, are left as they are.
+    """
+    values: dict[str, Any] = {}
+    for name in (*EXIF_TAGS.values(), *LATER_FIELDS):
         if name not in found:
+            continue
+        if name in CHOICES or (name in SWITCHES and name in LATER_FIELDS):
+            values[name] = found[name]
             continue
         try:
             value = found[name]
@@ -163,25 +204,25 @@ def read_source(image: Image.Image) -> str:
 
 
 def exif_bytes(params: SpectrogramParams, max_value: float | None, source: str = "") -> bytes:
-    """Build an EXIF block with tags 11000 to 11080; without the last if `max_value` is None.
+    """Build an EXIF block with tags 11000 to 11080, without the last if `max_value` is None; or with tag 11090.
 
     `source`, the name of the audio file from which the image was made, is stored in the tag DocumentName.
     """
     from PIL import Image
 
     exif = Image.Exif()
-    values = {**_record(params, max_value), "stereo": int(params.stereo)}
-    for tag, name in EXIF_TAGS.items():
-        if name in values:
-            exif[tag] = values[name]
+    for tag, value in exif_tags(record_text(params, max_value)).items():
+        exif[tag] = value
     if source:
         exif[_DOCUMENT_NAME] = source.encode("utf-8", "surrogateescape")
     return exif.tobytes()
 
 
-def exif_tags(record: str) -> dict[int, int | float]:
+def exif_tags(record: str) -> dict[int, int | float | str]:
     """Return the EXIF tags for a text written by :func:`record_text`."""
     values = loads(record)
+    if text_key(record) != TEXT_KEY:
+        return {JSON_TAG: record}
     return {
         tag: int(values[name]) if isinstance(values[name], bool) else values[name]
         for tag, name in EXIF_TAGS.items()
@@ -193,7 +234,8 @@ def _record(params: SpectrogramParams, max_value: float | None) -> dict[str, obj
     if max_value is not None and not math.isfinite(max_value):
         raise RiffusionError(f"the level that is recorded must be a number, got {max_value:g}")
     # An unknown level is left out: readers would take it for the level of the image.
-    return asdict(params) if max_value is None else {**asdict(params), "max_value": float(max_value)}
+    values = recorded_fields(params)
+    return values if max_value is None else {**values, "max_value": float(max_value)}
 
 
 def record_text(params: SpectrogramParams, max_value: float | None = None) -> str:
@@ -201,12 +243,25 @@ def record_text(params: SpectrogramParams, max_value: float | None = None) -> st
     return json.dumps(_record(params, max_value))
 
 
+def text_key(record: str) -> str:
+    """Return the key of the text entry for a text written by :func:`record_text`."""
+    return OTHER_TEXT_KEY if any(name in loads(record) for name in LATER_FIELDS) else TEXT_KEY
+
+
+def with_record_text(image: Image.Image, record: str) -> None:
+    """Put a record into the texts of an image in memory, in place of another."""
+    for key in (TEXT_KEY, OTHER_TEXT_KEY):
+        image.info.pop(key, None)
+    image.info[text_key(record)] = record
+
+
 def png_info(params: SpectrogramParams, max_value: float | None, **text: str) -> PngInfo:
-    """Build PNG text chunks: the parameters as JSON under ``riffusion``, and any other texts."""
+    """Build PNG text chunks: the parameters as JSON under :func:`text_key`, and any other texts."""
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
-    info.add_itxt(TEXT_KEY, record_text(params, max_value))
+    record = record_text(params, max_value)
+    info.add_itxt(text_key(record), record)
     for key, value in text.items():
         info.add_itxt(key, value)
     return info
@@ -259,7 +314,7 @@ def exif_dump(image: Image.Image) -> dict[str, object]:
     except Exception:  # as above
         exif = {}
     for tag in sorted(exif, key=lambda tag: (tag not in EXIF_TAGS, tag)):
-        name = EXIF_TAGS.get(tag) or ExifTags.TAGS.get(tag) or f"tag {tag}"
+        name = EXIF_TAGS.get(tag) or _OTHER_NAMES.get(tag) or ExifTags.TAGS.get(tag) or f"tag {tag}"
         dump[name] = exif[tag]
     for key, value in image.info.items():
         if isinstance(value, str):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from riffusion_ext.analysis.parabola import vertex_offset
 from riffusion_ext.errors import AudioError
 from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.params.mel_scale import band_corners
 
 __all__ = ["KEY_NAMES", "Key", "chroma_of_mel", "estimate_key"]
 
@@ -162,9 +163,7 @@ def _pitches(params: SpectrogramParams) -> npt.NDArray[np.float64]:
     These are the centres of the triangles in :mod:`riffusion_ext.spectrogram.mel`, which are in float32 as in the
     training of the models; here they are in double precision.
     """
-    low, high = (math.log1p(hertz / 700.0) for hertz in (params.min_frequency, params.max_frequency))
-    hertz = 700.0 * np.expm1(np.linspace(low, high, params.num_frequencies + 2)[1:-1])
-    pitches: npt.NDArray[np.float64] = 12 * np.log2(hertz / 440.0)
+    pitches: npt.NDArray[np.float64] = 12 * np.log2(band_corners(params)[1:-1] / 440.0)
     return pitches
 
 

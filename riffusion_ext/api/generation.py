@@ -145,10 +145,9 @@ def store_clip(
 def store_image(service: ApiContext, image: Image.Image, params: SpectrogramParams, title: str) -> dict[str, object]:
     """Store a generated image and return its description for the client."""
     from riffusion_ext.metadata import save_image
-    from riffusion_ext.params import DEFAULT_MAX_VALUE
 
     path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
-    save_image(image, path, params, DEFAULT_MAX_VALUE)
+    save_image(image, path, params, params.default_max_value)
     name = " ".join(title.split())[:80] or "picture"
     record = service.results.save("pictures", path, title=name, download_name=f"{name}.png")
     return {**file_view(service, "pictures", record), "width": image.width, "height": image.height}

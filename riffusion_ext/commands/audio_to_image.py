@@ -21,7 +21,7 @@ from riffusion_ext.convert import sounds_to_images
 from riffusion_ext.convert.to_images import tile_path
 from riffusion_ext.files.paths import SOUND_SUFFIXES, expand
 from riffusion_ext.options.convert.to_images import TO_IMAGES
-from riffusion_ext.params import PRESETS
+from riffusion_ext.params import PRESET_COLUMNS, PRESETS
 
 __all__ = ["add_parser", "run"]
 
@@ -41,7 +41,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_control(parser, TO_IMAGES["format"], default=None)  # or that of the image's name
     add_control(parser, TO_IMAGES["tiles"], action="store_true")
     columns = TO_IMAGES["columns"]
-    add_control(parser, columns, default=None, help=f"width of a tile in columns ({columns.default}); implies --tiles")
+    others = ", ".join(f"{name}: {width}" for name, width in PRESET_COLUMNS.items() if width != columns.default)
+    widths = f"{columns.default}; {others}"
+    add_control(parser, columns, default=None, help=f"width of a tile in columns ({widths}); implies --tiles")
     add_control(parser, TO_IMAGES["tile_level"])
     add_control(parser, TO_IMAGES["start"], metavar="S")
     add_control(parser, TO_IMAGES["duration"], metavar="S")
@@ -57,7 +59,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
-    columns = args.columns if args.columns is not None else TO_IMAGES["columns"].default if args.tiles else None
+    usual = PRESET_COLUMNS.get(args.preset, TO_IMAGES["columns"].default)
+    columns = args.columns if args.columns is not None else usual if args.tiles else None
     params = params_of(args) or PRESETS["riffusion-v1"]
     check_device(args)
     passed: list[Path] = []

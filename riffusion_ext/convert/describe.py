@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from riffusion_ext.files.kinds import SOUND_SUFFIXES, suffix_of
+from riffusion_ext.params.bounds import LATER_FIELDS
 
 __all__ = ["ImageFacts", "SoundFacts", "describe", "rows"]
 
@@ -33,7 +33,7 @@ class ImageFacts(TypedDict):
     width: int
     height: int
     mode: str
-    params: Mapping[str, float]
+    params: Mapping[str, Any]
     max_value: float | None
     record: str
     duration: float
@@ -67,15 +67,16 @@ def describe(path: Path) -> ImageFacts | SoundFacts:
 
 def _describe_image(path: Path) -> ImageFacts:
     from riffusion_ext.metadata import exif_dump, read_record
+    from riffusion_ext.params.parameters import recorded_fields
     from riffusion_ext.spectrogram.codec import read_image
-    from riffusion_ext.spectrogram.source import unrecorded_height
+    from riffusion_ext.spectrogram.source import unrecorded_size
 
     image = read_image(path)
     record = read_record(image)
-    params = asdict(record.params)
+    params = recorded_fields(record.params)
     notes = list(record.notes)
     if record.source == "none" and image.height != record.params.num_frequencies:
-        notes.append(unrecorded_height(image.height, record.params.num_frequencies))
+        notes.append(unrecorded_size(image.width, image.height, record.params.num_frequencies))
         params["num_frequencies"] = image.height  # each row is read as a mel band
     return {
         "kind": "picture",
@@ -137,12 +138,13 @@ def rows(facts: ImageFacts | SoundFacts) -> list[tuple[str, str]]:
         ("sound", f"{facts['duration']:.2f} s, {'stereo' if params['stereo'] else 'mono'}"),
         ("parameters", _RECORDS.get(facts["record"], facts["record"])),
         ("sample rate", f"{params['sample_rate']} Hz"),
-        ("step", f"{params['step_size_ms']} ms a column"),
-        ("window", f"{params['window_duration_ms']} ms, padded to {params['padded_duration_ms']} ms"),
+        ("step", f"{params['step_size_ms']:.6g} ms a column"),
+        ("window", f"{params['window_duration_ms']:.6g} ms, padded to {params['padded_duration_ms']:.6g} ms"),
         ("frequencies", f"{params['num_frequencies']}, {params['min_frequency']} to {params['max_frequency']} Hz"),
         ("power", f"{params['power_for_image']:g}"),
         ("max value", "not recorded" if max_value is None else f"{max_value:g}"),
     ]
+    lines += [(name.replace("_", " "), str(params[name])) for name in LATER_FIELDS if name in params]
     lines += [("note", note) for note in facts["notes"]]
-    shown = {*params, "max_value", "text riffusion"}
+    shown = {*params, "max_value", "text riffusion", "text riffusion spectrogram", "spectrogram"}
     return lines + [(name, str(value)) for name, value in facts["tags"].items() if name not in shown]

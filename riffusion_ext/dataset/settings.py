@@ -11,6 +11,7 @@ from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.params.parameters import without_later_defaults
 from riffusion_ext.validation.numbers import in_range, is_finite, shown
 from riffusion_ext.validation.typed import read_fields
 
@@ -118,7 +119,7 @@ class SliceSettings:
     @property
     def fingerprint(self) -> str:
         """Short hash of the settings, which changes whenever the images would."""
-        return _digest(asdict(self))
+        return _digest(asdict(self, dict_factory=without_later_defaults))
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ class DatasetSettings:
 
     def as_dict(self) -> dict[str, object]:
         """Return the settings as values for JSON."""
-        return asdict(self)
+        return asdict(self, dict_factory=without_later_defaults)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> DatasetSettings:

@@ -32,6 +32,7 @@ from riffusion_ext.generate.windows.init_images import beat_clip, tile_columns
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
+from riffusion_ext.spectrogram.emphasis import Deemphasis
 from riffusion_ext.spectrogram.high_frequencies import extend_period, plan_extension
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.loop import reconstruct_loop
@@ -150,8 +151,12 @@ def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> A
 
         return run_on(device, work)
 
+    params = source.params
     waveform = with_fallback(resolve_device(settings.device), compute)
+    # Column 0 is centred at the first sample, or `lead` samples behind it: one period, so it turns.
+    waveform = np.roll(waveform, round(params.lead / params.hop_length * waveform.shape[1] / fit.width), axis=1)
     period = _resample_period(waveform * (source.unit / _FULL_SCALE), fit.samples)
+    period = Deemphasis(params.pre_emphasis).filter_loop(period)
     extension = plan_extension(source.params, settings.high_frequencies)
     return AudioClip(extend_period(period, extension, settings.device), extension.output_rate)
 

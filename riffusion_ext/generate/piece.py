@@ -23,7 +23,7 @@ from riffusion_ext.generate.checkpoint.retention import remove_old
 from riffusion_ext.generate.checkpoint.runner import Event, ReadImage, RenderFolder, RenderJob, run_layers
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.generate.windows.segments import plan_part, with_fast_engine
-from riffusion_ext.params import DEFAULT_MAX_VALUE, SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.high_frequencies import Extension, plan_extension
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
@@ -223,10 +223,11 @@ class WindowedPiece(Piece):
         plan: Plan,
         record: Mapping[str, object],
         request: Callable[[Window, ReadImage], Request],
-        max_value: Callable[[int], float] = lambda number: DEFAULT_MAX_VALUE,
+        max_value: Callable[[int], float] | None = None,
     ) -> RenderFolder:
         """Return the folder of a layer, named after the record and the plan; see :class:`RenderJob`."""
-        job = RenderJob(plan, request, max_value, record, self.infotext())
+        levels = max_value or (lambda number: plan.params.default_max_value)
+        job = RenderJob(plan, request, levels, record, self.infotext())
         return RenderFolder(self.folder / short_digest([record, plan.to_json()]), job)
 
     def playable(self) -> Plan | None:

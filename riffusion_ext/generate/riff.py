@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from riffusion_ext.generate.windows.plan import Plan, Window, plan_riff
 from riffusion_ext.generate.windows.preview import mel_difference, sound_of
 from riffusion_ext.generate.windows.song_images import SongImages
 from riffusion_ext.generate.windows.warnings import skipped_keyframes
+from riffusion_ext.params.parameters import recorded_fields
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.workload import decode_workload
 
@@ -155,7 +156,8 @@ class Riff(WindowedPiece):
     def _sources_folder(self, digest: str, layer: _Layer) -> Path:
         """Return the folder of the init images of a layer, named after a digest of all that determines them."""
         windows = [(window.start, window.width) for window in self.plan.windows]
-        return self.folder / "sources" / short_digest([digest, layer.channel, asdict(self.plan.params), windows])
+        params = recorded_fields(self.plan.params)
+        return self.folder / "sources" / short_digest([digest, layer.channel, params, windows])
 
     def _request(self, sources: SongImages, window: Window, _read_image: ReadImage) -> Request:
         moment = window.moment

@@ -110,16 +110,16 @@ class RiffusionScript(scripts.Script):
 
     def postprocess_image_after_composite(self, p: HostObject, pp: HostObject, *args: object) -> None:
         """Attach the spectrogram's parameters to each image before it is saved."""
-        from riffusion_ext.metadata import TEXT_KEY
+        from riffusion_ext.metadata import with_record_text
 
         try:
             options = _options(p, args)
             # In an enlarged image, a column is shorter than the parameters say.
             if _is_on(p, options) and pp.image.size == first_pass_size(p, pp.image):
                 start = start_record(start_images(p), getattr(p, "batch_index", 0))
-                record = record_of(options.params, start, pp.image.height)
+                record = record_of(options.params, start, pp.image.height, pp.image.width)
                 if record:
-                    pp.image.info[TEXT_KEY] = record
+                    with_record_text(pp.image, record)
         except RiffusionError:
             return  # postprocess reports the error
 

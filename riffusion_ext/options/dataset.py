@@ -48,7 +48,7 @@ SLICING_OPTIONS: tuple[Option, ...] = (
         "Image width",
         "slider",
         _SLICE.columns,
-        "width of an image; 512 are 5.11 s",
+        "width of an image; 512 are 5.11 s, with auffusion 1024 are 10.24 s",
         hint="512 are 5.11 s",
         bounds=BOUNDS["columns"],
         page_bounds=(128, 2048),

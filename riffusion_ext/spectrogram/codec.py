@@ -25,16 +25,19 @@ from riffusion_ext.audio.fit import fit_pieces
 from riffusion_ext.audio.resampling import resampled_length
 from riffusion_ext.audio.workload import check, current_allowance
 from riffusion_ext.errors import ImageError, RiffusionError
-from riffusion_ext.metadata import TEXT_KEY, record_text
-from riffusion_ext.params import DEFAULT_MAX_VALUE, MIN_MAX_VALUE, PRESETS, SpectrogramParams
+from riffusion_ext.metadata import record_text, with_record_text
+from riffusion_ext.params import MIN_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
+from riffusion_ext.spectrogram.emphasis import Deemphasis
 from riffusion_ext.spectrogram.encode import mel_pieces, mel_spectrogram
+from riffusion_ext.spectrogram.framing import Framing
 from riffusion_ext.spectrogram.high_frequencies import Extension, extend_waveform, plan_extension
 from riffusion_ext.spectrogram.image import mel_to_image, read_image
 from riffusion_ext.spectrogram.inversion import reference
 from riffusion_ext.spectrogram.inversion.blocks import reconstruct_long
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
+from riffusion_ext.spectrogram.pixel_law import full_scale_of
 from riffusion_ext.spectrogram.settings import CHANNELS, ENGINES, HIGH_FREQUENCIES, DecodeSettings, available_engines
 from riffusion_ext.spectrogram.source import Source, join_sources, source_from_image
 from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup, run_on
@@ -60,6 +63,7 @@ __all__ = [
 
 
 _FULL_SCALE = 32768.0
+_MIN_PEAK = 1e-9  # of a sound that is normalised
 _DEFAULT = DecodeSettings()
 _GPU_COLUMNS = 32768  # columns in a batch on a GPU; about 1.5 GB
 _CPU_COLUMNS = 4096  # on a CPU: eight images
@@ -321,18 +325,25 @@ def _invert_batch(
 ) -> list[np.ndarray]:
     """Reconstruct all sources as one batch of tensors."""
     params, frames = sources[0].params, sources[0].columns
+    framing = Framing(params)
 
     def mel_between(start: int, stop: int) -> torch.Tensor:
         return torch.from_numpy(np.concatenate([source.mel(start, stop) for source in sources])).to(device)
 
     if settings.engine == "reference":
         sources = [source.in_sample_units() for source in sources]  # as the original, whose result depends on the scale
-        waveforms = reference.invert(mel_between(0, frames), params, settings.seed).cpu().numpy()
+        extended = framing.extend(mel_between, frames)(0, frames + 2 * framing.columns)
+        waveforms = reference.invert(extended, params, settings.seed).cpu().numpy()
         tick(1.0)
     else:
         program = PROGRAMS[settings.engine]
-        signal = reconstruct_long(mel_between, frames, params, program, tick=tick, threads=threads)
+        extended_frames = frames + 2 * framing.columns
+        signal = reconstruct_long(
+            framing.extend(mel_between, frames), extended_frames, params, program, tick=tick, threads=threads
+        )
         waveforms = to_sample_rate(signal, params)
+    waveforms = waveforms[:, framing.skip :][:, : params.samples_of_columns(frames)]
+    waveforms = Deemphasis(params.pre_emphasis).filter(waveforms)
     parts = [waveforms[i * params.channels : (i + 1) * params.channels] for i in range(len(sources))]
     for part, source in zip(parts, sources, strict=True):
         part *= np.float32(source.unit)
@@ -375,9 +386,10 @@ def audio_to_image(
     """
     if max_value is not None and not MIN_MAX_VALUE <= max_value < math.inf:
         raise RiffusionError(f"the magnitude of black must be a positive number, got {max_value:g}")
-    mel = _mel_of(clip, params)
-    peak = float(mel.max()) if max_value is None else max_value
-    return _draw(mel, params, peak)
+    mel, clip = _mel_of_normalised(clip, params)
+    if max_value is None:
+        max_value = full_scale_of(params, float(mel.max()), clip.peak)
+    return _draw(mel, params, max_value)
 
 
 @torch.no_grad()
@@ -407,14 +419,30 @@ def audio_to_images(
         raise RiffusionError(f"an image needs at least 2 columns, got {columns}")
     if level not in ("song", "tile"):
         raise RiffusionError(f"level must be song or tile, got {level!r}")
-    mel = _mel_of(clip, params)
-    song_peak = float(mel.max())
+    mel, clip = _mel_of_normalised(clip, params)
+    song_peak = full_scale_of(params, float(mel.max()), clip.peak)
     images = []
     for start in range(0, mel.shape[1], columns):
         tile = mel[:, start : start + columns]
         tile = np.pad(tile, ((0, 0), (0, columns - tile.shape[1]), (0, 0)))
-        images.append(_draw(tile, params, song_peak if level == "song" else float(tile.max())))
+        if level == "tile":
+            samples = clip.samples[:, start * params.hop_length : (start + columns) * params.hop_length]
+            song_peak = full_scale_of(params, float(tile.max()), AudioClip(samples, clip.sample_rate).peak)
+        images.append(_draw(tile, params, song_peak))
     return images
+
+
+def _mel_of_normalised(clip: AudioClip, params: SpectrogramParams) -> tuple[np.ndarray, AudioClip]:
+    """Compute the mel magnitudes of a clip, and the clip whose peak :func:`full_scale_of` wants.
+
+    With the law ``"ln"`` this is the resampled clip, and the analysis is done on normalised sound, as by Auffusion.
+    """
+    if params.pixel_law != "ln":
+        return _mel_of(clip, params), clip
+    check(encode_workload(params, clip.duration))
+    clip = clip.to_channels(params.channels).resample(params.sample_rate)
+    gain = np.float32(max(clip.peak, _MIN_PEAK))
+    return _mel_of(AudioClip(clip.samples / gain, clip.sample_rate), params) * gain, clip
 
 
 def _draw(mel: np.ndarray, params: SpectrogramParams, peak: float) -> EncodedImage:
@@ -422,8 +450,8 @@ def _draw(mel: np.ndarray, params: SpectrogramParams, peak: float) -> EncodedIma
     if peak < MIN_MAX_VALUE:  # inaudible, and dividing by it would overflow
         peak = 0.0
     image = mel_to_image(mel, params, peak)
-    peak = peak or DEFAULT_MAX_VALUE
-    image.info[TEXT_KEY] = record_text(params, peak)
+    peak = peak or params.default_max_value
+    with_record_text(image, record_text(params, peak))
     return EncodedImage(image, params, peak)
 
 

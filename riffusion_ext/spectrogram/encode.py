@@ -10,7 +10,8 @@ import torch
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import SpectrogramParams
-from riffusion_ext.spectrogram.mel import mel_projection
+from riffusion_ext.spectrogram.emphasis import emphasise, emphasised_pieces
+from riffusion_ext.spectrogram.mel import band_gains, mel_projection
 from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup, run_on
 
 __all__ = ["mel_pieces", "mel_spectrogram"]
@@ -18,17 +19,21 @@ __all__ = ["mel_pieces", "mel_spectrogram"]
 _BLOCK = 128
 _BLOCK_BINS = _BLOCK << 15  # bins in a block: a longer FFT gets fewer frames, so memory is constant
 
+_LN_OFFSET = 1e-9 * 32768.0**2
+"""Added to power where images show its logarithm, as in HiFi-GAN and Auffusion; in 16-bit sample units."""
+
 _MAX_CELLS = 1 << 23
 """Approximate number of cells in one result of :func:`mel_pieces`: 32 MB."""
 
 
 @torch.no_grad()
 def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.Tensor:
-    """Compute the mel magnitudes of a waveform.
+    """Compute the mel magnitudes of a waveform; if bands are sums of power, the square roots of these.
 
-    Equal to ``torchaudio.transforms.Spectrogram(n_fft, win_length, hop_length, power=None)``, its magnitude, and
-    ``MelScale(norm=None, mel_scale="htk")``. Only the 100 ms under the window are read and transformed, and the mel
-    bands are summed in strips.
+    For images of riffusion, equal to ``torchaudio.transforms.Spectrogram(n_fft, win_length, hop_length, power=None)``,
+    its magnitude, and ``MelScale(norm=None, mel_scale="htk")``; for those of audio-diffusion, the square root of
+    ``librosa.feature.melspectrogram``. Only the samples under the window are read and transformed, and the mel bands
+    are summed in strips.
 
     Parameters
     ----------
@@ -39,20 +44,28 @@ def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.
 
     Returns
     -------
-    torch.Tensor [shape=(C, 1 + S // hop_length, n_mels), float32]
+    torch.Tensor [shape=(C, T, n_mels), float32]
+        T is ``params.columns_of_samples(S)``.
 
     Raises
     ------
     RiffusionError
         The samples are so large that the magnitudes overflow.
     """
+    if params.pre_emphasis:
+        waveform = emphasise(waveform, params.pre_emphasis)
+    return _mel_of(waveform, params)
+
+
+def _mel_of(waveform: torch.Tensor, params: SpectrogramParams) -> torch.Tensor:
     channels, samples = waveform.shape
     frames = params.columns_of_samples(samples)
     before, after = _padding(params)
-    shortest = max(before, after) + 1
+    shortest = max(max(before, after) + 1, 2 * params.lead)
     if samples < shortest:  # too short for reflection padding
         waveform = torch.nn.functional.pad(waveform, (0, shortest - samples))
-    padded = torch.nn.functional.pad(waveform[None], (before, after), mode="reflect")[0]
+    mode = "reflect" if params.pad_mode == "reflect" else "constant"
+    padded = torch.nn.functional.pad(waveform[None], (before, after), mode=mode)[0]
     mel = waveform.new_empty(channels, frames, params.num_frequencies)
 
     def work(threads: ThreadGroup) -> None:
@@ -87,19 +100,23 @@ def mel_pieces(
     RiffusionError
         As :func:`mel_spectrogram`.
     """
+    if params.pre_emphasis:
+        pieces = emphasised_pieces(pieces, params.pre_emphasis)
     max_columns = max(1, _MAX_CELLS // (params.channels * params.num_frequencies))
     before, after = _padding(params)
+    reflects = params.pad_mode == "reflect"
     buffer: np.ndarray | None = None  # padded samples, starting with the first that the next column needs
     samples = columns = 0
     pending: list[np.ndarray] = []
     for piece in pieces:
         samples += piece.shape[1]
         pending.append(piece)
-        if buffer is None and samples <= max(before, after):
+        if buffer is None and samples <= max(before, after, 2 * params.lead):
             continue
         joined = np.concatenate(pending, axis=1)
         if buffer is None:
-            buffer = np.concatenate([joined[:, before:0:-1], joined], axis=1)
+            left = joined[:, before:0:-1]
+            buffer = np.concatenate([left if reflects else np.zeros_like(left), joined], axis=1)
         else:
             buffer = np.concatenate([buffer, joined], axis=1)
         pending = []
@@ -111,14 +128,18 @@ def mel_pieces(
             buffer = buffer[:, part * params.hop_length :]
     if buffer is None:  # shorter than half a window
         whole = np.concatenate(pending, axis=1) if pending else np.zeros((params.channels, 0), np.float32)
-        yield mel_spectrogram(torch.from_numpy(whole), params).numpy()
+        yield _mel_of(torch.from_numpy(whole), params).numpy()
         return
-    buffer = np.concatenate([buffer, buffer[:, -2 : -after - 2 : -1]], axis=1)
+    right = buffer[:, -2 : -after - 2 : -1]
+    buffer = np.concatenate([buffer, right if reflects else np.zeros_like(right)], axis=1)
     yield _columns(buffer, params, params.columns_of_samples(samples) - columns, threads)
 
 
 def _padding(params: SpectrogramParams) -> tuple[int, int]:
-    """Return the reach of a window in samples: left and right of the centre of a column."""
+    """Return the samples of padding on the left and right: half a window each if the STFT is centred."""
+    if not params.centre:
+        outside = params.n_fft - params.win_length  # of the window, in an FFT
+        return params.padding - outside // 2, params.padding - (outside + 1) // 2
     before = params.n_fft // 2 - (params.n_fft - params.win_length) // 2
     return before, params.win_length - before
 
@@ -143,11 +164,19 @@ def _fill(mel: torch.Tensor, padded: torch.Tensor, params: SpectrogramParams, st
     n_fft = params.n_fft
     window = torch.hann_window(params.win_length, device=padded.device)
     projection = mel_projection(params, params.sample_rate / n_fft, padded.device)
+    gains = band_gains(params, padded.device)
     block = max(1, min(_BLOCK, _BLOCK_BINS // n_fft))
     for channel in range(padded.shape[0]):
         windows = padded[channel].unfold(0, params.win_length, params.hop_length)
         for first in range(start, stop, block):
             last = min(first + block, stop)
             spectra = torch.fft.rfft(windows[first:last] * window, n=n_fft)[:, : projection.bins]
-            magnitude = torch.mul(spectra.real, spectra.real).addcmul_(spectra.imag, spectra.imag).sqrt_()
-            mel[channel, first:last] = projection.forward(magnitude)
+            magnitude = torch.mul(spectra.real, spectra.real).addcmul_(spectra.imag, spectra.imag)
+            if params.pixel_law == "ln":
+                magnitude += _LN_OFFSET
+            if params.spectrum == "magnitude":
+                mel[channel, first:last] = projection.forward(magnitude.sqrt_())
+            else:
+                mel[channel, first:last] = projection.forward(magnitude).sqrt_()
+            if gains is not None:
+                mel[channel, first:last] *= gains

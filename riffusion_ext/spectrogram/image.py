@@ -9,6 +9,8 @@
     white (255) = silence            0
     black (0)   = max_value          max_value
 
+In images of some other models, bright pixels are loud, or row 0 is the lowest band.
+
 A mono image is grey; its red channel is read. A stereo image has left in green, right in blue, and an empty red
 channel.
 """
@@ -26,6 +28,7 @@ from PIL import Image, UnidentifiedImageError
 from riffusion_ext.errors import ImageError
 from riffusion_ext.files.regular import open_regular
 from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.spectrogram.pixel_law import levels_of, magnitudes_of
 from riffusion_ext.spectrogram.png_text import is_text_error, open_without_large_texts
 
 __all__ = [
@@ -176,10 +179,11 @@ def _is_empty(path: Path) -> bool:
         return False
 
 
-def pixels_of(image: Image.Image) -> np.ndarray:
+def pixels_of(image: Image.Image, *, silence: int = 255) -> np.ndarray:
     """Decode an image of any mode to RGB.
 
-    Transparent pixels are blended onto white (silence), the EXIF orientation is applied, and 16-bit depth is kept.
+    Transparent pixels are blended onto silence, the grey level `silence`; the EXIF orientation is applied, and 16-bit
+    depth is kept.
 
     Returns
     -------
@@ -202,7 +206,7 @@ def pixels_of(image: Image.Image) -> np.ndarray:
         if image.mode in _TRANSPARENT or "transparency" in image.info:
             image = image.convert(_TRANSPARENT.get(image.mode, "RGBA")).convert("RGBA")
             if np.asarray(image)[..., 3].min() < _OPAQUE:
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+                image = Image.alpha_composite(Image.new("RGBA", image.size, (silence,) * 3), image)
         return np.asarray(image.convert("RGB"))
     except ImageError:
         raise
@@ -258,44 +262,36 @@ def pixels_to_mel(pixels: np.ndarray, params: SpectrogramParams, max_value: floa
     pixels : np.ndarray [shape=(H, W, 3), 0 to 255]
         From :func:`pixels_of`.
     params
-        ``stereo`` selects the colour channels, ``power_for_image`` the scale.
+        ``stereo`` selects the colour channels, ``low_at_top`` the order of rows, the others the law.
     max_value
-        Magnitude of a black pixel.
+        Magnitude of the loudest pixel.
 
     Returns
     -------
     np.ndarray [shape=(C, W, H), float32, non-negative]
     """
     channels = (1, 2) if params.stereo else (0,)
-    exponent = 1.0 / params.power_for_image
-    table = ((255.0 - np.arange(256)) / 255.0) ** exponent * max_value
-    upright = pixels[::-1]
+    upright = pixels if params.low_at_top else pixels[::-1]
     if pixels.dtype == np.uint8:
-        table = table.astype(np.float32)
+        table = magnitudes_of(np.arange(256.0), params, max_value).astype(np.float32)
         return np.stack([table[upright[..., c].T] for c in channels])
     levels = np.stack([upright[..., c].T for c in channels]).astype(np.float64)
-    return (((255.0 - levels) / 255.0) ** exponent * max_value).astype(np.float32)
+    return magnitudes_of(levels, params, max_value).astype(np.float32)
 
 
 def mel_to_image(mel: np.ndarray, params: SpectrogramParams, max_value: float) -> Image.Image:
-    """Convert mel magnitudes [C, T, n_mels] to an RGB image; magnitudes above `max_value` are black.
+    """Convert mel magnitudes [C, T, n_mels] to an RGB image; magnitudes above `max_value` are as loud as it.
 
-    Levels are truncated, not rounded, as in the original: training images stay identical to the pixel.
+    :mod:`riffusion_ext.spectrogram.pixel_law` has the laws.
     """
     if mel.shape[0] != params.channels:
         raise ValueError(f"mel has {mel.shape[0]} channels, the parameters say {params.channels}")
     image = np.empty((mel.shape[2], mel.shape[1], 3), np.uint8)
     for start in range(0, mel.shape[1], _BLOCK_COLUMNS):
         stop = start + _BLOCK_COLUMNS
-        rows = _levels(mel[:, start:stop], params, max_value).transpose(0, 2, 1)[:, ::-1]
+        rows = levels_of(mel[:, start:stop], params, max_value).transpose(0, 2, 1)
+        if not params.low_at_top:
+            rows = rows[:, ::-1]
         for colour, row in enumerate((np.zeros_like(rows[0]), *rows) if params.stereo else (rows[0],) * 3):
             image[:, start:stop, colour] = row
     return Image.fromarray(image)
-
-
-def _levels(mel: np.ndarray, params: SpectrogramParams, max_value: float) -> np.ndarray:
-    """Return the grey levels [C, T, n_mels] of mel magnitudes."""
-    scaled = mel * np.float32(1.0 / max_value) if max_value > 0 else np.zeros_like(mel)
-    np.clip(scaled, 0.0, 1.0, out=scaled)
-    levels = 255.0 - np.power(scaled, np.float32(params.power_for_image)) * np.float32(255.0)
-    return levels.astype(np.uint8)

@@ -1,13 +1,15 @@
 """The mel filterbank, and its projection onto coarse frequency grids.
 
-Triangular HTK filters without area normalisation, as used to train riffusion-model-v1. They are bit-identical to
-``torchaudio.functional.melscale_fbanks(..., norm=None, mel_scale="htk")``, computed in the same precision and order:
-exact filters would change 2 pixels in 10,000 by one level against the original.
+Triangular filters without area normalisation. On the HTK scale, as used to train riffusion-model-v1, they are
+bit-identical to ``torchaudio.functional.melscale_fbanks(..., norm=None, mel_scale="htk")``, computed in the same
+precision and order: exact filters would change 2 pixels in 10,000 by one level against the original.
+
+Area normalisation scales each band. It is applied when an image is encoded and divided out when one is decoded
+(:func:`band_gains`), so that the reconstruction works on filters with peaks of 1 always.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
@@ -17,15 +19,11 @@ import numpy as np
 import torch
 
 from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.params.mel_scale import band_corners, hz_to_mel
 
-__all__ = ["Filters", "MelProjection", "encoder_filters", "hz_to_mel", "mel_filters", "mel_projection"]
+__all__ = ["Filters", "MelProjection", "band_gains", "encoder_filters", "mel_filters", "mel_projection"]
 
 _MIN_BAND_WEIGHT = 1e-3  # sum of weights below which a band has no bins that could produce it
-
-
-def hz_to_mel(frequency: float) -> float:
-    """Convert Hz to mel on the HTK scale: ``2595 log10(1 + f / 700)`` (O'Shaughnessy 1987)."""
-    return 2595.0 * math.log10(1.0 + frequency / 700.0)
 
 
 class Filters(NamedTuple):
@@ -59,7 +57,16 @@ def _concatenate(first: Filters, second: Filters) -> Filters:
     return Filters(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
 
 
-def mel_filters(frequencies: torch.Tensor, n_mels: int, f_min: float, f_max: float) -> Filters:
+def _corners(params: SpectrogramParams) -> torch.Tensor:
+    """Return the corners of the filters in Hz: [n_mels + 2], float32; on the HTK scale as torchaudio rounds them."""
+    if params.mel_scale != "htk":
+        return torch.from_numpy(band_corners(params)).float()
+    low, high = hz_to_mel(params.min_frequency), hz_to_mel(params.max_frequency)
+    mel = torch.linspace(low, high, params.num_frequencies + 2)
+    return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+
+
+def mel_filters(frequencies: torch.Tensor, params: SpectrogramParams) -> Filters:
     """Evaluate triangular filters at the given frequencies.
 
     Band j rises from corner j to corner j + 1 and falls to corner j + 2. Corners are equidistant in mel: between two
@@ -69,18 +76,16 @@ def mel_filters(frequencies: torch.Tensor, n_mels: int, f_min: float, f_max: flo
     ----------
     frequencies : torch.Tensor [shape=(K,), float32]
         Frequencies of FFT bins, in Hz.
-    n_mels
-        Number of filters.
-    f_min, f_max
-        Lower edge of the first filter and upper edge of the last, in Hz.
+    params
+        ``num_frequencies``, ``min_frequency``, ``max_frequency`` and ``mel_scale`` define the filters.
 
     Returns
     -------
     Filters
         Weights above 0, up to 1.
     """
-    mel = torch.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2)
-    corners = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+    n_mels = params.num_frequencies
+    corners = _corners(params)
     below = torch.searchsorted(corners, frequencies, right=True).sub_(1)
     bins = below.ge(0).logical_and(below.le(n_mels)).nonzero().squeeze(1)
     frequency, below = frequencies[bins], below[bins]
@@ -95,11 +100,23 @@ def mel_filters(frequencies: torch.Tensor, n_mels: int, f_min: float, f_max: flo
     )
 
 
+def band_gains(params: SpectrogramParams, device: torch.device) -> torch.Tensor | None:
+    """Return the factors [n_mels] of area normalisation, ``2 / width`` in 1 / Hz; None without it.
+
+    They are factors of magnitudes of bands: of sums of power, their square roots.
+    """
+    if params.mel_norm == "none":
+        return None
+    corners = torch.from_numpy(band_corners(params))
+    gains = 2.0 / (corners[2:] - corners[:-2])
+    return (gains if params.spectrum == "magnitude" else gains.sqrt()).to(device, torch.float32)
+
+
 def encoder_filters(params: SpectrogramParams) -> Filters:
     """Return the filters on the bins of ``params.n_fft``."""
     half = params.n_fft // 2
     frequencies = torch.linspace(0, half * params.sample_rate / params.n_fft, half + 1)
-    return mel_filters(frequencies, params.num_frequencies, params.min_frequency, params.max_frequency)
+    return mel_filters(frequencies, params)
 
 
 class MelProjection:
@@ -213,7 +230,7 @@ def _shares(weights: Filters, audible: np.ndarray, params: SpectrogramParams, sp
     weight; there the triangles themselves are used. Bands that are not `audible` [n_mels] get no share.
     """
     frequencies = torch.mul(torch.arange(bins), spacing)
-    between = mel_filters(frequencies, params.num_frequencies, params.min_frequency, params.max_frequency)
+    between = mel_filters(frequencies, params)
     lost = np.bincount(weights.bins, weights.weights, minlength=bins)[between.bins] <= 1e-9
     both = _concatenate(weights, between.where(lost))
     both = both.where(audible[both.bands])

@@ -12,12 +12,12 @@ from PIL import Image
 
 from riffusion_ext.errors import ImageError
 from riffusion_ext.metadata import read_record
-from riffusion_ext.params import DEFAULT_MAX_VALUE, SpectrogramParams
+from riffusion_ext.params import SpectrogramParams, size_note
 from riffusion_ext.spectrogram.image import is_stereo, pixels_of, pixels_to_mel
 from riffusion_ext.spectrogram.inversion.gain import split_gain
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["Source", "join_sources", "source_from_image", "unrecorded_height"]
+__all__ = ["Source", "join_sources", "source_from_image", "unrecorded_size"]
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ def _at_level(tile: Source, max_value: float) -> Source:
     return replace(tile, max_value=max_value, notes=(*tile.notes, note), unit=unit)
 
 
-def unrecorded_height(height: int, usual: int) -> str:
+def unrecorded_size(width: int, height: int, usual: int) -> str:
     """Return a note about an image without recorded parameters that has an unusual height."""
-    return (
+    return size_note(width, height) or (
         f"the image carries no parameters and has {height} rows, where those of models have {usual}; each is taken "
         f"for a mel band. If it was scaled from {usual} rows, scale it back: else its time is stretched, too"
     )
@@ -128,17 +128,17 @@ def source_from_image(image: Image.Image, settings: DecodeSettings) -> Source:
         The image cannot be decoded; the message says why.
     """
     record = read_record(image)
-    pixels = pixels_of(image)
+    params = settings.params or record.params
+    pixels = pixels_of(image, silence=params.silence)
     height = pixels.shape[0]
     notes = list(record.notes)
-    params = settings.params or record.params
     if params.num_frequencies != height:
         if record.source != "none" or settings.params is not None:
             notes.append(
                 f"the image has {height} rows instead of {params.num_frequencies}; each is taken for a mel band"
             )
         else:
-            notes.append(unrecorded_height(height, params.num_frequencies))
+            notes.append(unrecorded_size(pixels.shape[1], height, params.num_frequencies))
         params = params.replace(num_frequencies=height)
     stereo = is_stereo(pixels)
     if settings.channels == "auto":
@@ -149,9 +149,9 @@ def source_from_image(image: Image.Image, settings: DecodeSettings) -> Source:
         params = params.replace(stereo=settings.channels == "stereo")
         if stereo and not params.stereo:  # red is empty: mono is the mix of both sides
             pixels = np.repeat(((pixels[..., 1:2].astype(np.float32) + pixels[..., 2:3]) / 2), 3, axis=2)
-    if (pixels[..., 1:] if params.stereo else pixels[..., 0]).min() == 255:
-        notes.append("the image is white all over, which is silence")
-    max_value = record.max_value or DEFAULT_MAX_VALUE
+    if ((pixels[..., 1:] if params.stereo else pixels[..., 0]) == params.silence).all():
+        notes.append(f"the image is {'white' if params.silence else 'black'} all over, which is silence")
+    max_value = record.max_value or params.default_max_value
     black, unit = split_gain(max_value)
 
     def mel(start: int, stop: int) -> np.ndarray:

@@ -62,6 +62,8 @@ class FrameGrid:
         In samples at ``sample_rate``.
     window : torch.Tensor [shape=(overlap * hop_length,)]
         Periodic Hann window, zero-padded to a whole number of hops.
+    reflects
+        Whether the edges are reflected; else they are followed by silence.
     """
 
     sample_rate: float
@@ -69,6 +71,7 @@ class FrameGrid:
     win_length: int
     n_fft: int
     window: torch.Tensor
+    reflects: bool = True
 
     @property
     def overlap(self) -> int:
@@ -150,9 +153,13 @@ class FrameGrid:
         return inverse
 
     def reflect(self, padded: torch.Tensor, frames: int) -> None:
-        """Fill the padding of padded signals by reflection, in place."""
+        """Fill the padding of padded signals by reflection, or with silence, in place."""
         flat = padded.view(padded.shape[0], -1)
         half, stop = self.half, self.half + (frames - 1) * self.hop_length
+        if not self.reflects:
+            flat[:, :half] = 0
+            flat[:, stop:] = 0
+            return
         flat[:, :half] = flat[:, half + 1 : 2 * half + 1].flip(1)
         tail = min(flat.shape[1] - stop, half)
         flat[:, stop : stop + tail] = flat[:, stop - 1 - tail : stop - 1].flip(1)
@@ -180,4 +187,5 @@ def frame_grid(params: SpectrogramParams, oversampling: int, device: torch.devic
     hop, win = params.hop_length * up // down, params.win_length * up // down
     window = torch.hann_window(win, dtype=torch.float32)
     window = torch.nn.functional.pad(window, (0, -win % hop)).to(device)
-    return FrameGrid(params.sample_rate * up / down, hop, win, win * oversampling, window)
+    reflects = params.pad_mode == "reflect"
+    return FrameGrid(params.sample_rate * up / down, hop, win, win * oversampling, window, reflects)

@@ -131,7 +131,7 @@ LAYERS = (
 )
 """Packages from the lowest to the highest. One may import those of the layers below it, and itself."""
 
-FLOOR = {"files", "validation"}
+FLOOR = {"files", "params", "validation"}
 """Packages of the ground floor, beside the modules that lie in the package itself."""
 
 MOST_MODULES = 15

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from riffusion_ext.metadata import (
     record_text,
     save_image,
 )
+from riffusion_ext.params.parameters import recorded_fields
 from riffusion_ext.spectrogram import PRESETS, SpectrogramParams
 
 V1 = PRESETS["riffusion-v1"]
@@ -74,7 +74,7 @@ def test_original_library_reads_the_parameters(tmp_path: Path, suffix: str) -> N
     save_image(noise(), tmp_path / f"a{suffix}", V1, 46801012.0)
     with Image.open(tmp_path / f"a{suffix}") as image:
         values = original_from_exif(image.getexif())
-    assert values == {**asdict(V1), "max_value": 46801012.0}
+    assert values == {**recorded_fields(V1), "max_value": 46801012.0}
     floats = {name for name, value in values.items() if type(value) is float}
     assert floats == {"power_for_image", "max_value"}
     assert {type(value) for name, value in values.items() if name not in floats} == {int}
@@ -109,7 +109,7 @@ def test_png_text_is_kept_and_stores_the_parameters(tmp_path: Path) -> None:
     with Image.open(tmp_path / "a.png") as image:
         image.load()
         assert image.info["parameters"] == "a café, 夜\nSteps: 20"
-        assert json.loads(image.info[TEXT_KEY]) == {**asdict(ODD), "max_value": 2.0}
+        assert json.loads(image.info[TEXT_KEY]) == {**recorded_fields(ODD), "max_value": 2.0}
 
 
 def test_text_is_read_without_exif() -> None:
@@ -304,13 +304,13 @@ def test_audio_tags_contain_title_and_parameters() -> None:
     assert tags["title"] == "A tune"
     assert tags["software"].startswith("riffusion-ext ")
     assert "夜" in tags["comment"]
-    assert parse_audio_comment(tags["comment"]) == {**asdict(ODD), "max_value": 9.0, "seed": 4, "prompt": "夜"}
+    assert parse_audio_comment(tags["comment"]) == {**recorded_fields(ODD), "max_value": 9.0, "seed": 4, "prompt": "夜"}
 
 
 def test_audio_tags_omit_a_missing_title_and_level() -> None:
     tags = audio_tags(V1)
     assert "title" not in tags
-    assert parse_audio_comment(tags["comment"]) == asdict(V1)
+    assert parse_audio_comment(tags["comment"]) == recorded_fields(V1)
 
 
 @pytest.mark.parametrize("text", ["", "recorded at home", "[]", "{}", '{"riffusion": 3}', "{" * 10, "[" * 100_000])

@@ -66,6 +66,14 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", "-v", action="store_true", help="show the details of errors")
 
 
+def _whole_or_not(text: str) -> float:
+    """Parse a number; as an integer, as images record it, if it is written as one."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
 def rate_or_file(text: str) -> int | str:
     """Parse a sample rate, or ``file`` for that of the sound file."""
     return text if text == FILE_RATE else int(text)
@@ -90,7 +98,14 @@ def add_params_options(parser: argparse.ArgumentParser, what: str, *, of_files: 
     # One default differs from the original library's: that takes the sound file's own sample rate, we take 44100 Hz,
     # which models were trained with; `--sample-rate file` asks for the file's own.
     for item in OPTIONS:
-        kind: Callable[[str], object] = int if item.is_whole else float
+        if item.kind == "dropdown":
+            group.add_argument(item.flag, choices=item.choices, help=f"{item.help} ({item.default})")
+            continue
+        if item.kind == "checkbox":
+            yes_or_no = argparse.BooleanOptionalAction
+            group.add_argument(item.flag, action=yes_or_no, default=None, help=item.help)
+            continue
+        kind: Callable[[str], object] = int if item.is_whole else _whole_or_not
         text = item.help
         if item.id == "sample_rate" and of_files:
             kind, text = rate_or_file, f"{text}; file: that of each sound file"

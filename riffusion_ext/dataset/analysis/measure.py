@@ -21,8 +21,8 @@ from riffusion_ext.dataset.analysis.column_stats import ColumnStats
 from riffusion_ext.dataset.analysis.shown_energy import LOWEST_HZ, ShownEnergy
 from riffusion_ext.dataset.analysis.transitions import FineChange, SpectralChange
 from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.params.mel_scale import band_corners
 from riffusion_ext.spectrogram.encode import mel_pieces
-from riffusion_ext.spectrogram.mel import hz_to_mel
 
 __all__ = ["BANDS", "SongMeasure", "measure_song", "mel_of_song", "sketch_of"]
 
@@ -242,9 +242,7 @@ class _SampleStats:
 
 def _rows_below(frequency: float, params: SpectrogramParams) -> int:
     """Count the mel rows whose centre is below a frequency, in Hz."""
-    lowest, highest = hz_to_mel(params.min_frequency), hz_to_mel(params.max_frequency)
-    corners = np.linspace(lowest, highest, params.num_frequencies + 2)
-    return int((corners[1:-1] < hz_to_mel(frequency)).sum())
+    return int((band_corners(params)[1:-1] < frequency).sum())
 
 
 def sketch_of(mel: _Array, params: SpectrogramParams) -> npt.NDArray[np.float16]:

@@ -223,9 +223,10 @@ def _draw(
     """Write a window's image; return its name and the magnitude of its black."""
     from riffusion_ext.metadata import save_image
     from riffusion_ext.spectrogram.image import mel_to_image
+    from riffusion_ext.spectrogram.pixel_law import full_scale_of
 
     params = settings.params
-    peak = float(window.max()) if max_value is None else max_value
+    peak = full_scale_of(params, float(window.max()) if max_value is None else max_value)
     image = mel_to_image(window, params, peak)
     origin = f"{song.name}\n{start}\n{params}\n{peak!r}\n".encode("utf-8", "surrogatepass")  # names need not be UTF-8
     content = hashlib.sha256(origin + image.tobytes()).hexdigest()[:12]

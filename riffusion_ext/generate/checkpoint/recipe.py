@@ -13,6 +13,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.score.automation import Curve
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.params.parameters import without_later_defaults
 from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.typed import read_fields
 
@@ -184,7 +185,9 @@ def _to_json(value: object) -> object:
         return to_record(value)
     if isinstance(value, tuple):
         return [_to_json(item) for item in value]
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value, dict_factory=without_later_defaults)
+    return value
 
 
 def _value(name: str, value: object) -> object:

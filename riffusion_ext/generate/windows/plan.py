@@ -25,6 +25,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.bounds import GRAIN, LARGEST_SIDE, NOISES, OVERLAP_GRAIN, RIFF_OVERLAP, WIDTH
 from riffusion_ext.generate.score.keyframes import Moment, Score
 from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.params.parameters import without_later_defaults
 
 __all__ = [
     "SEEDS",
@@ -153,7 +154,8 @@ class Plan:
 
     def to_json(self) -> str:
         """Return the plan as JSON text."""
-        return json.dumps({"version": _VERSION, **asdict(self)}, ensure_ascii=False, indent=1)
+        values = asdict(self, dict_factory=without_later_defaults)
+        return json.dumps({"version": _VERSION, **values}, ensure_ascii=False, indent=1)
 
 
 def plan_song(

@@ -11,10 +11,10 @@ from PIL import Image
 from riffusion_ext.audio import RAW, AudioClip
 from riffusion_ext.generate.windows.blend import GAIN_PENALTY_SONG, BlendedSpectrogram, WindowMeasurements
 from riffusion_ext.generate.windows.plan import Plan
-from riffusion_ext.metadata import TEXT_KEY, record_text
-from riffusion_ext.params import DEFAULT_MAX_VALUE
+from riffusion_ext.metadata import record_text, with_record_text
 from riffusion_ext.spectrogram.codec import source_to_audio
 from riffusion_ext.spectrogram.image import mel_to_image
+from riffusion_ext.spectrogram.pixel_law import full_scale_of
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import Source
 
@@ -73,9 +73,9 @@ def image_of(
     mel = BlendedSpectrogram(plan, read_image, gain_penalty=gain_penalty, measured=measured).mel(
         start, plan.columns if stop is None else stop
     )
-    max_value = float(mel.max()) or DEFAULT_MAX_VALUE
+    max_value = full_scale_of(plan.params, float(mel.max())) or plan.params.default_max_value
     image = mel_to_image(mel, plan.params, max_value)
-    image.info[TEXT_KEY] = record_text(plan.params, max_value)
+    with_record_text(image, record_text(plan.params, max_value))
     return image
 
 

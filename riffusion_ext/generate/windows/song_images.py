@@ -15,9 +15,9 @@ from riffusion_ext.files.atomic import remove_leftovers
 from riffusion_ext.files.regular import open_regular
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.metadata import read_record, save_image
-from riffusion_ext.params import DEFAULT_MAX_VALUE
 from riffusion_ext.spectrogram.encode import mel_pieces
 from riffusion_ext.spectrogram.image import is_intact_png, mel_to_image, read_image
+from riffusion_ext.spectrogram.pixel_law import full_scale_of
 from riffusion_ext.validation.names import check_folders
 
 __all__ = ["SongImages"]
@@ -59,7 +59,7 @@ class SongImages:
         if number not in self._max_values:
             # The record precedes the pixels, which are not decompressed.
             with open_regular(self._path(number)) as file, Image.open(file) as image:
-                self._max_values[number] = read_record(image).max_value or DEFAULT_MAX_VALUE
+                self._max_values[number] = read_record(image).max_value or self._plan.params.default_max_value
         return self._max_values[number]
 
     def draw(self, count: int | None = None) -> None:
@@ -91,7 +91,10 @@ class SongImages:
 
     def _draw(self, window: Window, mel: npt.NDArray[np.float32]) -> None:
         params = self._plan.params
-        max_value = max(float(mel.max()), _MIN_MAX_VALUE)
+        first = window.start * params.hop_length
+        samples = self._song.samples[:, first : first + params.samples_of_columns(window.width)]
+        peak = float(np.abs(samples).max()) if samples.size else 0.0
+        max_value = max(full_scale_of(params, float(mel.max()), peak), _MIN_MAX_VALUE)
         save_image(mel_to_image(mel, params, max_value), self._path(window.number), params, max_value)
 
     def _pieces(self) -> Iterator[npt.NDArray[np.float32]]:

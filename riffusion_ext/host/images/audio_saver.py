@@ -113,12 +113,14 @@ class AudioSaver:
 
     def _warn_of_height(self, images: Sequence[GeneratedImage]) -> None:
         # Forge's default height is 640. Then a frequency is in another row than in the model's training images.
-        odd = sorted({image.image.height for image in images} - {_TRAINED_HEIGHT})
+        chosen = self.options.params
+        trained = chosen.num_frequencies if chosen else _TRAINED_HEIGHT
+        odd = sorted({image.image.height for image in images} - {trained})
         if odd:
             heights = ", ".join(map(str, odd))
             self.job.add_message(  # the same text for every image and cell, so that it is shown once
-                f"The height is {heights} px. Riffusion models are trained on images {_TRAINED_HEIGHT} px high; at "
-                f"another height melodies come out of tune. Set Height to {_TRAINED_HEIGHT}."
+                f"The height is {heights} px. {'These' if chosen else 'Riffusion'} models are trained on images "
+                f"{trained} px high; at another height melodies come out of tune. Set Height to {trained}."
             )
 
     def _warn_of_level(self, images: Sequence[GeneratedImage]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams, size_note
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["record_of", "with_record"]
 
 
-def record_of(chosen: SpectrogramParams | None, start: ImageRecord | None, height: int) -> str:
+def record_of(chosen: SpectrogramParams | None, start: ImageRecord | None, height: int, width: int = 0) -> str:
     """Return the metadata of a generated image as JSON; "" if its height is not that of a spectrogram.
+
+    Also "" if nobody chose parameters, and the size is that of another model's images: its preset is suggested then.
 
     Parameters
     ----------
@@ -30,9 +32,13 @@ def record_of(chosen: SpectrogramParams | None, start: ImageRecord | None, heigh
         Without a start image, no level is recorded.
     height
         Rows of the image, one per mel band.
+    width
+        Columns of the image.
     """
     from riffusion_ext.metadata import record_text
 
+    if chosen is None and start is None and size_note(width, height):
+        return ""
     params = chosen or (start.params if start else SpectrogramParams())
     try:
         return record_text(params.replace(num_frequencies=height), start.max_value if start else None)
@@ -42,9 +48,9 @@ def record_of(chosen: SpectrogramParams | None, start: ImageRecord | None, heigh
 
 def with_record(image: Image.Image, record: str) -> Image.Image:
     """Return a copy of the image with the metadata; the host's image is not changed."""
-    from riffusion_ext.metadata import TEXT_KEY
+    from riffusion_ext.metadata import with_record_text
 
     copy = image.copy()
     if record:
-        copy.info[TEXT_KEY] = record
+        with_record_text(copy, record)
     return copy

@@ -10,7 +10,8 @@ from riffusion_ext.validation.json_text import loads
 
 __all__ = ["add_record", "after_saving"]
 
-_RECORD_KEY = "riffusion"  # as riffusion_ext.metadata.TEXT_KEY, without loading that module at the host's start
+_RECORD_KEYS = ("riffusion", "riffusion spectrogram")
+"""TEXT_KEY and OTHER_TEXT_KEY of :mod:`riffusion_ext.metadata`, which is not loaded at the host's start."""
 _WITH_EXIF = (".jpg", ".jpeg", ".webp")
 
 
@@ -20,9 +21,10 @@ def add_record(params: HostObject) -> None:
     Also for an earlier image that is saved by the button below the gallery. Masks, grids and intermediate images have
     no parameters. Images that were upscaled afterwards are skipped, as their height differs from the parameters'.
     """
-    record = getattr(params.image, "info", {}).get(_RECORD_KEY)
-    if isinstance(record, str) and _rows_of(record) == params.image.height:
-        params.pnginfo[_RECORD_KEY] = record
+    for key in _RECORD_KEYS:
+        record = getattr(params.image, "info", {}).get(key)
+        if isinstance(record, str) and _rows_of(record) == params.image.height:
+            params.pnginfo[key] = record
 
 
 def after_saving(params: HostObject, *, renamed: bool) -> None:
@@ -39,9 +41,9 @@ def after_saving(params: HostObject, *, renamed: bool) -> None:
     if renamed:
         path = newest_of_sequence(path)
         setattr(params.image, SAVED_AS, str(path))
-    record = params.pnginfo.get(_RECORD_KEY)
-    if isinstance(record, str) and path.suffix.lower() in _WITH_EXIF:
-        _add_tags(path, record)
+    for record in map(params.pnginfo.get, _RECORD_KEYS):
+        if isinstance(record, str) and path.suffix.lower() in _WITH_EXIF:
+            _add_tags(path, record)
 
 
 def _add_tags(path: Path, record: str) -> None:

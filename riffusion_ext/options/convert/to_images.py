@@ -75,7 +75,7 @@ OPTIONS: tuple[Option, ...] = (
         "Parameters",
         "dropdown",
         "riffusion-v1",
-        "riffusion-v1, 20khz-stereo, or parameters by name, such as max_frequency=16000, stereo=true",
+        "a preset, such as riffusion-v1 or auffusion, or parameters by name, such as max_frequency=16000, stereo=true",
         hint="Use the values that the model was trained with.",
         choices=(*PRESETS, CUSTOM),
         interfaces=("page",),

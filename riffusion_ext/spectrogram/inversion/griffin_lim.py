@@ -21,7 +21,7 @@ import torch
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.inversion.gain import common_gain
 from riffusion_ext.spectrogram.inversion.phase import phase_from_magnitude
-from riffusion_ext.spectrogram.mel import MelProjection, mel_projection
+from riffusion_ext.spectrogram.mel import MelProjection, band_gains, mel_projection
 from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid
 from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup
 
@@ -117,19 +117,26 @@ def reconstruct(
     frames = mel.shape[1]
     first = frame_grid(params, program.start, mel.device)
     mel = mel.mul(first.sample_rate / params.sample_rate)  # at a lower rate a window sums fewer samples
+    gains = band_gains(params, mel.device)
+    if gains is not None:
+        mel.div_(gains)
     gain = common_gain(mel)
     mel.mul_(gain[:, None, None])
     if known is not None:
         known = known.scaled(gain[:, None])
     projection = mel_projection(params, first.spacing, mel.device)
-    magnitude = _magnitudes(mel, projection, program.updates, threads)
+    if params.spectrum == "power":
+        magnitude = _magnitudes(mel.square(), projection, program.updates, threads).sqrt_()
+    else:
+        magnitude = _magnitudes(mel, projection, program.updates, threads)
     past = _past(known, first, frames, projection.bins)
     phase = phase_from_magnitude(magnitude, first, past, threads=threads)
     padded = _synthesise(magnitude, phase, first, threads)
     _restore_known(padded, first, frames, known)
     for stage in program.stages:
         grid = frame_grid(params, stage.oversampling, mel.device)
-        iteration = _Iteration(mel, grid, mel_projection(params, grid.spacing, mel.device), stage.relaxation)
+        projection = mel_projection(params, grid.spacing, mel.device)
+        iteration = _Iteration(mel, grid, projection, stage.relaxation, power=params.spectrum == "power")
         for _ in range(stage.iterations):
             padded = iteration.run(padded, threads)
             _restore_known(padded, grid, frames, known)
@@ -139,7 +146,10 @@ def reconstruct(
 
 
 def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, threads: ThreadGroup) -> torch.Tensor:
-    """Estimate non-negative magnitudes [B, T, K] from mel bands [B, T, n_mels] (Richardson 1972, Lucy 1974)."""
+    """Estimate non-negative bins [B, T, K] from mel bands [B, T, n_mels], both magnitudes or both power.
+
+    Multiplicative updates by Richardson (1972) and Lucy (1974).
+    """
     batch, frames, _ = mel.shape
     result = mel.new_empty(batch, frames, projection.bins)
 
@@ -240,8 +250,11 @@ class _Scratch:
 class _Iteration:
     """Griffin-Lim iterations on one grid; stores the spectra of the previous iteration for the momentum."""
 
-    def __init__(self, mel: torch.Tensor, grid: FrameGrid, projection: MelProjection, relaxation: float) -> None:
+    def __init__(
+        self, mel: torch.Tensor, grid: FrameGrid, projection: MelProjection, relaxation: float, *, power: bool
+    ) -> None:
         self._mel, self._grid, self._projection, self._relaxation = mel, grid, projection, relaxation
+        self._power = power  # whether bands are square roots of sums of power
         self._spectra: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._scratch: dict[tuple[int, int], _Scratch] = {}
         self._buffers: dict[tuple[int, int], torch.Tensor] = {}
@@ -266,12 +279,21 @@ class _Iteration:
         past, spectra = self._spectra.get(start, (None, None))
         spectra = self._grid.analyse(frames, buffer=scratch.frames, out=spectra)
         _absolute(spectra, scratch)
+        if self._power:
+            scratch.magnitude.square_()
         scratch.measure()
+        if self._power:
+            scratch.mel.sqrt_()
+            scratch.magnitude.sqrt_()
         target = self._mel[:, start : start + count].reshape(batch * count, -1)
         ratio = torch.div(target, scratch.mel.clamp_min_(_FLOOR), out=scratch.mel).clamp_max_(_MAX_GAIN)
         if self._relaxation != 1.0:
             ratio.pow_(self._relaxation)
+        if self._power:
+            ratio.square_()
         scratch.spread()
+        if self._power:
+            scratch.scale.sqrt_()
         scale = scratch.scale.mul_(scratch.magnitude)
         if past is None:
             moved = spectra.clone()

@@ -32,6 +32,7 @@ def invert(mel: torch.Tensor, params: SpectrogramParams, seed: int) -> torch.Ten
     if columns > MAX_COLUMNS:
         raise ImageError(f"the reference engine takes images up to {MAX_COLUMNS} columns wide, this one has {columns}")
     # torch.stft reflects half an FFT at each end and needs as much signal; narrow images repeat their last column.
+    mel = torch.square(mel) if params.spectrum == "power" else mel
     missing = params.n_fft // 2 // params.hop_length + 2 - columns
     if missing > 0:
         mel = torch.cat([mel, mel[:, -1:].expand(-1, missing, -1)], dim=1)
@@ -46,15 +47,15 @@ def invert(mel: torch.Tensor, params: SpectrogramParams, seed: int) -> torch.Ten
         sample_rate=params.sample_rate,
         f_min=params.min_frequency,
         f_max=params.max_frequency,
-        norm=None,
-        mel_scale="htk",
+        norm=None if params.mel_norm == "none" else params.mel_norm,
+        mel_scale=params.mel_scale,
     ).to(mel.device)
     griffin_lim = GriffinLim(
         n_fft=params.n_fft,
         n_iter=32,
         win_length=params.win_length,
         hop_length=params.hop_length,
-        power=1.0,
+        power=1.0 if params.spectrum == "magnitude" else 2.0,
         momentum=0.99,
     ).to(mel.device)
     with torch.random.fork_rng(devices=[mel.device] if mel.device.type == "cuda" else []):
@@ -62,4 +63,4 @@ def invert(mel: torch.Tensor, params: SpectrogramParams, seed: int) -> torch.Ten
         waveform = griffin_lim(unmel(mel.transpose(1, 2).contiguous()))
     if not torch.isfinite(waveform).all():
         raise ImageError("the reference engine finds no sound with these spectrogram parameters")
-    return waveform[:, : params.samples_of_columns(columns)]
+    return waveform[:, : (columns - 1) * params.hop_length]

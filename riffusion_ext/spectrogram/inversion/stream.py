@@ -24,6 +24,8 @@ from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
+from riffusion_ext.spectrogram.emphasis import Deemphasis
+from riffusion_ext.spectrogram.framing import Framing
 from riffusion_ext.spectrogram.high_frequencies import plan_extension
 from riffusion_ext.spectrogram.inversion.blocks import Blocks, block_frames
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
@@ -34,6 +36,7 @@ from riffusion_ext.spectrogram.workload import decode_workload
 __all__ = ["SoundStream"]
 
 _FULL_SCALE = 32768.0
+_ENDLESS = 1 << 40  # frames of a spectrogram whose end is not known
 
 Samples = npt.NDArray[np.float32]
 MelBetween = Callable[[int, int], npt.NDArray[np.float32]]
@@ -85,6 +88,10 @@ class SoundStream:
         self._raw = np.zeros((params.channels, 0), np.float32)  # at the working rate, starting at `_raw_start`
         self._raw_start = 0  # hop
         self._emitted = 0  # hops
+        self._framing = Framing(params)
+        self._deemphasis = Deemphasis(params.pre_emphasis)
+        self._skip = self._framing.skip  # samples that still have to be cut off at the start
+        self._returned = 0  # samples
         self.margin = self._blocks.redone + self._reach
         self._extender = self.extension.extender(params.channels)
         self.latency = 0 if self._extender is None else -(-self._extender.delay // params.hop_length)
@@ -92,7 +99,7 @@ class SoundStream:
     @property
     def first_needed(self) -> int:
         """First frame that will be read again."""
-        return self._blocks.start
+        return max(self._blocks.start - self._framing.columns, 0)
 
     @torch.no_grad()
     def advance(self, mel_between: MelBetween, frames: int, *, last: bool = False) -> Samples:
@@ -111,10 +118,14 @@ class SoundStream:
         -------
         np.ndarray [shape=(C, S), float32]
             Full scale 1.0, at the output rate of :attr:`extension`. All pieces together have
-            ``(frames - 1) * hop_length * factor`` samples after `last`, and before that at most
-            ``(frames - margin - latency) * hop_length * factor``, up to the rounding of the latency to frames.
+            ``params.samples_of_columns(frames) * factor`` samples after `last`, and before that at most
+            ``((frames - margin - latency) * hop_length + params.lead) * factor``, up to the rounding of the latency
+            to frames.
         """
-        blocks = self._blocks
+        blocks, added = self._blocks, self._framing.columns
+        mel_between = self._framing.extend(mel_between, frames if last else _ENDLESS)
+        total = self._params.samples_of_columns(frames)
+        frames += 2 * added if last else added
         parts = [self._raw]
         while True:
             stop = min(blocks.start + blocks.length, frames)
@@ -125,6 +136,11 @@ class SoundStream:
                 break
         self._raw = np.concatenate(parts, axis=1)
         samples = self._resample_final(last)
+        cut = min(self._skip, samples.shape[1])
+        self._skip -= cut
+        samples = samples[:, cut : cut + total - self._returned] if last else samples[:, cut:]
+        self._returned += samples.shape[1]
+        samples = self._deemphasis.filter(samples)
         return samples if self._extender is None else self._extender.advance(samples, last=last)
 
     def _grow(self, mel: npt.NDArray[np.float32], *, last: bool) -> Samples:

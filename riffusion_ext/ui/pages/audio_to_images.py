@@ -12,7 +12,7 @@ from riffusion_ext.files.kinds import SOUND_SUFFIXES, passed_over_line
 from riffusion_ext.files.result_names import result_names
 from riffusion_ext.options.convert.to_images import CUTS, LEVEL_LABELS, TO_IMAGES
 from riffusion_ext.options.sound import chosen_params
-from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.params import PRESET_COLUMNS, SpectrogramParams
 from riffusion_ext.ui.fields.files import files_and_folder
 from riffusion_ext.ui.gradio_compat import component, private_event, row
 from riffusion_ext.ui.gradio_types import Component, Update
@@ -59,7 +59,7 @@ def convert(
         targets, renamed = result_names(sources, lambda source: target, f".{image_format}")
         pairs = [(upload.path, path) for upload, path in zip(uploads, targets, strict=True)]
         results: list[Result] = []
-        columns = TO_IMAGES["columns"].default if cut == TILES else None
+        columns = PRESET_COLUMNS.get(preset, TO_IMAGES["columns"].default) if cut == TILES else None
         level = LEVEL_LABELS.get(scale, TO_IMAGES["tile_level"].default)
         for result in sounds_to_images(pairs, params, columns=columns, tile_level=level):
             results.append(result)

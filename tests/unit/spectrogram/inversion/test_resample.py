@@ -35,7 +35,7 @@ def test_resampled_tone_keeps_level_and_time(rate: int) -> None:
         assert out[0, edge:-edge] == pytest.approx(expected[edge:-edge], abs=3e-3)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [name for name, params in PRESETS.items() if working_rate(params) != (1, 1)])
 def test_aliases_above_the_working_rate_are_suppressed(name: str) -> None:
     params = PRESETS[name]
     lower, hop = working(params)
