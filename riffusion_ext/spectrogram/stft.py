@@ -130,10 +130,9 @@ class FrameGrid:
 
     def new_buffer(self, batch: int, count: int, step: int = 1) -> SynthesisBuffer:
         """Allocate the work memory of :meth:`synthesise` for `count` frames."""
-        empty, rows = self.window.new_empty, count + 2 * (self.laps(step) - 1)
-        return SynthesisBuffer(
-            empty(batch, count, self.n_fft), self.window.new_zeros(batch, rows, self.laps(step) * step * self.hop_length)
-        )
+        laps = self.laps(step)
+        windowed = self.window.new_zeros(batch, count + 2 * (laps - 1), laps * step * self.hop_length)
+        return SynthesisBuffer(self.window.new_empty(batch, count, self.n_fft), windowed)
 
     def laps(self, step: int) -> int:
         """Return the number of frames that cover a sample, of every `step`-th frame, rounded up."""

@@ -1,8 +1,8 @@
 """The spanning trees of :mod:`riffusion_ext.spectrogram.inversion.phase`, compiled by numba.
 
-numba is not a requirement: many webuis bring it, and where it is missing, torch computes the phases. Both build the same
-trees, because they compare the same logarithms in the same order. Their phases differ by rounding, because the steps
-along a branch are added in a different order.
+numba is not a requirement: many webuis bring it, and where it is missing, torch computes the phases. Both build the
+same trees, because they compare the same logarithms in the same order. Their phases differ by rounding, because the
+steps along a branch are added in a different order.
 
 Importing this module imports numba, and compiles; see :mod:`riffusion_ext.spectrogram.inversion.kernels`.
 """
@@ -18,7 +18,8 @@ import torch
 
 __all__ = ["grow", "join"]
 
-_CELLS = "f4[:,:,::1],f4[::1],f4,f4,f4,i8,i8"  # logarithms, advance, slopes, share of the louder cell, first and last frame
+# Logarithms, advance, slopes, share of the louder cell, first and last frame.
+_CELLS = "f4[:,:,::1],f4[::1],f4,f4,f4,i8,i8"
 
 
 def _compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -70,7 +71,7 @@ def grow(
     _choose(*graph, parent, delta)
     if past is not None:
         # The cells of known frames are children of the first cell, at the difference of their phases.
-        parent[:, : past.shape[1]] = parent[:, :1, :1] * 0 + np.arange(shape[0])[:, None, None] * (shape[1] * shape[2])
+        parent[:, : past.shape[1]] = np.arange(shape[0])[:, None, None] * (shape[1] * shape[2])
         delta[:, : past.shape[1]] = (past - past[:, :1, :1]).numpy()
     flat = parent.reshape(-1), delta.reshape(-1), component.reshape(-1)
     count = _contract(*flat)
@@ -171,7 +172,7 @@ def _choose(log, advance, to_frame, to_bin, share, start, stop, parent, delta): 
 
 @_compiled("i8(i4[::1],f4[::1],i4[::1])")
 def _contract(parent, delta, component):  # type: ignore[no-untyped-def]
-    """Number the trees in `component`, set `delta` to the phase relative to the root, and return the number of trees.
+    """Return the number of trees; write theirs into `component`, and phases relative to the roots into `delta`.
 
     The first node of each pair that chose each other is a root.
     """

@@ -33,7 +33,7 @@ from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup
 __all__ = ["PROGRAMS", "Known", "Program", "Stage", "reconstruct"]
 
 _MOMENTUM = 0.95
-_MIN_GAIN = 0.01  # per iteration, so that frames beside a single sound leave some of it for the iteration that imposes it
+_MIN_GAIN = 0.01  # per iteration: silent frames beside a short sound leave some of it for the iteration that imposes it
 _MAX_GAIN = 10.0  # per iteration, so that a silent start cannot diverge
 _FLOOR = 1e-2  # 180 dB below the common level: fainter bands count as silent
 

@@ -32,6 +32,6 @@ def kernels(device: torch.device) -> ModuleType | None:
 def _load() -> ModuleType | None:
     try:
         return importlib.import_module("riffusion_ext.spectrogram.inversion.compiled")
-    except Exception as error:  # noqa: BLE001 - a numba that does not fit the installed numpy or LLVM raises anything
+    except Exception as error:  # a numba that does not fit the installed numpy or LLVM raises anything
         _log.debug("the phases are computed without numba: %s", error)
         return None
