@@ -148,7 +148,7 @@ class FrameGrid:
             frame n - 1     [ 0 | 1 | 2 | 3 ]       row 0 of frame n, row 1 of frame n - 1, row 2 of frame n - 2 ...
         """
         if buffer is None:
-            buffer = self.new_buffer(*spectra.shape[:2], step)
+            buffer = self.new_buffer(spectra.shape[0], spectra.shape[1], step)
         windowed, lap, hop = buffer.windowed, self.laps(step) - 1, step * self.hop_length
         frames = windowed[:, lap : windowed.shape[1] - lap]
         torch.fft.irfft(spectra, n=self.n_fft, out=buffer.frames)

@@ -27,9 +27,9 @@ def _compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
     def compile_it(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
-            return numba.njit(signature, nogil=True, cache=True)(function)  # type: ignore[no-any-return]
+            return numba.njit(signature, nogil=True, cache=True)(function)
         except RuntimeError:  # no such folder
-            return numba.njit(signature, nogil=True)(function)  # type: ignore[no-any-return]
+            return numba.njit(signature, nogil=True)(function)
 
     return compile_it
 
@@ -101,13 +101,13 @@ def join(count: int, u: torch.Tensor, v: torch.Tensor, step: torch.Tensor, weigh
 # -- compiled: loops over arrays, whose types are in the signatures
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit(inline="always")
 def _loudness(a, b, share):  # type: ignore[no-untyped-def]
     # In double precision, because torch rounds only the sum. A single rounding decides between equals.
     return np.float32(np.float64(min(a, b)) + np.float64(share) * np.float64(max(a, b)))
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit(inline="always")
 def _to_frame(log, advance, slope, b, t, k):  # type: ignore[no-untyped-def]
     """Return the phase step to the next frame."""
     if k == 0 or k == log.shape[2] - 1:
@@ -116,7 +116,7 @@ def _to_frame(log, advance, slope, b, t, k):  # type: ignore[no-untyped-def]
     return (after + (log[b, t, k + 1] - log[b, t, k - 1])) * slope + advance[k]
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit(inline="always")
 def _to_bin(log, slope, b, t, k):  # type: ignore[no-untyped-def]
     """Return the phase step to the next bin."""
     if t == 0 or t == log.shape[1] - 1:

@@ -168,7 +168,7 @@ def _offsets(parts: list[_Trees]) -> list[torch.Tensor]:
         if number + 1 < len(parts):
             edges.append(_edges_between_shares(part, parts[number + 1], base))
         base += part.count
-    join = (kernels(edges[0][0].device) or spanning_tree).join
+    join = (kernels(parts[0].component.device) or spanning_tree).join
     offset = join(base, *(torch.cat(column) for column in zip(*edges, strict=True)))
     return list(torch.split(offset, [part.count for part in parts]))
 
