@@ -14,8 +14,8 @@ from riffusion_ext.host.model.conditioning import mix_embeddings
 from riffusion_ext.host.model.noise import MixedNoise, slerp
 from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.encode import mel_spectrogram
-from riffusion_ext.spectrogram.inversion.blocks import reconstruct_long
 from riffusion_ext.spectrogram.inversion import phase
+from riffusion_ext.spectrogram.inversion.blocks import reconstruct_long
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, reconstruct
 from riffusion_ext.spectrogram.inversion.loop import reconstruct_loop
 from tests.unit.no_float64 import DEVICE, Device, OnDevice, on_device
