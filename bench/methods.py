@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from unittest import mock
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from bench.material import Piece
 from riffusion_ext import bandwidth
 from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.codec import DecodeSettings, image_to_audio
+from riffusion_ext.spectrogram.inversion import phase
 
 Method = Callable[[Piece], np.ndarray]
 
@@ -21,6 +23,16 @@ def engine(name: str, device: str = "cpu") -> Method:
     """Return one of our engines as a user calls it, including pixels, parameters and level."""
     settings = DecodeSettings(engine=name, channels="mono", params=PARAMS, device=device)
     return lambda piece: image_to_audio(piece.image, settings).clip.samples[0]
+
+
+def torch_alone(method: Method) -> Method:
+    """Return the method as it runs where numba is not installed."""
+
+    def run(piece: Piece) -> np.ndarray:
+        with mock.patch.object(phase, "kernels", return_value=None):
+            return method(piece)
+
+    return run
 
 
 def lstsq(piece: Piece) -> np.ndarray:
@@ -46,6 +58,8 @@ def extend(samples: np.ndarray, device: str = "cpu") -> np.ndarray:
 
 LABELS = {
     "fast": "fast (default)",
+    "torch": "fast, torch alone",
+    "numba": "fast, with numba",
     "best": "best",
     "reference": "reference (torchaudio)",
     "lstsq": "INC-LSTSQ",

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 
 from riffusion_ext.params import SpectrogramParams
 
-__all__ = ["FrameGrid", "working_rate"]
+__all__ = ["FrameGrid", "SynthesisBuffer", "working_rate"]
 
 _RATE_MARGIN = 1.05  # working rate over twice the highest frequency: leaves a transition band to resample with
 
@@ -43,6 +44,21 @@ def _largest_prime(number: int) -> int:
         else:
             factor += 1
     return largest
+
+
+class SynthesisBuffer(NamedTuple):
+    """Work memory of :meth:`FrameGrid.synthesise`.
+
+    Attributes
+    ----------
+    frames : torch.Tensor [shape=(B, t, n_fft)]
+        Inverse transforms.
+    windowed : torch.Tensor [shape=(B, t + 2 * (laps - 1), laps * step * hop)]
+        The same windowed, with zeros before and after them.
+    """
+
+    frames: torch.Tensor
+    windowed: torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,37 +131,47 @@ class FrameGrid:
         torch.mul(frames[..., :length], self.window[:length], out=buffer[..., :length])
         return torch.fft.rfft(buffer, out=out)
 
-    def new_buffer(self, batch: int, count: int) -> torch.Tensor:
-        """Allocate the buffer of :meth:`synthesise`: `count` frames, with zeros before and after them."""
-        length = max(self.window.shape[0], self.n_fft)
-        return self.window.new_zeros(batch, count + 2 * (self.overlap - 1), length)
+    def new_buffer(self, batch: int, count: int, step: int = 1) -> SynthesisBuffer:
+        """Allocate the work memory of :meth:`synthesise` for `count` frames."""
+        laps = self.laps(step)
+        windowed = self.window.new_zeros(batch, count + 2 * (laps - 1), laps * step * self.hop_length)
+        return SynthesisBuffer(self.window.new_empty(batch, count, self.n_fft), windowed)
 
-    def synthesise(self, spectra: torch.Tensor, buffer: torch.Tensor | None = None) -> torch.Tensor:
-        """Inverse-transform, window and overlap-add spectra [B, t, bins]: [B, t + overlap - 1, hop].
+    def laps(self, step: int) -> int:
+        """Return the number of frames that cover a sample, of every `step`-th frame, rounded up."""
+        return -(-self.overlap // step)
 
-        Hop `n` of the result is the sum of hop `k` of frame ``n - k`` over all `k`. In memory these are equidistant::
+    def synthesise(self, spectra: torch.Tensor, buffer: SynthesisBuffer | None = None, step: int = 1) -> torch.Tensor:
+        """Inverse-transform, window and overlap-add spectra [B, t, bins] of frames `step` hops apart.
+
+        Returns [B, t + laps - 1, step * hop]. Row `n` of the result is the sum of row `k` of frame ``n - k`` over all
+        `k`. In memory these are equidistant::
 
             frame n         [ 0 | 1 | 2 | 3 ]
-            frame n - 1     [ 0 | 1 | 2 | 3 ]       hop 0 of frame n, hop 1 of frame n - 1, hop 2 of frame n - 2 ...
+            frame n - 1     [ 0 | 1 | 2 | 3 ]       row 0 of frame n, row 1 of frame n - 1, row 2 of frame n - 2 ...
         """
         if buffer is None:
-            buffer = self.new_buffer(*spectra.shape[:2])
-        lap, hop, length = self.overlap - 1, self.hop_length, self.window.shape[0]
-        frames = buffer[:, lap : buffer.shape[1] - lap]
-        torch.fft.irfft(spectra, n=self.n_fft, out=frames[..., : self.n_fft])
-        frames[..., :length].mul_(self.window)
-        row = buffer.stride(1)
-        shape = (buffer.shape[0], spectra.shape[1] + lap, self.overlap, hop)
-        strides = (buffer.stride(0), row, row - hop, 1)
-        return buffer.as_strided(shape, strides, buffer.storage_offset() + lap * hop).sum(dim=2)
+            buffer = self.new_buffer(spectra.shape[0], spectra.shape[1], step)
+        windowed, lap, hop = buffer.windowed, self.laps(step) - 1, step * self.hop_length
+        frames = windowed[:, lap : windowed.shape[1] - lap]
+        torch.fft.irfft(spectra, n=self.n_fft, out=buffer.frames)
+        length = min(self.window.shape[0], self.n_fft)
+        torch.mul(buffer.frames[..., :length], self.window[:length], out=frames[..., :length])
+        row = windowed.stride(1)
+        shape = (windowed.shape[0], spectra.shape[1] + lap, lap + 1, hop)
+        strides = (windowed.stride(0), row, row - hop, 1)
+        return windowed.as_strided(shape, strides, windowed.storage_offset() + lap * hop).sum(dim=2)
 
-    @lru_cache(maxsize=8)  # noqa: B019 - grids are few and kept anyway
-    def normaliser(self, frames: int) -> torch.Tensor:
-        """Return the inverse of the summed squared windows [frames + overlap - 1, hop]; zero in the padding."""
+    @lru_cache(maxsize=32)  # noqa: B019 - grids are few and kept anyway
+    def normaliser(self, frames: int, step: int = 1, offset: int = 0) -> torch.Tensor:
+        """Return the inverse of the summed squared windows [frames + overlap - 1, hop]; zero in the padding.
+
+        Of every `step`-th frame from `offset` on.
+        """
         squares = (self.window**2).view(self.overlap, self.hop_length)
         total = self.empty(1, frames)[0]
         for k in range(self.overlap):
-            total[k : k + frames] += squares[k]
+            total[k + offset : k + frames : step] += squares[k]
         inverse = total.clamp_min(1e-8).reciprocal_()
         flat = inverse.view(-1)
         flat[: self.half] = 0

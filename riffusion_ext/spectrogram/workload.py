@@ -36,7 +36,7 @@ _SOUND_COPIES = 5
 _PIXEL_BYTES = 32
 """Bytes for a pixel while an image is read: as stored, as RGB, and for the stereo detection."""
 
-_ITERATIONS = {"fast": 16, "best": 96}
+_ITERATIONS = {"fast": 8, "best": 48}
 _REFERENCE_CELL_BYTES = 48  # bytes for a bin of the original's FFT
 
 

@@ -110,7 +110,14 @@ def test_torchaudio_is_never_needed_to_import_anything() -> None:
     assert importers("torchaudio", at_once=True) == set()
 
 
-@pytest.mark.parametrize("package", ["librosa", "numba", "pydub", "matplotlib", "cv2", "requests"])
+def test_only_one_module_needs_numba_and_it_is_imported_by_name() -> None:
+    compiled = "riffusion_ext/spectrogram/inversion/compiled.py"
+    assert importers("numba") == {compiled}
+    at_once = {module for path in PACKAGE_SOURCES for module, now in imports(path) if now}
+    assert "riffusion_ext.spectrogram.inversion.compiled" not in at_once
+
+
+@pytest.mark.parametrize("package", ["librosa", "pydub", "matplotlib", "cv2", "requests"])
 def test_packages_missing_from_some_host_are_not_imported(package: str) -> None:
     assert importers(package) == set()
 

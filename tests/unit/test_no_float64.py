@@ -14,6 +14,7 @@ from riffusion_ext.host.model.conditioning import mix_embeddings
 from riffusion_ext.host.model.noise import MixedNoise, slerp
 from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.encode import mel_spectrogram
+from riffusion_ext.spectrogram.inversion import phase
 from riffusion_ext.spectrogram.inversion.blocks import reconstruct_long
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, reconstruct
 from riffusion_ext.spectrogram.inversion.loop import reconstruct_loop
@@ -92,7 +93,10 @@ def _loud(frames: int) -> torch.Tensor:
     ],
     ids=["reconstruct", "reconstruct_long", "reconstruct_loop", "mel_spectrogram"],
 )
-def test_images_and_sound_need_no_float64(invert: Callable[[torch.Tensor], np.ndarray]) -> None:
+def test_images_and_sound_need_no_float64(
+    invert: Callable[[torch.Tensor], np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(phase, "kernels", lambda device: None)  # other rounding, which noise amplifies
     expected = invert(_loud(64))
     with torch.no_grad(), Device():
         found = invert(on_device(_loud(64)))

@@ -13,10 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 import torch
 
-from riffusion_ext.spectrogram.inversion.spanning_tree import break_pairs, contract, join
+from riffusion_ext.spectrogram.inversion import spanning_tree
+from riffusion_ext.spectrogram.inversion.kernels import kernels
+from riffusion_ext.spectrogram.inversion.spanning_tree import break_pairs, contract
 from riffusion_ext.spectrogram.stft import FrameGrid
 from riffusion_ext.spectrogram.threads import SERIAL, ThreadGroup
 
@@ -115,6 +118,9 @@ def _grow(log: torch.Tensor, grid: FrameGrid, start: int, stop: int, past: torch
 
     Frames outside this range serve only as neighbours. A cell whose loudest neighbour is there becomes a root.
     """
+    compiled = kernels(log.device)
+    if compiled is not None:
+        return _grow_compiled(compiled, log, grid, start, stop, past)
     all_steps, all_weights = _steps(log, grid), _loudness(log)
     jump, delta = _loudest_neighbour(all_steps, all_weights)
     steps, weights = ([x[:, start:stop].contiguous() for x in pair] for pair in (all_steps, all_weights))
@@ -136,6 +142,17 @@ def _grow(log: torch.Tensor, grid: FrameGrid, start: int, stop: int, past: torch
     return _Trees(component, flat_delta, count, edges, steps[0][:, -1], weights[0][:, -1], shape)
 
 
+def _grow_compiled(
+    compiled: ModuleType, log: torch.Tensor, grid: FrameGrid, start: int, stop: int, past: torch.Tensor | None
+) -> _Trees:
+    """Run the first round in compiled functions."""
+    advance, slopes = _advance(log, grid), _slopes(grid)
+    component, delta, count, edges = compiled.grow(log, advance, slopes, _LOUDER_CELL_WEIGHT, (start, stop), past)
+    last = log[:, max(stop - 2, 0) : stop + 1]
+    steps, weights = (pair[0][:, min(stop - 1, 1)] for pair in (_steps(last, grid), _loudness(last)))
+    return _Trees(component, delta, count, edges, steps, weights, log[:, start:stop].shape)
+
+
 def _make_roots(jump: torch.Tensor, delta: torch.Tensor, outside: torch.Tensor) -> None:
     jump.masked_fill_(outside, 0)
     delta.masked_fill_(outside, 0.0)
@@ -151,6 +168,7 @@ def _offsets(parts: list[_Trees]) -> list[torch.Tensor]:
         if number + 1 < len(parts):
             edges.append(_edges_between_shares(part, parts[number + 1], base))
         base += part.count
+    join = (kernels(parts[0].component.device) or spanning_tree).join
     offset = join(base, *(torch.cat(column) for column in zip(*edges, strict=True)))
     return list(torch.split(offset, [part.count for part in parts]))
 
@@ -175,19 +193,29 @@ def _steps(log: torch.Tensor, grid: FrameGrid) -> tuple[torch.Tensor, torch.Tens
     Full turns are omitted, so that sums over a whole image are exact to about 1e-4 rad. The steps of the last frame
     and the last bin lead nowhere and are never read.
     """
-    turns = torch.arange(log.shape[-1], device=log.device).mul_(grid.hop_length).remainder_(grid.n_fft).div(grid.n_fft)
-    advance = (turns - turns.round()) * (2 * math.pi)
-    gamma = _HANN_GAMMA * grid.win_length**2
+    by_frame, by_bin = _slopes(grid)
     along_frequency = torch.zeros_like(log)
     torch.sub(log[..., 2:], log[..., :-2], out=along_frequency[..., 1:-1])
     to_frame = torch.zeros_like(log)
     torch.add(along_frequency[:, 1:], along_frequency[:, :-1], out=to_frame[:, :-1])
-    to_frame.mul_(0.25 * grid.hop_length * grid.n_fft / gamma).add_(advance)
+    to_frame.mul_(by_frame).add_(_advance(log, grid))
     along_time = torch.zeros_like(log)
     torch.sub(log[:, :-2], log[:, 2:], out=along_time[:, 1:-1])
     to_bin = torch.zeros_like(log)
     torch.add(along_time[..., 1:], along_time[..., :-1], out=to_bin[..., :-1])
-    return to_frame, to_bin.mul_(0.25 * gamma / (grid.hop_length * grid.n_fft))
+    return to_frame, to_bin.mul_(by_bin)
+
+
+def _advance(log: torch.Tensor, grid: FrameGrid) -> torch.Tensor:
+    """Return the phase from frame to frame of a sinusoid at the centre of each bin [K], without full turns."""
+    turns = torch.arange(log.shape[-1], device=log.device).mul_(grid.hop_length).remainder_(grid.n_fft).div(grid.n_fft)
+    return (turns - turns.round()) * (2 * math.pi)
+
+
+def _slopes(grid: FrameGrid) -> tuple[float, float]:
+    """Return the factors from differences of logarithms to phase steps, to the next frame and to the next bin."""
+    ratio = grid.hop_length * grid.n_fft / (_HANN_GAMMA * grid.win_length**2)
+    return 0.25 * ratio, 0.25 / ratio
 
 
 def _loudness(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

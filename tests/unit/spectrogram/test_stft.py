@@ -65,6 +65,22 @@ def test_spectra_equal_those_of_torch(hop: int, win: int, oversampling: int) -> 
     )
 
 
+@settings(max_examples=60, deadline=None)
+@given(hop=st.integers(1, 40), ratio=st.floats(6, 12), more=st.integers(0, 20), data=st.data())
+def test_every_nth_frame_gives_the_same_signal(hop: int, ratio: float, more: int, data: st.DataObject) -> None:
+    grid = grid_of(hop, math.ceil(hop * ratio), data.draw(st.integers(1, 2)))
+    step = data.draw(st.integers(1, grid.overlap // 3))
+    offset, frames = data.draw(st.integers(0, step - 1)), grid.overlap + 2 + more
+    signal = torch.randn(2, (frames - 1) * hop, generator=torch.Generator().manual_seed(more))
+    spectra = grid.analyse(grid.frames(grid.pad(signal, frames))[:, offset::step])
+    sums = grid.synthesise(spectra, step=step).view(2, -1)
+    padded = grid.empty(2, frames)
+    here = padded.view(2, -1)[:, offset * hop :][:, : sums.shape[1]]
+    here += sums[:, : here.shape[1]]
+    again = grid.signal(padded * grid.normaliser(frames, step, offset), frames)
+    np.testing.assert_allclose(again.numpy(), signal.numpy(), rtol=0, atol=1e-4, equal_nan=False)
+
+
 def test_overlap_add_in_parts_equals_the_whole() -> None:
     grid = grid_of(10, 64, 2)
     frames = 30

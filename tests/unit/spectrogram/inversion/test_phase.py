@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from riffusion_ext.spectrogram.inversion import phase as phase_module
 from riffusion_ext.spectrogram.inversion.phase import phase_from_magnitude
 from riffusion_ext.spectrogram.stft import FrameGrid
 from riffusion_ext.spectrogram.threads import ThreadGroup
@@ -26,6 +28,17 @@ def grid_of(hop: int = 20, win: int = 200, oversampling: int = 2) -> FrameGrid:
 
 
 GRID = grid_of()
+
+
+@pytest.fixture(scope="module", params=["torch", "numba"], autouse=True)
+def implementation(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run every test with torch alone, and with numba where it is installed."""
+    if request.param == "numba":
+        pytest.importorskip("numba")
+        yield
+        return
+    with mock.patch.object(phase_module, "kernels", return_value=None):
+        yield
 
 
 @pytest.fixture(scope="module")
