@@ -73,7 +73,7 @@ def test_sound_of_an_image_is_nearer_to_it_than_librosas(name: str) -> None:
     baseline = oracle.convergence_db(oracle.sound_of(levels, name), target, name)
     settings = DecodeSettings(level="raw", params=PRESETS[name])
     decoded = image_to_audio(Image.fromarray(levels), settings).clip.samples[0]
-    assert oracle.convergence_db(decoded, target, name) < baseline - 3.0
+    assert oracle.convergence_db(decoded, target, name) < baseline - 2.0
 
 
 @pytest.mark.parametrize("name", PRESETS)
