@@ -15,7 +15,7 @@ import torch
 
 from bench import material, methods, recipes
 from bench.perceptual.clips import Clip
-from bench.perceptual.metrics import fitted_gain, score
+from bench.perceptual.metrics import fitted_gain, prepare, zimtohrli_distance
 from bench.perceptual.spectra import CUTOFF, low_pass
 from bench.report import Table, number
 from riffusion_ext.audio import AudioClip
@@ -41,12 +41,14 @@ def compare(clips: Sequence[Clip]) -> dict[float, dict[str, float]]:
             decoded, target = decoded[:length], target[:length]
             decoded = decoded * np.float32(fitted_gain(target, decoded, recipes.SAMPLE_RATE))
             moved = decoded + scaled_band(clip.samples[:length], decoded)
-            found.append(
-                [score(target, sound, recipes.SAMPLE_RATE).zimtohrli for sound in (methods.extend(decoded), moved)]
-            )
+            found.append([_distance(target, sound) for sound in (methods.extend(decoded), moved)])
         predicted, taken = np.mean(found, axis=0)
         rows[change] = {"predicted": float(predicted), "source's band": float(taken)}
     return rows
+
+
+def _distance(target: np.ndarray, sound: np.ndarray) -> float:
+    return zimtohrli_distance(*prepare(target, sound, recipes.SAMPLE_RATE))
 
 
 def riffs_table(rows: dict[float, dict[str, float]]) -> Table:

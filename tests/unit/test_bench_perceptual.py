@@ -496,7 +496,7 @@ def test_section_contains_all_tables_and_gates(
     decoder: list[str], monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     monkeypatch.setattr(section, "unavailable", lambda: "")
-    monkeypatch.setattr(riffs, "score", lambda *sounds: Score(0.001, 4.0))
+    monkeypatch.setattr(riffs, "_distance", lambda *sounds: 0.001)
 
     def run(some: list[clips.Clip], *, processes: int) -> evaluation.Evaluation:
         return evaluation.evaluate(
@@ -525,10 +525,7 @@ def test_band_of_the_source_follows_what_a_riff_did_below() -> None:
 
 
 def test_riffs_are_compared_at_each_change(decoder: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def distance(target: np.ndarray, sound: np.ndarray, rate: int) -> Score:
-        return Score(float(np.mean((target - sound) ** 2)), 4.0)
-
-    monkeypatch.setattr(riffs, "score", distance)
+    monkeypatch.setattr(riffs, "_distance", lambda target, sound: float(np.mean((target - sound) ** 2)))
     some = [clip("one", samples=0.3 * (sine(7000) + sine(14000))), clip("two", samples=0.3 * sine(900))]
     rows = riffs.compare(some)
     assert list(rows) == list(riffs.CHANGES)
