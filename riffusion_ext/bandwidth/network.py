@@ -2,7 +2,7 @@
 
 ::
 
-    features [C, T, 122] -> convolution 5 -> (depthwise 5, dilated 1 2 4 8 16 -> 128 -> 64, residual) x 5 -> [C, T, 82]
+    features [C, T, 122] -> convolution 5 -> (depthwise 5, dilated 1 3 9 27 -> 96 -> 48, residual) x 4 -> [C, T, 82]
 
 All convolutions look back only, so a stream keeps their last inputs and continues exactly. The prediction of a step is
 made :data:`LOOK_AHEAD` steps later, when the network has seen what follows.
@@ -25,8 +25,8 @@ LOOK_AHEAD = 12
 OUTPUTS = FRAMES_IN_STEP * HIGH_BANDS + 2
 """Envelopes of the frames of a step, and the shares of noise in the lower and the upper half of the bands."""
 
-_WIDTH = 64
-_DILATIONS = (1, 2, 4, 8, 16)
+_WIDTH = 48
+_DILATIONS = (1, 3, 9, 27)
 _KERNEL = 5
 
 State = list[torch.Tensor]
