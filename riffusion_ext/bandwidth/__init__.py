@@ -5,6 +5,7 @@ there to 20 kHz: a small network predicts the spectral envelope, and the octave 
 """
 
 from riffusion_ext.bandwidth.extender import (
+    MAX_BLOCKS,
     MAX_CUTOFF,
     MIN_CUTOFF,
     TOP_FREQUENCY,
@@ -16,6 +17,7 @@ from riffusion_ext.bandwidth.extender import (
 )
 
 __all__ = [
+    "MAX_BLOCKS",
     "MAX_CUTOFF",
     "MIN_CUTOFF",
     "TOP_FREQUENCY",

@@ -3,7 +3,7 @@ r"""Extend the bandwidth of a waveform, as a whole or as a stream.
 ::
 
     input      ======================================|        known so far
-    chunks     |-------|-------|-------|-------|              analysed; the network looks back without limit
+    chunks     |-------|-------|-------|-------|              analysed; the network remembers what was before
     envelope   -----------------------------|<-LOOK_AHEAD->|
     output     ===========================|                   input + high frequencies, final
 
@@ -34,6 +34,7 @@ from riffusion_ext.bandwidth.weights import WeightsError, load_network
 from riffusion_ext.errors import RiffusionError
 
 __all__ = [
+    "MAX_BLOCKS",
     "MAX_CUTOFF",
     "MIN_CUTOFF",
     "TOP_FREQUENCY",
@@ -47,9 +48,11 @@ __all__ = [
 MIN_CUTOFF, MAX_CUTOFF = 5000.0, 16000.0
 """Range of the frequencies, in Hz, at which a waveform may end; above `MAX_CUTOFF` nothing is missed."""
 
+MAX_BLOCKS = 32
+"""Most blocks in a chunk: 3 s."""
+
 _MIN_RATE = 40000  # lower sample rates are multiplied by a whole number
-_CHUNK_BLOCKS = 8  # 0.74 s
-_CHUNK_FRAMES = _CHUNK_BLOCKS * STEPS_IN_BLOCK * FRAMES_IN_STEP
+_FRAMES_IN_BLOCK = STEPS_IN_BLOCK * FRAMES_IN_STEP
 _LAG = LOOK_AHEAD * FRAMES_IN_STEP  # frames
 _TINY = 1e-30
 _GAIN = 10**0.2  # the network predicts the median energy; what is heard follows the mean, about 2 dB above
@@ -83,6 +86,9 @@ class BandwidthExtender:
         Frequency at which the spectrum of the input ends, in Hz.
     device
         A torch device.
+    blocks
+        Blocks of 93 ms in a chunk, 1 to 32. Fewer shorten the delay and take more time; the samples are the same within
+        rounding.
 
     Raises
     ------
@@ -101,7 +107,9 @@ class BandwidthExtender:
         Input samples to the right of a sample that must be known before its output is final.
     """
 
-    def __init__(self, channels: int, sample_rate: int, cutoff: float, device: str = "cpu") -> None:
+    def __init__(
+        self, channels: int, sample_rate: int, cutoff: float, device: str = "cpu", *, blocks: int = MAX_BLOCKS
+    ) -> None:
         if not can_extend(cutoff):
             raise RiffusionError(f"a sound that ends at {cutoff:g} Hz cannot be extended")
         self.sample_rate = output_rate(sample_rate)
@@ -112,7 +120,8 @@ class BandwidthExtender:
         self._grid = grid = Grid(self.sample_rate, cutoff)
         self._device = torch.device(device)
         self._network = load_network(self._device)
-        self._chunk = _CHUNK_FRAMES * grid.hop
+        self._blocks, self._frames = blocks, blocks * _FRAMES_IN_BLOCK
+        self._chunk = self._frames * grid.hop
         overlap = grid.window - grid.hop
         self.delay = self._upsampler.delay + -(-(self._chunk + _LAG * grid.hop + overlap) // self.factor)
 
@@ -160,9 +169,9 @@ class BandwidthExtender:
             chunk = np.pad(chunk, ((0, 0), (0, self._chunk - chunk.shape[1])))
             first = self._chunks * self._chunk - lag - returned
             high = self._high_frequencies(torch.from_numpy(chunk).to(self._device)).cpu().numpy()
-            skip, final = max(-first, 0), first + self._chunk
-            part = pending[:, first + skip : final]
-            part += high[:, skip : skip + part.shape[1]]
+            final = first + self._chunk
+            part = pending[:, max(first, 0) : max(final, 0)]
+            part += high[:, max(-first, 0) :][:, : part.shape[1]]
             used += self._chunk
         final = min(max(final, 0), pending.shape[1])
         self._waiting, self._pending = waiting[:, used:].copy(), pending[:, final:].copy()
@@ -170,12 +179,12 @@ class BandwidthExtender:
 
     def _high_frequencies(self, samples: torch.Tensor) -> torch.Tensor:
         """Analyse the next chunk [C, chunk]; return as many samples of high frequencies, of the time before."""
-        grid, start = self._grid, self._chunks * _CHUNK_FRAMES
+        grid, start = self._grid, self._chunks * self._frames
         samples = torch.cat([self._before, samples], dim=1)
         spectra = frame_spectra(samples, grid)
         low = band_energy(spectra, grid.low_edges)
         recent = torch.cat([self._recent, block_means(low)], dim=1)
-        inputs, level = features(low, recent, self._chunks * _CHUNK_BLOCKS, grid)
+        inputs, level = features(low, recent, self._chunks * self._blocks, grid)
         prediction = self._network(inputs, self._state)
 
         source = torch.cat([self._source, spectra[:, :, grid.first_bin - grid.shift : grid.first_bin]], dim=1)
@@ -183,10 +192,10 @@ class BandwidthExtender:
         coherence = torch.cat([self._coherence, _coherence(spectra[:, :, : grid.first_bin])])
         self._before = samples[:, -self._before.shape[1] :]
         self._recent = recent[:, 1 - LEVEL_BLOCKS :]
-        self._source, self._low = source[:, _CHUNK_FRAMES:], low[:, _CHUNK_FRAMES:]
-        self._coherence = coherence[_CHUNK_FRAMES:]
+        self._source, self._low = source[:, self._frames :], low[:, self._frames :]
+        self._coherence = coherence[self._frames :]
         self._chunks += 1
-        source, low, coherence = source[:, :_CHUNK_FRAMES], low[:, :_CHUNK_FRAMES], coherence[:_CHUNK_FRAMES]
+        source, low, coherence = source[:, : self._frames], low[:, : self._frames], coherence[: self._frames]
         envelope, noise = _decide(prediction, level, low, coherence)
         high = high_spectra(source, envelope, noise, coherence, start - _LAG, grid)
         made, self._tail = overlap_add(high, self._tail, grid)
@@ -211,12 +220,12 @@ def _coherence(spectra: torch.Tensor) -> torch.Tensor:
     channels, frames, bins = spectra.shape
     if channels == 1:
         return spectra.real.new_ones(frames)
-    blocks = spectra.reshape(channels, -1, STEPS_IN_BLOCK * FRAMES_IN_STEP * bins)
+    blocks = spectra.reshape(channels, -1, _FRAMES_IN_BLOCK * bins)
     energy = blocks.abs().square().sum(2)
     cross = (blocks[0] * blocks[1].conj()).sum(1).abs().square()
     share = cross / (energy[0] * energy[1]).clamp_min(_TINY)
     share = torch.where(share > _SAME, 1.0, share)
-    return share.repeat_interleave(STEPS_IN_BLOCK * FRAMES_IN_STEP)
+    return share.repeat_interleave(_FRAMES_IN_BLOCK)
 
 
 def _decide(

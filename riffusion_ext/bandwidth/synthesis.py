@@ -13,7 +13,7 @@ __all__ = ["envelope_limit", "high_spectra", "overlap_add"]
 
 _SEED = 20000
 _NOISE_FRAMES = 3072
-_MAX_FRAMES = 512  # frames that are made at once, at most
+_MAX_FRAMES = 1024  # frames that are made at once, at most: 32 blocks
 _TINY = 1e-20
 _LIMIT = 10**1.5  # times the energy per bin below the cutoff that the envelope may reach at most
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 
 from riffusion_ext.bandwidth import (
+    MAX_BLOCKS,
     MAX_CUTOFF,
     MIN_CUTOFF,
     BandwidthExtender,
@@ -74,11 +75,11 @@ class Extension:
         """What the tags of a sound file say of it; {} if nothing is added."""
         return {} if self.cutoff is None else {"high_frequencies": f"added from {self.cutoff:g} Hz"}
 
-    def extender(self, channels: int, device: str = "cpu") -> BandwidthExtender | None:
-        """Return the stage for a stream; None if nothing is added."""
+    def extender(self, channels: int, device: str = "cpu", *, blocks: int = MAX_BLOCKS) -> BandwidthExtender | None:
+        """Return the stage for a stream; None if nothing is added. Fewer `blocks` shorten its delay."""
         if self.cutoff is None:
             return None
-        return BandwidthExtender(channels, self.sample_rate, self.cutoff, device)
+        return BandwidthExtender(channels, self.sample_rate, self.cutoff, device, blocks=blocks)
 
 
 def plan_extension(params: SpectrogramParams, choice: str) -> Extension:

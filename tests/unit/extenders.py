@@ -27,7 +27,9 @@ class ToneExtender:
 
     delay = DELAY
 
-    def __init__(self, channels: int, sample_rate: int, cutoff: float, device: str = "cpu") -> None:
+    def __init__(
+        self, channels: int, sample_rate: int, cutoff: float, device: str = "cpu", *, blocks: int = 32
+    ) -> None:
         self.channels, self.device = channels, device
         self.sample_rate = output_rate(sample_rate)
         self.factor = self.sample_rate // sample_rate
@@ -53,7 +55,7 @@ class ToneExtender:
 class WithoutWeights:
     """Has no weights."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         raise WeightsError("the weights are missing")
 
 

@@ -36,6 +36,7 @@ from riffusion_ext.spectrogram.workload import decode_workload
 __all__ = ["SoundStream"]
 
 _FULL_SCALE = 32768.0
+_EXTENDED_BLOCKS = 4  # of 93 ms, in which high frequencies are predicted
 _ENDLESS = 1 << 40  # frames of a spectrogram whose end is not known
 
 Samples = npt.NDArray[np.float32]
@@ -93,7 +94,7 @@ class SoundStream:
         self._skip = self._framing.skip  # samples that still have to be cut off at the start
         self._returned = 0  # samples
         self.margin = self._blocks.redone + self._reach
-        self._extender = self.extension.extender(params.channels)
+        self._extender = self.extension.extender(params.channels, blocks=_EXTENDED_BLOCKS)
         self.latency = 0 if self._extender is None else -(-self._extender.delay // params.hop_length)
 
     @property

@@ -62,6 +62,13 @@ def test_a_stream_has_the_samples_of_one_pass(dull: np.ndarray, channels: int, s
     assert np.array_equal(np.concatenate(parts, axis=1), extend(samples, RATE, 10000.0))
 
 
+@pytest.mark.parametrize("blocks", [1, 4, 7])
+def test_smaller_chunks_shorten_the_delay_and_keep_the_samples(dull: np.ndarray, blocks: int) -> None:
+    extender = BandwidthExtender(1, RATE, 10000.0, blocks=blocks)
+    assert extender.delay < BandwidthExtender(1, RATE, 10000.0).delay
+    assert np.abs(extender.advance(dull, last=True) - extend(dull, RATE, 10000.0)).max() < 1e-5
+
+
 @pytest.mark.parametrize("length", [0, 1, 441, 5000, 32768, 100001])
 @pytest.mark.parametrize(
     ("rate", "cutoff"), [(44100, 10000), (48000, 8000), (22050, 11025), (16000, 8000), (96000, 15000)]
