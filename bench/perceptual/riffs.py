@@ -1,6 +1,6 @@
 """Where the high frequencies of a riff shall come from: from its source, or from the prediction.
 
-A riff repaints a sound in part. Here the repainted sound is a mixture of the source and another sound, so its own high
+A riff changes a sound in part. Here the changed sound is a mixture of the source and another sound, so its own high
 frequencies are known::
 
     change 0 %: the source itself                 change 100 %: the other sound

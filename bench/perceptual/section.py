@@ -55,14 +55,14 @@ def measure(
     pieces = made.model if quick else images.complete(made.model, choice.full)
     image_table, image_gates, image_data = images.measure(pieces, choice.full, kind=AIM if quick or imitated else MUST)
     found = run([*choice.full, *choice.dull], processes=min(_PROCESSES, os.cpu_count() or 1))
-    repainted = riffs.compare(choice.full[:: max(1, len(choice.full) // _RIFFS)])
+    changed = riffs.compare(choice.full[:: max(1, len(choice.full) // _RIFFS)])
     tables: list[Table] = [
         summary.means_table(found, choice),
         summary.sources_table(found, choice),
         summary.clips_table(found, choice),
         *([summary.dull_table(found, choice)] if choice.dull else []),
         image_table,
-        riffs.riffs_table(repainted),
+        riffs.riffs_table(changed),
         checks.unusual_table(unusual, side),
         checks.cost_table(times, size),
     ]
@@ -75,7 +75,7 @@ def measure(
     kinds = {clip.name: clip.kind for clip in [*choice.full, *choice.dull]}
     scores = {name: {method: one._asdict() for method, one in scores.items()} for name, scores in found.items()}
     data: dict[str, object] = {"scores": scores, "kinds": kinds, "changes_db": found.changes, "images": image_data}
-    data["riffs"] = repainted
+    data["riffs"] = changed
     data["unusual"] = {name: vars(one) for name, one in unusual.items()}
     data |= {"times": {name: one.as_dict() for name, one in times.items()}, "weights_bytes": size}
     return Section("perceptual", tables, gates, data)

@@ -40,6 +40,7 @@ __all__ = [
     "TOP_FREQUENCY",
     "BandwidthExtender",
     "WeightsError",
+    "added_from",
     "can_extend",
     "extend",
     "output_rate",
@@ -69,6 +70,11 @@ def can_extend(cutoff: float) -> bool:
 def output_rate(sample_rate: int) -> int:
     """Return the sample rate of the extended waveform: the smallest multiple that is at least 40 kHz."""
     return sample_rate * -(-_MIN_RATE // sample_rate)
+
+
+def added_from(sample_rate: int, cutoff: float) -> float:
+    """Return the frequency in Hz from which sound is added: the cutoff, or that of the filter that raises the rate."""
+    return cutoff if output_rate(sample_rate) == sample_rate else min(cutoff, PASSBAND * sample_rate / 2)
 
 
 class BandwidthExtender:
@@ -115,9 +121,7 @@ class BandwidthExtender:
         self.sample_rate = output_rate(sample_rate)
         self.factor = self.sample_rate // sample_rate
         self._upsampler = Upsampler(channels, self.factor)
-        if self.factor > 1:
-            cutoff = min(cutoff, PASSBAND * sample_rate / 2)
-        self._grid = grid = Grid(self.sample_rate, cutoff)
+        self._grid = grid = Grid(self.sample_rate, added_from(sample_rate, cutoff))
         self._device = torch.device(device)
         self._network = load_network(self._device)
         self._blocks, self._frames = blocks, blocks * _FRAMES_IN_BLOCK
@@ -180,6 +184,7 @@ class BandwidthExtender:
     def _high_frequencies(self, samples: torch.Tensor) -> torch.Tensor:
         """Analyse the next chunk [C, chunk]; return as many samples of high frequencies, of the time before."""
         grid, start = self._grid, self._chunks * self._frames
+        samples = samples.nan_to_num(0.0, 0.0, 0.0)  # the network would remember them for ever
         samples = torch.cat([self._before, samples], dim=1)
         spectra = frame_spectra(samples, grid)
         low = band_energy(spectra, grid.low_edges)
@@ -216,15 +221,18 @@ def extend(samples: Samples, sample_rate: int, cutoff: float, device: str = "cpu
 
 
 def _coherence(spectra: torch.Tensor) -> torch.Tensor:
-    """Return the squared coherence [T] of two channels of spectra [C, T, K], block by block; 1 for one channel."""
+    """Return the squared coherence [T] of two channels of spectra [C, T, K], block by block; 1 for one channel.
+
+    It is negative where the channels have opposite signs.
+    """
     channels, frames, bins = spectra.shape
     if channels == 1:
         return spectra.real.new_ones(frames)
     blocks = spectra.reshape(channels, -1, _FRAMES_IN_BLOCK * bins)
     energy = blocks.abs().square().sum(2)
-    cross = (blocks[0] * blocks[1].conj()).sum(1).abs().square()
-    share = cross / (energy[0] * energy[1]).clamp_min(_TINY)
-    share = torch.where(share > _SAME, 1.0, share)
+    cross = (blocks[0] * blocks[1].conj()).sum(1)
+    share = cross.abs().square() / (energy[0] * energy[1]).clamp_min(_TINY)
+    share = torch.where(share > _SAME, 1.0, share).copysign(cross.real)
     return share.repeat_interleave(_FRAMES_IN_BLOCK)
 
 
@@ -244,7 +252,7 @@ def _decide(
     low : torch.Tensor [shape=(C, T, LOW_BANDS)]
         Energy of the low bands.
     coherence : torch.Tensor [shape=(T,)]
-        Squared coherence of the channels.
+        Squared coherence of the channels; its sign does not matter.
 
     Returns
     -------
@@ -252,7 +260,7 @@ def _decide(
         Mean energy per bin, and shares of noise.
     """
     channels, frames, _ = low.shape
-    prediction = prediction.lerp(prediction.mean(0, keepdim=True), coherence[::FRAMES_IN_STEP, None])
+    prediction = prediction.lerp(prediction.mean(0, keepdim=True), coherence[::FRAMES_IN_STEP, None].abs())
     bands = FRAMES_IN_STEP * HIGH_BANDS
     ratio = torch.pow(10.0, prediction[..., :bands]).sub(FLOOR).clamp_min(0.0)
     envelope = (ratio * (_GAIN * level[..., None])).reshape(channels, frames, HIGH_BANDS)

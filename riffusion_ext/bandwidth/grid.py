@@ -7,7 +7,7 @@
                     |  carrier  ---------> | ---------> | ------->     shifted copies
 
 Frames are 11.6 ms long and 2.9 ms apart: an image of riffusion-model-v1 resolves 100 ms, but the attack of a hi-hat is
-shorter. Two consecutive frames are one step of the network.
+shorter. Four consecutive frames are one step of the network.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Grid:
     def high_edges(self) -> tuple[int, ...]:
         """Edges [HIGH_BANDS + 1] of the high bands, in bins; bins below :attr:`first_bin` are left out."""
         edges = np.round(high_edges_hz() * self.window / self.sample_rate).astype(np.int64)
+        edges[0] = self.first_bin  # a sound of a low sample rate can end below the first band
         return tuple(np.maximum(edges, self.first_bin).tolist())
 
     @cached_property

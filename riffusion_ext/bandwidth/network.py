@@ -32,12 +32,28 @@ _KERNEL = 5
 State = list[torch.Tensor]
 
 
+class _Linear(nn.Module):
+    """A linear layer [..., inputs] -> [..., outputs].
+
+    Not torch's own class: webuis replace its methods, to keep the weights of a checkpoint elsewhere or in other types.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        bound = inputs**-0.5
+        self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.linear(x, self.weight, self.bias)
+
+
 class _Convolution(nn.Module):
     """A causal convolution [C, past + T, inputs] -> [C, T, outputs]."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(_KERNEL * inputs, outputs)
+        self.linear = _Linear(_KERNEL * inputs, outputs)
         self.inputs, self.past = inputs, _KERNEL - 1
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -69,7 +85,7 @@ class _Block(nn.Module):
     def __init__(self, dilation: int) -> None:
         super().__init__()
         self.depthwise = _DepthwiseConvolution(dilation)
-        self.widen, self.narrow = nn.Linear(_WIDTH, 2 * _WIDTH), nn.Linear(2 * _WIDTH, _WIDTH)
+        self.widen, self.narrow = _Linear(_WIDTH, 2 * _WIDTH), _Linear(2 * _WIDTH, _WIDTH)
 
     def forward(self, x: torch.Tensor, padded: torch.Tensor) -> torch.Tensor:
         return x + self.narrow(functional.relu(self.widen(self.depthwise(padded))))
@@ -82,7 +98,7 @@ class EnvelopeNetwork(nn.Module):
         super().__init__()
         self.first = _Convolution(CHANNELS, _WIDTH)
         self.blocks = nn.ModuleList([_Block(dilation) for dilation in _DILATIONS])
-        self.last = nn.Linear(_WIDTH, OUTPUTS)
+        self.last = _Linear(_WIDTH, OUTPUTS)
 
     def initial_state(self, channels: int, device: torch.device) -> State:
         """Return the state before the first step: the past inputs of each layer, zero."""

@@ -15,7 +15,8 @@ _SEED = 20000
 _NOISE_FRAMES = 3072
 _MAX_FRAMES = 1024  # frames that are made at once, at most: 32 blocks
 _TINY = 1e-20
-_LIMIT = 10**1.5  # times the energy per bin below the cutoff that the envelope may reach at most
+_OCTAVE = 7  # low bands in the octave below the cutoff
+_LIMIT = 10**1.5  # times the energy per bin below the cutoff is the most that the envelope may have
 
 
 def high_spectra(
@@ -32,7 +33,7 @@ def high_spectra(
     noise : torch.Tensor [shape=(C, T, HIGH_BANDS)]
         Share of noise, 0 to 1; the rest is copied.
     coherence : torch.Tensor [shape=(T,)]
-        Share of the noise, 0 to 1, that the channels have in common.
+        Share of the noise, -1 to 1, that the channels have in common; if negative, with opposite signs.
     start
         Number of the first frame.
 
@@ -74,11 +75,12 @@ def _bands(grid: Grid, device: torch.device) -> tuple[torch.Tensor, torch.Tensor
 def envelope_limit(low: torch.Tensor) -> torch.Tensor:
     """Return the highest envelope [C, T, 1] that real music has above low bands of energy [C, T, LOW_BANDS].
 
-    It is a multiple of the geometric mean over the octave below the cutoff, so that neither silence nor a few sines
-    get a hiss.
+    It is a multiple of the energy in the last band below the cutoff, so that a dull sound stays dull, and of the
+    geometric mean over the octave below, so that neither silence nor a few sines get a hiss.
     """
-    octave = low[:, :, -7:]
-    return (octave + _TINY).log().mean(2, keepdim=True).exp() * _LIMIT
+    octave = low[:, :, -_OCTAVE:]
+    mean = (octave + _TINY).log().mean(2, keepdim=True).exp()
+    return torch.minimum(mean, octave[:, :, -1:]).mul(_LIMIT)
 
 
 def _noise(coherence: torch.Tensor, start: int, channels: int, grid: Grid) -> torch.Tensor:
@@ -91,7 +93,8 @@ def _noise(coherence: torch.Tensor, start: int, channels: int, grid: Grid) -> to
         return common
     firsts = [(first + (1 + channel) * _NOISE_FRAMES // 3) % _NOISE_FRAMES for channel in range(channels)]
     own = torch.stack([table[first : first + frames] for first in firsts])
-    share = coherence[:, None]
+    share = coherence.abs()[:, None]
+    common = torch.cat([common, common * coherence.sign()[:, None]])
     return common * share.sqrt() + own * (1.0 - share).sqrt()
 
 

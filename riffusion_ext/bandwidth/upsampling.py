@@ -9,8 +9,8 @@ from riffusion_ext.audio.resampling import reach, resample
 
 __all__ = ["PASSBAND", "Upsampler"]
 
-PASSBAND = 0.9
-"""Share of the Nyquist frequency up to which the filter passes at least 80 % of the magnitude."""
+PASSBAND = 0.92
+"""Share of the Nyquist frequency up to which the filter passes at least 70 % of the magnitude."""
 
 Samples = npt.NDArray[np.float32]
 

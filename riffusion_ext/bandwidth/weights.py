@@ -47,6 +47,8 @@ def _load(device: torch.device, path: Path) -> EnvelopeNetwork:
             arrays = {name: stored[name] for name in stored.files if name != "checksum"}
         if _checksum(arrays) != checksum:
             raise ValueError("the checksum differs")
+        if not all(np.isfinite(value).all() for value in arrays.values()):
+            raise ValueError("a weight is not a finite number")
         network.load_state_dict({name: torch.from_numpy(value.astype(np.float32)) for name, value in arrays.items()})
     except FileNotFoundError:
         raise WeightsError(f"the weights of bandwidth extension are missing: {path.name}") from None

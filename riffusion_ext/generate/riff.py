@@ -36,6 +36,7 @@ from riffusion_ext.generate.windows.preview import mel_difference, sound_of
 from riffusion_ext.generate.windows.song_images import SongImages
 from riffusion_ext.generate.windows.warnings import skipped_keyframes
 from riffusion_ext.params.parameters import recorded_fields
+from riffusion_ext.spectrogram.high_frequencies import extend_waveform, plan_extension
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.workload import decode_workload
 
@@ -99,7 +100,8 @@ class Riff(WindowedPiece):
     def __init__(
         self, clip: AudioClip, settings: RiffSettings, folder: Path, *, decode: DecodeSettings | None = None
     ) -> None:
-        super().__init__(settings.resolve_seeds(), folder, decode)
+        settings = settings.resolve_seeds()
+        super().__init__(settings, folder, _without_additions(decode, settings))
         self._notes = clip.notes
         seconds = min(clip.duration, settings.duration or math.inf)
         columns = settings.params.columns_of_samples(math.ceil(seconds * settings.params.sample_rate))
@@ -192,11 +194,12 @@ class Riff(WindowedPiece):
         def read(work: RenderFolder) -> ReadImage:
             return lambda number: work.image(first + number)
 
+        layers = decode if len(self._works) == 1 else replace(decode, high_frequencies="off")
         clips = [
             sound_of(
                 plan,
                 read(work),
-                decode,
+                layers,
                 gain_penalty=GAIN_PENALTY_RIFF,
                 measured=work.measured,
                 first=first,
@@ -206,7 +209,9 @@ class Riff(WindowedPiece):
         ]
         if len(clips) == 1:
             return clips[0]
-        return double(*clips, width=self.settings.spread if self.settings.channels == "double" else 1.0)
+        both = double(*clips, width=self.settings.spread if self.settings.channels == "double" else 1.0)
+        extension = plan_extension(self._sound_params(), decode.high_frequencies)
+        return AudioClip(extend_waveform(both.samples, extension, decode.device), extension.output_rate)
 
     def mix(self, wet: AudioClip, *, share: Curve | None = None, begin: int = 0) -> AudioClip:
         """Mix the result with the song, sample by sample, over the length of the result; at the chosen level.
@@ -269,6 +274,16 @@ def _with_seeds(plan: Plan, offset: int) -> Plan:
         return replace(window, seeds=((a + offset) % 2**32, (b + offset) % 2**32))
 
     return replace(plan, windows=tuple(moved(window) for window in plan.windows)) if offset else plan
+
+
+def _without_additions(decode: DecodeSettings | None, settings: RiffSettings) -> DecodeSettings | None:
+    """Leave high frequencies out of a riff that changes nothing, unless they are on: it shows what images keep."""
+    strengths = (
+        settings.denoise.points if settings.denoise is not None else [(0.0, k.denoise) for k in settings.keyframes]
+    )
+    if decode is None or decode.high_frequencies != "auto" or any(strength for _, strength in strengths):
+        return decode
+    return replace(decode, high_frequencies="off")
 
 
 def _split_progress(progress: Callable[[float], None] | None, count: int) -> list[Callable[[float], None] | None]:

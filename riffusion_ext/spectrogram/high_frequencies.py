@@ -22,6 +22,7 @@ from riffusion_ext.bandwidth import (
     MIN_CUTOFF,
     BandwidthExtender,
     WeightsError,
+    added_from,
     can_extend,
     output_rate,
 )
@@ -73,7 +74,9 @@ class Extension:
     @property
     def recipe(self) -> dict[str, object]:
         """What the tags of a sound file say of it; {} if nothing is added."""
-        return {} if self.cutoff is None else {"high_frequencies": f"added from {self.cutoff:g} Hz"}
+        if self.cutoff is None:
+            return {}
+        return {"high_frequencies": f"added from {added_from(self.sample_rate, self.cutoff):g} Hz"}
 
     def extender(self, channels: int, device: str = "cpu", *, blocks: int = MAX_BLOCKS) -> BandwidthExtender | None:
         """Return the stage for a stream; None if nothing is added. Fewer `blocks` shorten its delay."""

@@ -105,7 +105,7 @@ def add_params_options(parser: argparse.ArgumentParser, what: str, *, of_files: 
             yes_or_no = argparse.BooleanOptionalAction
             group.add_argument(item.flag, action=yes_or_no, default=None, help=item.help)
             continue
-        kind: Callable[[str], object] = int if item.is_whole else _whole_or_not
+        kind: Callable[[str], object] = int if item.is_whole else _whole_or_not if item.id.endswith("_ms") else float
         text = item.help
         if item.id == "sample_rate" and of_files:
             kind, text = rate_or_file, f"{text}; file: that of each sound file"

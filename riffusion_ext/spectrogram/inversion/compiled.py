@@ -18,6 +18,9 @@ import torch
 
 __all__ = ["grow", "join"]
 
+if numba.config.DISABLE_JIT:
+    raise ImportError("the compiler of numba is switched off")
+
 # Logarithms, advance, slopes, share of the louder cell, first and last frame.
 _CELLS = "f4[:,:,::1],f4[::1],f4,f4,f4,i8,i8"
 

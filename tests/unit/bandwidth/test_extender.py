@@ -71,7 +71,7 @@ def test_smaller_chunks_shorten_the_delay_and_keep_the_samples(dull: np.ndarray,
 
 @pytest.mark.parametrize("length", [0, 1, 441, 5000, 32768, 100001])
 @pytest.mark.parametrize(
-    ("rate", "cutoff"), [(44100, 10000), (48000, 8000), (22050, 11025), (16000, 8000), (96000, 15000)]
+    ("rate", "cutoff"), [(44100, 10000), (48000, 8000), (22050, 11025), (16000, 8000), (96000, 15000), (10500, 5200)]
 )
 def test_the_length_is_a_multiple_of_that_of_the_input(length: int, rate: int, cutoff: float) -> None:
     samples = np.random.default_rng(0).normal(size=(2, length)).astype(np.float32) * 0.1
@@ -145,6 +145,17 @@ def test_equal_channels_stay_equal(dull: np.ndarray) -> None:
 def test_a_panned_sound_keeps_its_place(dull: np.ndarray) -> None:
     both = extend(np.concatenate([dull, dull * np.float32(0.5)]), RATE, 10000.0)
     assert np.abs(both[0] - 2 * both[1]).max() < 1e-3 * np.abs(both[0]).max()
+
+
+def test_channels_of_opposite_signs_stay_opposite(dull: np.ndarray) -> None:
+    both = extend(np.concatenate([dull, -dull]), RATE, 10000.0)
+    assert np.abs(both[0] + both[1]).max() < 1e-3 * np.abs(both[0]).max()
+
+
+def test_a_nan_spoils_its_own_sample_only(dull: np.ndarray) -> None:
+    damaged = dull.copy()
+    damaged[0, RATE] = np.nan
+    assert np.isnan(extend(damaged, RATE, 10000.0)).sum() == 1
 
 
 def test_a_silent_side_stays_silent(dull: np.ndarray) -> None:

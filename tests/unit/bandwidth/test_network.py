@@ -39,6 +39,18 @@ def test_the_network_looks_back_only() -> None:
     assert not torch.allclose(first[:, 50:], second[:, 50:], atol=1e-2)
 
 
+def test_patches_of_torchs_layers_do_not_reach_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Webuis replace methods of torch.nn.Linear for a checkpoint's weights."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    for method in ("__init__", "forward"):
+        monkeypatch.setattr(torch.nn.Linear, method, refuse)
+    network = EnvelopeNetwork()
+    network(torch.zeros(1, 2, CHANNELS), network.initial_state(1, CPU))
+
+
 def test_saved_weights_are_read_again(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = EnvelopeNetwork()
@@ -53,7 +65,7 @@ def test_missing_weights_are_told(tmp_path: Path) -> None:
         load_network(CPU, tmp_path / "none.npz")
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "text", "other arrays", "other shape"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "text", "other arrays", "other shape", "not finite"])
 def test_damaged_weights_are_told(tmp_path: Path, damage: str) -> None:
     path, data = tmp_path / "weights.npz", WEIGHTS.read_bytes()
     if damage == "cut":
@@ -67,6 +79,10 @@ def test_damaged_weights_are_told(tmp_path: Path, damage: str) -> None:
         path.write_text("version https://git-lfs.github.com/spec/v1")
     elif damage == "other arrays":
         np.savez(path, checksum=np.zeros(32, np.uint8), weight=np.zeros(3))
+    elif damage == "not finite":
+        network = EnvelopeNetwork()
+        network.last.bias.data[3] = torch.nan
+        save_network(network, path)
     else:
         network = EnvelopeNetwork()
         network.last = torch.nn.Linear(3, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,9 @@ def song_of(folder: Path, decode: DecodeSettings) -> Song:
 
 
 def riff_of(folder: Path, song: AudioClip, decode: DecodeSettings, wet: float = 1.0, channels: str = "mono") -> Riff:
+    """Return a riff that changes nothing; high frequencies are on in place of auto, which would leave them out."""
+    if decode.high_frequencies == "auto":
+        decode = replace(decode, high_frequencies="on")
     settings = RiffSettings(
         (Keyframe("", seed=1, denoise=0.0, seconds=1.0),),
         wet=Curve.constant(wet),
@@ -54,6 +58,21 @@ def riff_of(folder: Path, song: AudioClip, decode: DecodeSettings, wet: float = 
         level="recorded",
     )
     return Riff(song, settings, folder, decode=decode)
+
+
+@pytest.mark.parametrize(
+    ("choice", "denoise", "added"), [("auto", 0.0, 0), ("on", 0.0, 1), ("auto", 0.3, 1), ("off", 0.3, 0)]
+)
+def test_auto_adds_nothing_to_a_riff_that_changes_nothing(
+    tmp_path: Path, choice: str, denoise: float, added: int
+) -> None:
+    song = AudioClip(np.zeros((1, 16000), np.float32), 16000)
+    decode = DecodeSettings(high_frequencies=choice, device="cpu")
+    for curve, strength in ((None, denoise), (Curve.constant(denoise), 0.7)):
+        keyframe = Keyframe("", seed=1, denoise=strength, seconds=1.0)
+        settings = RiffSettings((keyframe,), denoise=curve, width=128, overlap=32, params=MIDDLE)
+        riff = Riff(song, settings, tmp_path, decode=decode)
+        assert (riff.extension.cutoff is not None) == added
 
 
 def sound_of(piece: Piece, backend: FakeBackend | None = None) -> AudioClip:

@@ -112,7 +112,7 @@ def test_fitting_lowers_the_error_and_repeats(pairs: Pairs, monkeypatch: pytest.
     monkeypatch.setattr(fitting, "_BATCH", 3)
     data = fitting._Data(pairs, np.random.default_rng(0))
     errors = []
-    for steps in (1, 40):
+    for steps in (1, 80):
         network = fitting.fit(pairs, steps, 0)
         with torch.no_grad():
             errors.append(np.mean([data.loss(network)[1] for _ in range(4)]))
