@@ -129,6 +129,8 @@ def read_record(image: Image.Image) -> ImageRecord:
             notes.append(f"the image's own level was ignored: max_value is {max_value:g}")
             max_value = None
         return ImageRecord(params, max_value, source, tuple(notes))
+    if OTHER_TEXT_KEY in getattr(image, "info", {}) and not _text_values(image, OTHER_TEXT_KEY):
+        notes.append("the image's own parameters were ignored: their record is damaged")
     return ImageRecord(SpectrogramParams(), None, "none", tuple(notes))
 
 

@@ -56,6 +56,7 @@ _MIN_RATE = 40000  # lower sample rates are multiplied by a whole number
 _FRAMES_IN_BLOCK = STEPS_IN_BLOCK * FRAMES_IN_STEP
 _LAG = LOOK_AHEAD * FRAMES_IN_STEP  # frames
 _TINY = 1e-30
+_NOTHING = -12.0  # log10 of an energy below any floor
 _GAIN = 10**0.2  # the network predicts the median energy; what is heard follows the mean, about 2 dB above
 _SAME = 0.9999  # coherence from which channels are the same sound
 
@@ -260,6 +261,7 @@ def _decide(
         Mean energy per bin, and shares of noise.
     """
     channels, frames, _ = low.shape
+    prediction = prediction.nan_to_num(_NOTHING, -_NOTHING, _NOTHING).clamp(_NOTHING, -_NOTHING)
     prediction = prediction.lerp(prediction.mean(0, keepdim=True), coherence[::FRAMES_IN_STEP, None].abs())
     bands = FRAMES_IN_STEP * HIGH_BANDS
     ratio = torch.pow(10.0, prediction[..., :bands]).sub(FLOOR).clamp_min(0.0)

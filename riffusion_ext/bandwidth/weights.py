@@ -47,14 +47,20 @@ def _load(device: torch.device, path: Path) -> EnvelopeNetwork:
             arrays = {name: stored[name] for name in stored.files if name != "checksum"}
         if _checksum(arrays) != checksum:
             raise ValueError("the checksum differs")
-        if not all(np.isfinite(value).all() for value in arrays.values()):
-            raise ValueError("a weight is not a finite number")
+        if not all(value.dtype == np.float16 and np.isfinite(value).all() for value in arrays.values()):
+            raise ValueError("not all weights are finite numbers in half precision")
+        if {name: value.shape for name, value in arrays.items()} != _shapes(network):
+            raise ValueError("they are those of another network")
         network.load_state_dict({name: torch.from_numpy(value.astype(np.float32)) for name, value in arrays.items()})
     except FileNotFoundError:
         raise WeightsError(f"the weights of bandwidth extension are missing: {path.name}") from None
     except Exception as error:  # a damaged archive raises errors of many kinds
         raise WeightsError(f"the weights of bandwidth extension are damaged: {error}") from error
     return network.to(device).eval().requires_grad_(False)
+
+
+def _shapes(network: EnvelopeNetwork) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
 
 
 def _checksum(arrays: dict[str, np.ndarray]) -> bytes:

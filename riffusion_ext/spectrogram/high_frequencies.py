@@ -9,6 +9,7 @@ The method itself is :mod:`riffusion_ext.bandwidth`. Here is decided when it is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ __all__ = ["Extension", "extend_period", "extend_waveform", "plan_extension"]
 
 _PIECE_S = 20  # seconds of sound in a piece, which bound the memory for a long song
 _CONTEXT_S = 5.0  # of the other end of a loop on each side of it; the prediction does not reach further
+_MAX_EXPONENT = 100  # of the scale, well inside the range of float32
 _SEAM_S = 0.02  # crossfade at the end of a loop
 
 Samples = npt.NDArray[np.float32]
@@ -143,6 +145,7 @@ def extend_waveform(
     if extension.cutoff is None or not total:
         return samples
     step = _PIECE_S * extension.sample_rate
+    scale = _scale_to_full(samples)
 
     def compute(target: torch.device) -> Samples:
         extender = extension.extender(channels, str(target))
@@ -151,13 +154,23 @@ def extend_waveform(
         done = 0
         for start in range(0, total, step):
             stop = min(start + step, total)
-            part = extender.advance(samples[:, start:stop], last=stop == total)
+            part = extender.advance(samples[:, start:stop] * scale, last=stop == total)
             result[:, done : done + part.shape[1]] = part
             done += part.shape[1]
             tick(stop / total)
+        result /= scale
         return result
 
     return with_fallback(resolve_device(device), compute)
+
+
+def _scale_to_full(samples: Samples) -> np.float32:
+    """Return the power of two that brings the peak to between half and full scale, so that its level does not matter.
+
+    Images record levels far below and above full scale.
+    """
+    peak = max(float(samples.max()), -float(samples.min()))
+    return np.float32(2.0 ** -max(-_MAX_EXPONENT, min(math.frexp(peak)[1], _MAX_EXPONENT)))
 
 
 def extend_period(period: Samples, extension: Extension, device: str = "auto") -> Samples:

@@ -115,10 +115,11 @@ def test_damaged_records_are_noted_and_ignored(record: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "7", "null"])
-def test_texts_that_are_no_record_are_ignored(text: str) -> None:
+def test_texts_that_are_no_record_are_noted_and_ignored(text: str) -> None:
     image = noise()
     image.info[metadata.OTHER_TEXT_KEY] = text
-    assert metadata.read_record(image).source == "none"
+    found = metadata.read_record(image)
+    assert (found.source, len(found.notes)) == ("none", 1)
 
 
 @pytest.mark.parametrize("name", OTHERS)

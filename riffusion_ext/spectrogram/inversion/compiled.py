@@ -31,7 +31,7 @@ def _compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., An
     def compile_it(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return numba.njit(signature, nogil=True, cache=True)(function)
-        except RuntimeError:  # no such folder
+        except Exception:  # no such folder, or what is stored there is damaged
             return numba.njit(signature, nogil=True)(function)
 
     return compile_it

@@ -246,3 +246,27 @@ def test_stream_without_weights_is_that_of_the_image(monkeypatch: pytest.MonkeyP
     assert (stream.latency, stream.extension.output_rate) == (0, 16000)
     assert stream.extension.notes == ("no high frequencies are added: the weights are missing",)
     assert stream.advance(slices(magnitudes(60)), 60, last=True).shape == (1, 59 * MIDDLE.hop_length)
+
+
+# Levels
+
+
+@pytest.mark.parametrize("level", ["peak", "loudness", "recorded", "raw"])
+@pytest.mark.parametrize("stereo", [False, True])
+def test_white_images_stay_silent(level: str, stereo: bool) -> None:
+    params = V1.replace(stereo=stereo)
+    settings = DecodeSettings(level=level, params=params, high_frequencies="on", device="cpu")
+    decoded = image_to_audio(Image.new("RGB", (64, 512), (255, 255, 255)), settings)
+    assert decoded.clip.samples.shape == (params.channels, 63 * 441)
+    assert not decoded.clip.samples.any()
+
+
+@pytest.mark.parametrize("exponent", [-60, -20, 40])
+def test_high_frequencies_do_not_depend_on_the_level(exponent: int) -> None:
+    rng = np.random.default_rng(0)
+    samples = (0.1 * rng.normal(size=(2, 44100))).astype(np.float32)
+    planned = plan_extension(V1, "on")
+    scale = np.float32(2.0**exponent)
+    assert np.array_equal(
+        extend_waveform(samples * scale, planned, "cpu"), extend_waveform(samples, planned, "cpu") * scale
+    )

@@ -138,3 +138,16 @@ def test_a_numba_that_fails_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_gpu_uses_torch() -> None:
     assert kernels(torch.device("cuda")) is None
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no folder"), EOFError("Ran out of input")])
+def test_compiles_without_a_usable_cache(monkeypatch: pytest.MonkeyPatch, compiled: Any, error: Exception) -> None:
+    import numba
+
+    def njit(*_: object, cache: bool = False, **__: object) -> Callable[[Any], Any]:
+        if cache:
+            raise error
+        return lambda function: function
+
+    monkeypatch.setattr(numba, "njit", njit)
+    assert compiled._compiled("f4(f4)")(abs) is abs
