@@ -17,13 +17,14 @@ _PEAK = 0.7
 
 
 def alter_sound(sound: Waveform, rng: np.random.Generator) -> Waveform:
-    """Equalise, clip, dull (a low pass at 3 to 16 kHz) or interrupt a sound [S], each with some probability."""
+    """Equalise, clip, dull (by a low pass) or interrupt a sound [S], each with some probability."""
     if rng.random() < 0.5:
         sound = _equalise(sound, rng)
     if rng.random() < 0.05:
         sound = np.clip(sound / _peak(sound) * rng.uniform(1, 4), -1, 1)
-    if rng.random() < 0.1:
-        sound = low_pass(sound, rng.uniform(3000, 16000))
+    if rng.random() < 0.2:
+        low, high = rng.choice([(3000, 16000), (8000, 11000)])
+        sound = low_pass(sound, rng.uniform(low, high))
     if rng.random() < 0.08:
         start = rng.integers(0, len(sound))
         sound = sound.copy()
