@@ -16,6 +16,7 @@ from riffusion_ext.cli import build_parser, main
 from riffusion_ext.commands.dataset import settings_of
 from riffusion_ext.dataset import pipeline as building
 from riffusion_ext.dataset.settings import DatasetSettings
+from riffusion_ext.params.parameters import recorded_fields
 
 QUICK = ("--columns", "64", "-j", "1", "--transition", "off", "--duplicate", "off")
 
@@ -51,7 +52,7 @@ def test_every_option_reaches_the_settings() -> None:
     )
     assert made.as_dict() == {
         "slicing": {
-            "params": made.slicing.params.__dict__,
+            "params": recorded_fields(made.slicing.params),
             "columns": 256,
             "overlap": 0.25,
             "align": "bar",
