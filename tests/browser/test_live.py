@@ -159,7 +159,7 @@ def test_recording_equals_the_played_audio(chromium: Any, tmp_path: Path):
         until(page, lambda: recorded(page) >= 2)
         page.click("#riffusion_live_stop")
         until(page, lambda: shown_text(page) == "The jam has ended.")
-        assert page.locator(".riffusion-live-recordings audio").count() == 2
+        until(page, lambda: page.locator(".riffusion-live-recordings audio").count() == 2)
         assert page.inner_text("#riffusion_live_record") == "Record"
         assert len(list(results.glob("jams/*-*-*/*.wav"))) == 2
 
