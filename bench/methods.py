@@ -6,6 +6,7 @@ from collections.abc import Callable
 from unittest import mock
 
 import numpy as np
+import torch
 
 from bench import recipes
 from bench.material import Piece
@@ -13,6 +14,7 @@ from riffusion_ext import bandwidth
 from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.codec import DecodeSettings, image_to_audio
 from riffusion_ext.spectrogram.inversion import phase
+from riffusion_ext.spectrogram.threads import ThreadGroup, run_on
 
 Method = Callable[[Piece], np.ndarray]
 
@@ -52,8 +54,12 @@ Extension = Callable[[np.ndarray], np.ndarray]
 
 def extend(samples: np.ndarray, device: str = "cpu") -> np.ndarray:
     """Extend the bandwidth of a decoded waveform [S] or [C, S] at the rate of the images, and keep its shape."""
-    found = bandwidth.extend(np.atleast_2d(samples), PARAMS.sample_rate, PARAMS.max_frequency, device)
-    return found.reshape(samples.shape)
+    channels = np.atleast_2d(samples)
+
+    def work(_: ThreadGroup) -> np.ndarray:
+        return bandwidth.extend(channels, PARAMS.sample_rate, PARAMS.max_frequency, device)
+
+    return run_on(torch.device(device), work).reshape(samples.shape)
 
 
 LABELS = {
