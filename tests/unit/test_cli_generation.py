@@ -196,7 +196,7 @@ def test_foreign_folders_and_songs_of_another_checkpoint_are_not_touched(
 
 @pytest.mark.slow
 def test_ctrl_c_stops_the_command_and_the_same_command_resumes(tmp_path: Path) -> None:
-    servers = [Process(0.7), Process(0.7)]
+    servers = [Process(1.5), Process(1.5)]
     try:
         urls = [part for server in servers for part in ("--webui", server.ready())]
         command = [sys.executable, "-m", "riffusion_ext", "song", *SONG_OPTIONS, *SMALL_OPTIONS, "--batch", "1", *urls]
