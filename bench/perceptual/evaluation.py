@@ -15,6 +15,7 @@ from bench.perceptual import metrics, sounds
 from bench.perceptual.clips import FULL, Clip
 from bench.perceptual.metrics import Score
 from bench.perceptual.spectra import band_power, decibels
+from riffusion_ext.spectrogram.threads import single_core_threads
 
 Compare = Callable[[np.ndarray, np.ndarray, int], Score]
 
@@ -61,8 +62,9 @@ def evaluate(clips: Sequence[Clip], *, processes: int, compare: Compare = metric
         print(note, file=sys.stderr, flush=True)
 
     if processes == 1:
-        for clip in clips:
-            keep(clip, evaluate_clip(clip, compare))
+        with single_core_threads(1) as pool:  # as many cores as each of several processes: sums are rounded alike
+            for clip in clips:
+                keep(clip, pool.submit(evaluate_clip, clip, compare).result())
         return result
     # A new interpreter for each: torch does not survive a fork that follows its first use.
     context = multiprocessing.get_context("spawn")
