@@ -22,8 +22,8 @@ def extend_by_source(samples: np.ndarray, source: np.ndarray) -> np.ndarray:
     overlap = grid.window - grid.hop
     padding = (overlap, overlap + -len(samples) % grid.hop)
     low, full = (
-        torch.cat(list(frame_spectra(torch.from_numpy(np.pad(sound, padding))[None], grid).split(_FRAMES, 1)), 1)
-        for sound in (samples.astype(np.float32), source.astype(np.float32))
+        frame_spectra(torch.from_numpy(np.pad(sound.astype(np.float32), padding))[None], grid)
+        for sound in (samples, source)
     )
     envelope = band_energy(full, grid.high_edges)
     octave = low[:, :, grid.first_bin - grid.shift : grid.first_bin]

@@ -18,9 +18,9 @@ import torch
 
 from riffusion_ext.bandwidth.features import (
     FLOOR,
+    FRAMES_IN_BLOCK,
     FRAMES_IN_STEP,
     LEVEL_BLOCKS,
-    STEPS_IN_BLOCK,
     band_energy,
     block_means,
     features,
@@ -53,7 +53,6 @@ MAX_BLOCKS = 32
 """Most blocks in a chunk: 3 s."""
 
 _MIN_RATE = 40000  # lower sample rates are multiplied by a whole number
-_FRAMES_IN_BLOCK = STEPS_IN_BLOCK * FRAMES_IN_STEP
 _LAG = LOOK_AHEAD * FRAMES_IN_STEP  # frames
 _TINY = 1e-30
 _NOTHING = -12.0  # log10 of an energy below any floor
@@ -125,10 +124,11 @@ class BandwidthExtender:
         self._grid = grid = Grid(self.sample_rate, added_from(sample_rate, cutoff))
         self._device = torch.device(device)
         self._network = load_network(self._device)
-        self._blocks, self._frames = blocks, blocks * _FRAMES_IN_BLOCK
+        self._blocks, self._frames = blocks, blocks * FRAMES_IN_BLOCK
         self._chunk = self._frames * grid.hop
         overlap = grid.window - grid.hop
-        self.delay = self._upsampler.delay + -(-(self._chunk + _LAG * grid.hop + overlap) // self.factor)
+        self._lag = _LAG * grid.hop + overlap  # samples by which the high frequencies are later than the input
+        self.delay = self._upsampler.delay + -(-(self._chunk + self._lag) // self.factor)
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
             return torch.zeros(channels, *shape, dtype=dtype, device=self._device)
@@ -164,15 +164,13 @@ class BandwidthExtender:
         samples = self._upsampler.advance(samples, last=last)
         waiting = np.concatenate([self._waiting, samples], axis=1)
         pending = np.concatenate([self._pending, samples], axis=1)
-        # The first sample of the high frequencies that a chunk makes, relative to `pending`.
-        lag = _LAG * self._grid.hop + self._grid.window - self._grid.hop
-        returned = max(self._chunks * self._chunk - lag, 0)
+        returned = max(self._chunks * self._chunk - self._lag, 0)
         final = 0
         used = 0
         while used + self._chunk <= waiting.shape[1] or (last and final < pending.shape[1]):
             chunk = waiting[:, used : used + self._chunk]
             chunk = np.pad(chunk, ((0, 0), (0, self._chunk - chunk.shape[1])))
-            first = self._chunks * self._chunk - lag - returned
+            first = self._chunks * self._chunk - self._lag - returned  # of the samples that it makes, in `pending`
             high = self._high_frequencies(torch.from_numpy(chunk).to(self._device)).cpu().numpy()
             final = first + self._chunk
             part = pending[:, max(first, 0) : max(final, 0)]
@@ -229,12 +227,12 @@ def _coherence(spectra: torch.Tensor) -> torch.Tensor:
     channels, frames, bins = spectra.shape
     if channels == 1:
         return spectra.real.new_ones(frames)
-    blocks = spectra.reshape(channels, -1, _FRAMES_IN_BLOCK * bins)
+    blocks = spectra.reshape(channels, -1, FRAMES_IN_BLOCK * bins)
     energy = blocks.abs().square().sum(2)
     cross = (blocks[0] * blocks[1].conj()).sum(1)
     share = cross.abs().square() / (energy[0] * energy[1]).clamp_min(_TINY)
     share = torch.where(share > _SAME, 1.0, share).copysign(cross.real)
-    return share.repeat_interleave(_FRAMES_IN_BLOCK)
+    return share.repeat_interleave(FRAMES_IN_BLOCK)
 
 
 def _decide(

@@ -13,6 +13,7 @@ from riffusion_ext.bandwidth.grid import LOW_BANDS, Grid
 __all__ = [
     "CHANNELS",
     "FLOOR",
+    "FRAMES_IN_BLOCK",
     "FRAMES_IN_STEP",
     "LEVEL_BLOCKS",
     "STEPS_IN_BLOCK",
@@ -29,6 +30,9 @@ FRAMES_IN_STEP = 4
 
 STEPS_IN_BLOCK = 8
 """Steps in a block, over which energy is averaged for the recent level: 93 ms."""
+
+FRAMES_IN_BLOCK = STEPS_IN_BLOCK * FRAMES_IN_STEP
+"""Frames in a block."""
 
 LEVEL_BLOCKS = 32
 """Blocks of the recent level: 3 s."""
@@ -82,9 +86,7 @@ def _band_means(edges: tuple[int, ...], device: torch.device) -> torch.Tensor:
 def block_means(low: torch.Tensor) -> torch.Tensor:
     """Average energies [C, T, LOW_BANDS] over the blocks of the recent level: [C, blocks, LOW_BANDS]."""
     channels, frames, bands = low.shape
-    return low.reshape(
-        channels, frames // (STEPS_IN_BLOCK * FRAMES_IN_STEP), STEPS_IN_BLOCK * FRAMES_IN_STEP, bands
-    ).mean(2)
+    return low.reshape(channels, frames // FRAMES_IN_BLOCK, FRAMES_IN_BLOCK, bands).mean(2)
 
 
 def features(low: torch.Tensor, recent: torch.Tensor, blocks_before: int, grid: Grid) -> tuple[torch.Tensor, ...]:

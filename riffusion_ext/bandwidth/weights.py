@@ -27,6 +27,7 @@ def save_network(network: EnvelopeNetwork, path: Path) -> None:
     np.savez(path, checksum=np.frombuffer(_checksum(arrays), np.uint8), **arrays)
 
 
+@lru_cache(maxsize=4)
 def load_network(device: torch.device, path: Path = WEIGHTS) -> EnvelopeNetwork:
     """Return the network with its weights, in float32; it is loaded once for each device.
 
@@ -35,11 +36,6 @@ def load_network(device: torch.device, path: Path = WEIGHTS) -> EnvelopeNetwork:
     WeightsError
         The file is missing or damaged.
     """
-    return _load(device, path)
-
-
-@lru_cache(maxsize=4)
-def _load(device: torch.device, path: Path) -> EnvelopeNetwork:
     network = EnvelopeNetwork()
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:

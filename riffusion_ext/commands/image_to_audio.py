@@ -13,6 +13,7 @@ from riffusion_ext.commands.shared.options import (
     add_device_option,
     add_params_options,
     check_device,
+    decode_settings_of,
     existing_of,
     params_of,
     plan_targets,
@@ -65,19 +66,10 @@ def run(args: argparse.Namespace) -> int:
     pairs, notes = _plan(args, files, join)
 
     from riffusion_ext.convert import check_format, images_to_sounds, join_clips, song_to_sound
-    from riffusion_ext.spectrogram.codec import DecodeSettings
 
     for name in {target.suffix.lower().lstrip(".") for _, target in pairs}:
         check_format(name)
-    settings = DecodeSettings(
-        engine=args.engine,
-        level=args.level,
-        channels=args.channels,
-        params=params,
-        seed=args.seed,
-        device=args.device,
-        high_frequencies=args.high_frequencies,
-    )
+    settings = decode_settings_of(args, params)
     existing, subtype = existing_of(args), SUBTYPES[args.bits]
     with Reporter("image-to-audio", len(files), json=args.json, quiet=args.quiet) as report:
         report.found(missing, passed, notes)

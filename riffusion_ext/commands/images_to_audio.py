@@ -13,6 +13,7 @@ from riffusion_ext.commands.shared.options import (
     add_device_option,
     add_params_options,
     check_device,
+    decode_settings_of,
     existing_of,
     params_of,
 )
@@ -92,18 +93,9 @@ def run(args: argparse.Namespace) -> int:
         return _preview(args, files, missing, passed, params)
 
     from riffusion_ext.convert import check_format, images_to_clips, joined_path
-    from riffusion_ext.spectrogram.codec import DecodeSettings
 
     check_format(args.format)
-    settings = DecodeSettings(
-        engine=args.engine,
-        level=args.level,
-        channels=args.channels,
-        params=params,
-        seed=args.seed,
-        device=args.device,
-        high_frequencies=args.high_frequencies,
-    )
+    settings = decode_settings_of(args, params)
     ending = f".{args.format}"
     folder = user_path(args.output_dir) if args.output_dir else None
     joined = None

@@ -36,7 +36,7 @@ from riffusion_ext.generate.windows.preview import mel_difference, sound_of
 from riffusion_ext.generate.windows.song_images import SongImages
 from riffusion_ext.generate.windows.warnings import skipped_keyframes
 from riffusion_ext.params.parameters import recorded_fields
-from riffusion_ext.spectrogram.high_frequencies import extend_waveform, plan_extension
+from riffusion_ext.spectrogram.high_frequencies import extend_waveform
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.workload import decode_workload
 
@@ -210,8 +210,7 @@ class Riff(WindowedPiece):
         if len(clips) == 1:
             return clips[0]
         both = double(*clips, width=self.settings.spread if self.settings.channels == "double" else 1.0)
-        extension = plan_extension(self._sound_params(), decode.high_frequencies)
-        return AudioClip(extend_waveform(both.samples, extension, decode.device), extension.output_rate)
+        return AudioClip(extend_waveform(both.samples, self.extension, decode.device), self.extension.output_rate)
 
     def mix(self, wet: AudioClip, *, share: Curve | None = None, begin: int = 0) -> AudioClip:
         """Mix the result with the song, sample by sample, over the length of the result; at the chosen level.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from riffusion_ext.audio import RAW, AudioClip
-from riffusion_ext.bandwidth.features import FRAMES_IN_STEP, STEPS_IN_BLOCK, band_energy, frame_spectra
+from riffusion_ext.bandwidth.features import FRAMES_IN_BLOCK, band_energy, frame_spectra
 from riffusion_ext.bandwidth.grid import Grid
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_image, image_to_audio
@@ -92,13 +92,14 @@ def _use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
-_songs: dict[Path, Songs] = {}  # of each process
+@lru_cache(maxsize=1)  # in each process
+def _songs_in(music: Path) -> Songs:
+    return Songs(TRAINING, music)
 
 
 def _make_pair(music: Path, seed: int, number: int) -> tuple[Array, Array, Array, float]:
     rng = np.random.default_rng([seed, number])
-    songs = _songs.setdefault(music, Songs(TRAINING, music)) if music not in _songs else _songs[music]
-    sound = _draw_sound(songs, rng)
+    sound = _draw_sound(_songs_in(music), rng)
     cutoff = _USUAL_CUTOFF if rng.random() >= _OTHER_CUTOFFS else int(rng.uniform(*_CUTOFFS))
     decoded = _decode_as_image(sound, SpectrogramParams(max_frequency=cutoff), rng)
     return *_analyse(sound, decoded, Grid(RATE, float(cutoff))), float(cutoff)
@@ -141,8 +142,7 @@ def _spectra(sound: Waveform, grid: Grid) -> torch.Tensor:
     """Return spectra [1, T, K] of whole blocks of frames."""
     padded = np.pad(sound, (grid.window - grid.hop, 0)).astype(np.float32)
     spectra = frame_spectra(torch.from_numpy(padded)[None], grid)
-    block = FRAMES_IN_STEP * STEPS_IN_BLOCK
-    return spectra[:, : spectra.shape[1] // block * block]
+    return spectra[:, : spectra.shape[1] // FRAMES_IN_BLOCK * FRAMES_IN_BLOCK]
 
 
 def _flatness(spectra: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.convert import Existing
 from riffusion_ext.convert.targets import pair_with_targets
@@ -20,6 +20,9 @@ from riffusion_ext.options.spectrogram import OPTIONS
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.validation.numbers import read_int
 
+if TYPE_CHECKING:
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
 __all__ = [
     "FILE_RATE",
     "UsageError",
@@ -29,6 +32,7 @@ __all__ = [
     "add_output_options",
     "add_params_options",
     "check_device",
+    "decode_settings_of",
     "existing_of",
     "params_of",
     "plan_targets",
@@ -206,6 +210,21 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
         "--device",
         default="auto",
         help="auto, cpu, cuda or cuda:1; for other devices of torch (mps, xpu), the CPU does the work (auto)",
+    )
+
+
+def decode_settings_of(args: argparse.Namespace, params: SpectrogramParams | None) -> DecodeSettings:
+    """Return the settings of decoding images to audio."""
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
+    return DecodeSettings(
+        engine=args.engine,
+        level=args.level,
+        channels=args.channels,
+        params=params,
+        seed=args.seed,
+        device=args.device,
+        high_frequencies=args.high_frequencies,
     )
 
 
